@@ -1,0 +1,179 @@
+#include "culld/io/file.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <system_error>
+
+namespace culld {
+
+namespace {
+constexpr int safe_flags = O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
+}
+
+void unique_fd::reset(int fd) noexcept {
+    if (fd_ >= 0) static_cast<void>(::close(fd_));
+    fd_ = fd;
+}
+
+problem errno_problem(std::string_view doing, std::string_view name, int error) {
+    return problem{.what = fmt::format("{}: {}", doing, std::generic_category().message(error)),
+                   .hint = {},
+                   .file = std::string(name)};
+}
+
+result<folder> folder::open(const std::string& path, mode_t create_mode) {
+    if (create_mode != 0) {
+        for (std::size_t slash = path.find('/', 1);; slash = path.find('/', slash + 1)) {
+            const std::string part = path.substr(0, slash);
+            if (!part.empty() && ::mkdir(part.c_str(), create_mode) == 0) {
+                const std::size_t cut = part.rfind('/');
+                const std::string parent = cut == std::string::npos ? "." : cut == 0 ? "/" : part.substr(0, cut);
+                const unique_fd fd(::open(parent.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+                if (!fd || ::fsync(fd.get()) != 0) return fail(errno_problem("make folder durable", parent, errno));
+            } else if (errno != EEXIST && errno != EROFS && errno != EACCES) {
+                return fail(errno_problem("make folder", part, errno));
+            }
+            if (slash == std::string::npos) break;
+        }
+    }
+    folder out;
+    out.path_ = path;
+    out.fd_.reset(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW));
+    if (!out.fd_) return fail(errno_problem("open folder", path, errno));
+    return out;
+}
+
+result<folder> folder::sub(const std::string& name, mode_t create_mode) const {
+    if (create_mode != 0) {
+        if (::mkdirat(fd(), name.c_str(), create_mode) == 0) {
+            if (auto synced = sync(); !synced) return fail(std::move(synced.error()));
+        } else if (errno != EEXIST) {
+            return fail(errno_problem("make folder", path_ + "/" + name, errno));
+        }
+    }
+    folder out;
+    out.path_ = path_ + "/" + name;
+    out.fd_.reset(::openat(fd(), name.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW));
+    if (!out.fd_) return fail(errno_problem("open folder", out.path_, errno));
+    return out;
+}
+
+result<void> folder::sync() const {
+    if (::fsync(fd()) != 0) return fail(errno_problem("fsync folder", path_, errno));
+    return {};
+}
+
+result<unique_fd> folder::open_file(const std::string& name, int flags, mode_t mode) const {
+    unique_fd out(::openat(fd(), name.c_str(), flags | safe_flags, mode));
+    if (!out) return fail(errno_problem("open", name, errno));
+    return out;
+}
+
+result<struct stat> folder::stat(const std::string& name) const {
+    struct stat out {};
+    if (::fstatat(fd(), name.c_str(), &out, AT_SYMLINK_NOFOLLOW) != 0)
+        return fail(errno_problem("look at", name, errno));
+    return out;
+}
+
+bool folder::exists(const std::string& name) const {
+    struct stat out {};
+    return ::fstatat(fd(), name.c_str(), &out, AT_SYMLINK_NOFOLLOW) == 0 || errno != ENOENT;
+}
+
+result<bool> folder::remove(const std::string& name) const {
+    if (::unlinkat(fd(), name.c_str(), 0) == 0) return true;
+    if (errno == ENOENT) return false;
+    return fail(errno_problem("remove", name, errno));
+}
+
+result<bool> folder::move(const std::string& name, const folder& to, const std::string& new_name) const {
+    if (::renameat2(fd(), name.c_str(), to.fd(), new_name.c_str(), RENAME_NOREPLACE) == 0) return true;
+    if (errno == EEXIST) return false;
+    return fail(errno_problem(fmt::format("move to {}/{}", to.path(), new_name), name, errno));
+}
+
+result<void> folder::replace(const std::string& name, std::string_view content, mode_t mode) const {
+    const std::string temporary = "." + name + ".new";
+    auto file = open_file(temporary, O_WRONLY | O_CREAT | O_TRUNC, mode);
+    if (!file) return fail(std::move(file.error()));
+    if (auto done = write_all(file->get(), content, temporary); !done) return done;
+    if (auto done = sync_file(file->get(), temporary); !done) return done;
+    if (::renameat(fd(), temporary.c_str(), fd(), name.c_str()) != 0)
+        return fail(errno_problem("rename over", name, errno));
+    return sync();
+}
+
+result<void> write_all(int fd, std::string_view bytes, std::string_view name) {
+    while (!bytes.empty()) {
+        const ssize_t n = ::write(fd, bytes.data(), bytes.size());
+        if (n < 0) {
+            if (errno == EINTR) continue;
+            return fail(errno_problem("write", name, errno));
+        }
+        bytes.remove_prefix(static_cast<std::size_t>(n));
+    }
+    return {};
+}
+
+result<void> write_all_at(int fd, std::string_view bytes, std::uint64_t offset, std::string_view name) {
+    while (!bytes.empty()) {
+        const ssize_t n = ::pwrite(fd, bytes.data(), bytes.size(), static_cast<off_t>(offset));
+        if (n < 0) {
+            if (errno == EINTR) continue;
+            return fail(errno_problem("write", name, errno));
+        }
+        bytes.remove_prefix(static_cast<std::size_t>(n));
+        offset += static_cast<std::uint64_t>(n);
+    }
+    return {};
+}
+
+result<std::size_t> read_some_at(int fd, char* to, std::size_t bytes, std::uint64_t offset, std::string_view name) {
+    std::size_t got = 0;
+    while (got < bytes) {
+        const ssize_t n = ::pread(fd, to + got, bytes - got, static_cast<off_t>(offset + got));
+        if (n < 0) {
+            if (errno == EINTR) continue;
+            return fail(errno_problem("read", name, errno));
+        }
+        if (n == 0) break;
+        got += static_cast<std::size_t>(n);
+    }
+    return got;
+}
+
+result<void> sync_data(int fd, std::string_view name) {
+    if (::fdatasync(fd) != 0) return fail(errno_problem("fdatasync", name, errno));
+    return {};
+}
+
+result<void> sync_file(int fd, std::string_view name) {
+    if (::fsync(fd) != 0) return fail(errno_problem("fsync", name, errno));
+    return {};
+}
+
+result<std::string> read_small_file(const std::string& path, std::size_t limit) {
+    const unique_fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK));
+    if (!fd) return fail(errno_problem("open", path, errno));
+    std::string out(limit + 1, '\0');
+    std::size_t got = 0;
+    while (got < out.size()) {
+        const ssize_t n = ::read(fd.get(), out.data() + got, out.size() - got);
+        if (n < 0) {
+            if (errno == EINTR) continue;
+            return fail(errno_problem("read", path, errno));
+        }
+        if (n == 0) break;
+        got += static_cast<std::size_t>(n);
+    }
+    if (got > limit) return fail(problem{.what = fmt::format("larger than {} bytes", limit), .hint = {}, .file = path});
+    out.resize(got);
+    return out;
+}
+
+}  // namespace culld
