@@ -33,20 +33,31 @@ enum class setting_type {
 struct setting {
     std::string_view name;  // dotted: "limits.burst", "auth.iam.user"
     setting_type type = setting_type::text;
-    std::span<const std::string_view> words;  // for setting_type::word, else empty
-    std::string_view help;                    // one line, without a full stop
+    std::string_view help;                         // one line, without a full stop
+    std::span<const std::string_view> words = {};  // for setting_type::word, else empty
+    // The range, both ends allowed: of a count or a number as such, of a duration in nanoseconds.
+    double min = 0;
+    double max = 0;
 
-    // Reads a single value. The problem says what is wrong with it, not where. A list takes one text as its
-    // only element; several come through set_list.
-    result<void> (*set)(config& into, std::string_view text) = nullptr;
-    void (*set_list)(config& into, std::vector<std::string> values) = nullptr;  // text_list only, else null
-    std::string (*json)(const config& from) = nullptr;                          // the value as JSON text
+    // How the value gets into the struct and out of it; assign() and json() call them.
+    result<void> (*set)(const setting& self, config& into, std::string_view text) = nullptr;
+    std::string (*print)(const config& from) = nullptr;
+
+    // Reads one value. The problem names the setting and what it takes; it has no position. A list takes its
+    // elements with commas between them.
+    [[nodiscard]] result<void> assign(config& into, std::string_view text) const {
+        return set(*this, into, text);
+    }
+    // The value as JSON text.
+    [[nodiscard]] std::string json(const config& from) const { return print(from); }
 
     // "api" of "api.region", "auth.iam" of "auth.iam.user".
     [[nodiscard]] std::string_view section() const { return name.substr(0, name.rfind('.')); }
     [[nodiscard]] std::string_view key() const { return name.substr(name.rfind('.') + 1); }
     // The variable that overrides it: CULLD_AUTH_IAM_USER.
     [[nodiscard]] std::string variable() const;
+    // `a whole number from 1 to 999`, for messages.
+    [[nodiscard]] std::string takes() const;
 };
 
 // All of them, in the order in which they are documented and printed; sections are contiguous.
@@ -58,9 +69,10 @@ struct setting {
 [[nodiscard]] std::vector<std::string_view> names_in(std::string_view section);
 // True for "api", "auth", "auth.iam", …
 [[nodiscard]] bool is_section(std::string_view name);
-// True for names people use to put a secret itself into the configuration: "auth.token", "auth.iam.password",
-// … Their values must not be repeated in any message.
-[[nodiscard]] bool names_a_secret(std::string_view name);
+// For a name that people use to put a secret itself into the configuration ("auth.token",
+// "CULLD_AUTH_IAM_PASSWORD", "sk"): the setting that names a file instead. Empty for other names. The value
+// of such a name must not be repeated in any message.
+[[nodiscard]] std::string_view file_setting_for_secret(std::string_view name);
 
 // Where a value came from.
 struct setting_origin {

@@ -2,7 +2,7 @@
 // merge keys, several documents, keys that are no scalars and duplicate keys are refused. (yaml-cpp by itself
 // accepts duplicate keys silently, and expands aliases without a bound.)
 //
-// JSON is YAML here, so the same reader serves both. Pure.
+// Pure.
 #pragma once
 
 #include <cstdint>
