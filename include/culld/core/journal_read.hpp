@@ -14,6 +14,7 @@
 #include "culld/core/sha256.hpp"
 #include "culld/core/span.hpp"
 #include "culld/core/time.hpp"
+#include "culld/core/totals.hpp"
 
 namespace culld {
 
@@ -70,20 +71,6 @@ struct record_view {
 // `line` without its newline. Fills `out` (a large value: reuse it); problem::column is the byte at fault.
 [[nodiscard]] result<void> read_record(std::string_view line, record_view& out);
 
-// What job.finished and the ledger count (contract, section 3).
-struct job_totals {
-    std::uint64_t ids = 0;
-    std::uint64_t deleted = 0;
-    std::uint64_t absent = 0;
-    std::uint64_t failed = 0;
-    std::uint64_t skipped = 0;
-    std::uint64_t duplicates = 0;
-    std::uint64_t requests = 0;
-    std::uint64_t retries = 0;
-    std::uint64_t throttled = 0;
-
-    friend bool operator==(const job_totals&, const job_totals&) = default;
-};
 // {"ids":…,"deleted":…,…}: every key once, in any order, others ignored.
 [[nodiscard]] result<job_totals> read_totals(const json_value& object);
 

@@ -7,7 +7,8 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
-#include <unordered_set>
+#include <set>
+#include <utility>
 
 #include "culld/core/journal_write.hpp"
 #include "culld/io/file.hpp"
@@ -39,7 +40,8 @@ class ledger_file {
     const folder* dir_ = nullptr;
     unique_fd fd_;
     chain_writer chain_;
-    std::unordered_set<std::uint64_t> finished_;  // hashes of job ids: 8 bytes a job, not a string
+    // The first half of the SHA-256 of each job id: nobody can make two ids look the same, and a job costs little.
+    std::set<std::pair<std::uint64_t, std::uint64_t>> finished_;
     std::uint64_t torn_bytes_ = 0;
     bool trusted_ = false;
 };
