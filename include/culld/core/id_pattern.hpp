@@ -30,7 +30,8 @@ class id_pattern {
     static result<id_pattern> compile(std::string_view pattern);
 
     [[nodiscard]] bool matches(std::string_view id) const;
-    // What is wrong with an id that does not match: "id "a b" has a space at byte 2", hint: the pattern.
+    // What is wrong with an id that does not match: `"a b" is no id: byte 2 is not allowed`, the pattern as
+    // hint.
     [[nodiscard]] problem refusal(std::string_view id) const;
 
     [[nodiscard]] const std::string& text() const { return text_; }
