@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <initializer_list>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -64,11 +65,11 @@ void log(log_level level, std::string_view event, const problem& about);
 
 // How lines look.
 enum class log_style {
-    text,            // 2026-11-25T01:02:03.123456Z info job accepted job_id=x
-    terminal,        // 01:02:03 info job accepted job_id=x, UTC
+    text,            // 2026-11-25T01:02:03.123456Z info accepted event=job.accepted job_id=x
+    terminal,        // 01:02:03Z info  accepted job_id=x
     terminal_color,  // the same in colour
-    prefixed,        // <6>job accepted job_id=x: sd-daemon(3), for a journal or a syslog that adds the time
-    json,            // {"ts":"…","level":"info","event":"…","msg":"…","job_id":"x"}
+    prefixed,        // <6>accepted event=job.accepted job_id=x: sd-daemon(3), the reader adds the time
+    json,            // {"ts":"…","level":"info","event":"job.accepted","msg":"accepted","job_id":"x"}
     journald,        // native protocol
 };
 
@@ -91,10 +92,10 @@ void set_log_level(log_level level);
 // and for whoever wants lines elsewhere.
 [[nodiscard]] std::string format_log_line(log_style style, wall_time at, log_level level,
                                           std::string_view event, std::string_view message,
-                                          const std::vector<log_field>& fields);
+                                          std::span<const log_field> fields);
 // The same for journald: NAME=value each.
 [[nodiscard]] std::vector<std::string> journald_fields(log_level level, std::string_view event,
                                                        std::string_view message,
-                                                       const std::vector<log_field>& fields);
+                                                       std::span<const log_field> fields);
 
 }  // namespace culld
