@@ -11,10 +11,11 @@
 // open for writing                                     |
 //
 // Whether somebody has it open for writing can often not be asked (a lease needs the file's owner or
-// CAP_LEASE): then the file must have been quiet for 2 s. An empty file, and one whose suffix is unknown,
-// must be quiet too unless it was renamed in: many tools create first and write or rename a moment later.
-// More than one link is forgiven for 2 s, since link() followed by unlink() is how maildir delivers. What is
-// no regular file, or has a name no log can carry, is rejected at once.
+// CAP_LEASE): then how it came is believed, and a file that was merely found must have been quiet for 2 s. An
+// empty file, and one whose suffix is unknown, must be quiet too unless it was renamed in: many tools create
+// first and write or rename a moment later. More than one link is forgiven for 2 s, since link() followed by
+// unlink() is how maildir delivers. What is no regular file, or has a name no log can carry, is rejected at
+// once.
 #pragma once
 
 #include <cstdint>
@@ -50,6 +51,7 @@ enum class sighting {
     closed,    // IN_CLOSE_WRITE
     created,   // IN_CREATE: open(O_CREAT), or link(), mknod(), mkdir(), symlink()
     opened,    // IN_OPEN: right after created it tells open(O_CREAT) from link()
+    left,      // IN_MOVED_FROM, IN_DELETE: the name is not there any more
     found,     // by a scan: nothing is known of how it came
 };
 
@@ -91,6 +93,8 @@ class arrival {
     [[nodiscard]] arrival_step answered(writer who, steady_time now);
 
     [[nodiscard]] file_kind kind() const { return kind_; }
+    // Somebody is known to have it open for writing, so how long it takes is his affair.
+    [[nodiscard]] bool being_written() const { return writer_known_ || writer_present_; }
 
   private:
     enum class evidence { found, created, closed, moved_in };
@@ -103,8 +107,9 @@ class arrival {
     file_kind kind_;
     std::optional<problem> name_fault_;
     evidence evidence_ = evidence::found;
-    steady_time since_;          // of the evidence
-    bool writer_known_ = false;  // opened by its creator, not closed yet
+    steady_time since_;            // of the evidence
+    bool writer_known_ = false;    // opened by its creator, not closed yet
+    bool writer_present_ = false;  // the last answer
     std::optional<node_facts> last_;
     steady_time unchanged_since_;
     bool old_at_first_sight_ = false;

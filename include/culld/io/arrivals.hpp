@@ -84,8 +84,78 @@ class arrivals {
     // next() and sidecar() end; nothing is handed out any more.
     void stop();
 
-    // Waits until the sidecar `name` in incoming/ is complete, at most until `deadline`.
+    // Waits until the sidecar `name` in incoming/ is complete, at most until `deadline`. Several may wait at
+    // a time.
     awaitable<sidecar_answer> sidecar(std::string name, steady_time deadline);
+
+  private:
+    using timer =
+        boost::asio::basic_waitable_timer<std::chrono::steady_clock,
+                                          boost::asio::wait_traits<std::chrono::steady_clock>, executor>;
+    using action = arrival_step::action;
+
+    // What is known of a name. Names that are no business of ours, and complete sidecars, have no entry.
+    struct entry {
+        explicit entry(std::string_view name) : state(name) {}
+
+        arrival state;
+        enum class place {
+            fresh,
+            waiting,
+            handed
+        } where = place::fresh;              // handed: in ready_, or with the caller
+        std::optional<steady_time> look_at;  // waiting: when to look again; none: the next sighting says more
+        std::optional<sighting> seen_again;  // handed: the last since; looked into when it is settled
+    };
+    using entries = std::unordered_map<std::string, entry>;
+    struct sidecar_wait;
+
+    void open_watch(steady_time now);
+    void lose_watch(problem why, nanoseconds again_in);
+    bool read_events(steady_time now);
+    void look_at_due(steady_time now);
+    void scan_slice(steady_time now);
+    action saw(const std::string& name, sighting what, steady_time now);
+    action carry_out(entries::iterator it, arrival_step step, const node_facts& facts, steady_time now);
+    void put(entries::iterator it, entry::place where);
+    void schedule(entries::iterator it, std::optional<steady_time> at);
+    void forget(entries::iterator it);
+    void forget_waiting();
+    void want_scan(steady_time at);
+    void complain(problem what);
+    sidecar_answer ask_sidecar(const std::string& name, steady_time now);
+    void wake_sidecar(const std::string& name);
+    [[nodiscard]] bool room() const { return handed_count_ < limits_.handed_max; }
+    [[nodiscard]] steady_time next_due() const;
+    arrivals_batch hand_out();
+    awaitable<void> wait(steady_time until);
+
+    executor loop_;
+    const spool& spool_;
+    arrivals_limits limits_;
+    timer wake_;  // the end of next()'s wait; cancelled when there is news
+    bool stopped_ = false;
+    bool idle_told_ = false;
+
+    std::optional<folder> incoming_;
+    std::optional<spool_watch> watch_;
+    steady_time watch_again_at_;  // without a watch: when to try again
+    bool watch_loss_told_ = false;
+
+    entries entries_;
+    std::size_t waiting_count_ = 0;
+    std::size_t handed_count_ = 0;
+    std::deque<arrived_file> ready_;
+    std::multimap<steady_time, std::string> due_;  // exactly one for each entry with look_at
+    std::vector<problem> troubles_;
+
+    std::optional<folder_scan> scan_;  // under way; stands still while there is no room
+    steady_time scan_at_;              // when the next one begins
+    bool scanned_ = false;             // a whole one is over
+
+    std::deque<std::pair<std::string, node_facts>>
+        complete_sidecars_;                     // the last few, so that none waits twice
+    std::vector<sidecar_wait*> sidecar_waits_;  // each on the stack of a sidecar()
 };
 
 }  // namespace culld

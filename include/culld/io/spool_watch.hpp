@@ -24,7 +24,7 @@ struct watch_event {
 };
 
 struct watch_batch {
-    std::vector<watch_event> events;  // in the kernel's order; at most what 64 KiB of events hold
+    std::vector<watch_event> events;  // in the kernel's order; at most what 8 KiB hold, some 200
     bool overflow = false;            // events were lost: scan
     bool gone = false;    // the folder was removed, moved or unmounted: this watch is over, open another
     bool closed = false;  // close() or cancellation
@@ -46,7 +46,8 @@ class spool_watch {
     void close();
 
   private:
-    static constexpr std::size_t buffer_bytes = 65536;
+    using executor_type = boost::asio::io_context::executor_type;
+    static constexpr std::size_t buffer_bytes = 8192;
     spool_watch(descriptor fd, std::string path);
 
     descriptor fd_;
