@@ -5,7 +5,7 @@
 #include <optional>
 #include <vector>
 
-#include "culld/io/line_reader.hpp"
+#include "culld/io/list_lines.hpp"
 #include "culld/io/list_reader.hpp"
 
 namespace culld {

@@ -4,7 +4,7 @@
 #include <boost/json/basic_parser_impl.hpp>
 #include <string>
 
-#include "culld/io/line_reader.hpp"
+#include "culld/io/list_lines.hpp"
 #include "culld/io/list_reader.hpp"
 
 namespace culld {
@@ -133,7 +133,7 @@ std::optional<std::string_view> plain_string(std::string_view text) {
 }  // namespace
 
 result<void> read_jsonl(byte_source& from, id_sink& sink) {
-    line_reader lines(from, list_json_bytes_max);
+    list_lines lines(from, list_json_bytes_max);
     json::basic_parser<line_handler> parser(json::parse_options{});
     for (;;) {
         const auto line = lines.next();

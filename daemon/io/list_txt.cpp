@@ -1,7 +1,7 @@
 // One id a line: *.txt and *.ids.
 #include <algorithm>
 
-#include "culld/io/line_reader.hpp"
+#include "culld/io/list_lines.hpp"
 #include "culld/io/list_reader.hpp"
 
 namespace culld {
@@ -20,7 +20,7 @@ std::string_view id_on(std::string_view line) {
 }  // namespace
 
 result<void> read_txt(byte_source& from, id_sink& sink) {
-    line_reader lines(from, list_line_bytes_max);
+    list_lines lines(from, list_line_bytes_max);
     for (;;) {
         const auto line = lines.next();
         if (!line) return fail(line.error());

@@ -1,4 +1,4 @@
-#include "culld/io/line_reader.hpp"
+#include "culld/io/list_lines.hpp"
 
 #include <fmt/format.h>
 
@@ -20,14 +20,14 @@ result<std::string_view> text_source::next() {
     return block;
 }
 
-tl::unexpected<problem> line_reader::too_long() const {
+tl::unexpected<problem> list_lines::too_long() const {
     return fail(problem{.what = fmt::format("a line of more than {} bytes", limit_),
                         .hint = "is this a list with one id a line?",
                         .line = line_,
                         .column = limit_ + 1});
 }
 
-result<std::optional<std::string_view>> line_reader::next() {
+result<std::optional<std::string_view>> list_lines::next() {
     carried_.clear();
     for (;;) {
         if (block_.empty()) {

@@ -36,10 +36,10 @@ class text_source {
     bool started_ = false;
 };
 
-class line_reader {
+class list_lines {
   public:
     // A line of more than `limit` bytes is an error.
-    line_reader(byte_source& from, std::size_t limit) : from_(from), limit_(limit) {}
+    list_lines(byte_source& from, std::size_t limit) : from_(from), limit_(limit) {}
 
     // The next line without its newline, valid until the next call; nothing at the end. A last line needs no
     // newline.
