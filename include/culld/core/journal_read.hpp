@@ -9,6 +9,7 @@
 #include <string>
 #include <string_view>
 
+#include "culld/core/journal_write.hpp"
 #include "culld/core/json_scan.hpp"
 #include "culld/core/problem.hpp"
 #include "culld/core/sha256.hpp"
@@ -70,20 +71,6 @@ struct record_view {
 // `line` without its newline. Fills `out` (a large value: reuse it); problem::column is the byte at fault.
 [[nodiscard]] result<void> read_record(std::string_view line, record_view& out);
 
-// What job.finished and the ledger count (contract, section 3).
-struct job_totals {
-    std::uint64_t ids = 0;
-    std::uint64_t deleted = 0;
-    std::uint64_t absent = 0;
-    std::uint64_t failed = 0;
-    std::uint64_t skipped = 0;
-    std::uint64_t duplicates = 0;
-    std::uint64_t requests = 0;
-    std::uint64_t retries = 0;
-    std::uint64_t throttled = 0;
-
-    friend bool operator==(const job_totals&, const job_totals&) = default;
-};
 // {"ids":…,"deleted":…,…}: every key once, in any order, others ignored.
 [[nodiscard]] result<job_totals> read_totals(const json_value& object);
 
