@@ -47,20 +47,6 @@ void append_spans(std::string& out, const spans& where) {
     out += ']';
 }
 
-void append_totals(std::string& out, const job_totals& t) {
-    json_object o(out);
-    o.member("ids", t.ids)
-        .member("deleted", t.verdicts.deleted)
-        .member("absent", t.verdicts.absent)
-        .member("failed", t.verdicts.failed)
-        .member("skipped", t.verdicts.skipped)
-        .member("duplicates", t.duplicates)
-        .member("requests", t.requests)
-        .member("retries", t.retries)
-        .member("throttled", t.throttled)
-        .close();
-}
-
 void write_accepted(chain_writer& chain, std::string& out, wall_time ts, const accepted_facts& facts) {
     const job_intake& in = *facts.intake;
     chain.append(out, "job.accepted", ts, [&](json_object& line) {
@@ -168,7 +154,8 @@ void write_recovered(chain_writer& chain, std::string& out, wall_time ts, const 
     });
 }
 
-void write_checkpoint(chain_writer& chain, std::string& out, wall_time ts, const plan_state& state, const job_totals& totals) {
+void write_checkpoint(chain_writer& chain, std::string& out, wall_time ts, const checkpoint_facts& facts) {
+    const plan_state& state = *facts.state;
     chain.append(out, "checkpoint", ts, [&](json_object& line) {
         line.member("intended", state.intended).member("next_batch", state.next_batch);
         std::string& open = line.begin("open");
@@ -182,8 +169,10 @@ void write_checkpoint(chain_writer& chain, std::string& out, wall_time ts, const
         }
         open += ']';
         at(line, "holes", state.holes);
-        line.member("first_good", state.first_good).member("first_bad", state.first_bad);
-        totals_member(line, totals);
+        line.member("first_good", state.first_good).member("first_bad", state.first_bad).member("paused", facts.paused);
+        if (facts.rate) line.member("requests_per_second", *facts.rate);
+        if (facts.stopped) line.member("stopped", name_of(*facts.stopped));
+        totals_member(line, facts.totals);
     });
 }
 

@@ -341,6 +341,23 @@ bool json_scanner::next(json_member& out) {
     return walk.value(out.value, 1);
 }
 
+bool json_elements::next(json_value& out) {
+    if (rest_.empty()) return false;
+    rest_.remove_prefix(1);  // the bracket, or the comma
+    std::size_t at = 0;
+    json_complaint complaint;
+    value_walk walk(rest_, at, complaint);
+    walk.spaces();
+    out = {};
+    if (walk.at(']') || !walk.value(out, 1)) {
+        rest_ = {};
+        return false;
+    }
+    walk.spaces();
+    rest_.remove_prefix(at);
+    return true;
+}
+
 bool json_strings::next(std::string_view& raw) {
     // The text is well-formed: an element follows a bracket or a comma.
     if (rest_.empty()) return false;

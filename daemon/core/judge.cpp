@@ -252,4 +252,26 @@ result<judgement> judge::operator()(std::string_view sent, std::uint64_t count, 
     return out;
 }
 
+void sort_out(std::string_view sent, const judgement& j, sorted_ids& out) {
+    out.deleted.clear();
+    out.refused.clear();
+    out.unknown.clear();
+    auto refused = j.refused.begin();
+    auto unknown = j.unknown.begin();
+    for (std::uint32_t i = 0; i < j.sent; ++i) {
+        const std::string_view id = sent.substr(0, sent.find('"', 1) + 1);
+        std::string* to = &out.deleted;
+        if (refused != j.refused.end() && *refused == i) {
+            to = &out.refused;
+            ++refused;
+        } else if (unknown != j.unknown.end() && *unknown == i) {
+            to = &out.unknown;
+            ++unknown;
+        }
+        if (!to->empty()) to->push_back(',');
+        to->append(id);
+        sent.remove_prefix(std::min(sent.size(), id.size() + 1));
+    }
+}
+
 }  // namespace culld

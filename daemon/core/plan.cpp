@@ -13,18 +13,6 @@ void must_hold(bool ok, const char* what) {
     if (!ok) throw std::logic_error(what);
 }
 
-// The positions of `at` that `indices` (ascending, counted through `at`) name.
-spans pick(const spans& at, const std::vector<std::uint32_t>& indices) {
-    spans out;
-    std::size_t run = 0;
-    std::uint64_t before = 0;
-    for (const std::uint32_t index : indices) {
-        while (index - before >= at[run].count) before += at[run++].count;
-        append(out, {at[run].first + (index - before), 1});
-    }
-    return out;
-}
-
 // The positions of `at` that neither of two ascending index lists names.
 spans pick_rest(const spans& at, const std::vector<std::uint32_t>& a, const std::vector<std::uint32_t>& b) {
     spans out;
@@ -58,6 +46,17 @@ std::string_view failure_name(word last) {
 constexpr std::string_view word_names[] = {"unsent", "lost", "refused", "unaccounted", "reported", "present", "rejected"};
 
 }  // namespace
+
+spans positions(const spans& at, const std::vector<std::uint32_t>& indices) {
+    spans out;
+    std::size_t run = 0;
+    std::uint64_t before = 0;
+    for (const std::uint32_t index : indices) {
+        while (index - before >= at[run].count) before += at[run++].count;
+        append(out, {at[run].first + (index - before), 1});
+    }
+    return out;
+}
 
 std::string_view name_of(word w) { return word_names[static_cast<std::size_t>(w)]; }
 
@@ -98,7 +97,11 @@ plan::plan(const plan_rules& rules, const plan_state& state, steady_time now)
             spans rest = open.at;
             std::reverse(rest.begin(), rest.end());
             while (!rest.empty()) {
-                batch b{.number = next_batch_++, .attempt = open.attempts + 1, .last = word::lost, .doubt_since = now};
+                batch b{.number = next_batch_++,
+                        .attempt = open.attempts + 1,
+                        .last = word::lost,
+                        .sent_before = true,
+                        .doubt_since = now};
                 for (std::uint64_t room = rules_.batch_size; room > 0 && !rest.empty();) {
                     span& s = rest.back();
                     const span part{s.first, std::min(room, s.count)};
@@ -255,7 +258,7 @@ const batch* plan::take(steady_time now) {
 batch plan::next_of(queues& from, const key& of, batch::purpose what, std::uint64_t most) {
     const auto it = from.find(of);
     queue& q = it->second;
-    batch b{.what = what, .attempt = of.attempts, .last = of.last};
+    batch b{.what = what, .attempt = of.attempts, .last = of.last, .sent_before = true};
     const steady_time first_due = q.entries.front().due;
     std::vector<span> parts;
     while (most > 0 && !q.entries.empty()) {
@@ -371,19 +374,19 @@ std::vector<verdict> plan::landed(const batch* flying, const judgement& j, stead
     }
     if (bad > 0) {
         const steady_time due = now + rules_.retry.delay(b.attempt, chance);
-        if (!j.refused.empty()) try_again(out, {b.attempt, word::refused}, pick(b.at, j.refused), due);
-        if (!j.unknown.empty()) try_again(out, {b.attempt, word::unaccounted}, pick(b.at, j.unknown), due);
+        if (!j.refused.empty()) try_again(out, {b.attempt, word::refused}, positions(b.at, j.refused), due);
+        if (!j.unknown.empty()) try_again(out, {b.attempt, word::unaccounted}, positions(b.at, j.unknown), due);
     }
     return out;
 }
 
-std::vector<verdict> plan::missed(const batch* flying, bool in_doubt, steady_time now, steady_time earliest,
-                                  double chance) {
+std::vector<verdict> plan::missed(const batch* flying, miss how, steady_time now, steady_time earliest, double chance) {
     batch b = retrieve(flying);
     std::vector<verdict> out;
     ++b.tries;
+    if (how != miss::unsent) b.sent_before = true;
     const bool ask = b.what == batch::purpose::ask;
-    if (in_doubt || ask) {
+    if (how == miss::in_doubt || ask) {
         if (!ask) b.last = word::lost;
         if (!b.doubt_since) b.doubt_since = now;
     }
@@ -423,8 +426,13 @@ std::vector<verdict> plan::halved(const batch* flying, steady_time now) {
         return out;
     }
     std::uint64_t left = n / 2;
-    batch first{.number = next_batch_++, .attempt = b.attempt, .last = b.last, .doubt_since = b.doubt_since};
-    batch second{.number = next_batch_++, .attempt = b.attempt, .last = b.last, .doubt_since = b.doubt_since};
+    batch first{.number = next_batch_++,
+                .attempt = b.attempt,
+                .last = b.last,
+                .sent_before = true,
+                .doubt_since = b.doubt_since};
+    batch second = first;
+    second.number = next_batch_++;
     for (const span& s : b.at) {
         const std::uint64_t mine = std::min(left, s.count);
         append(first.at, {s.first, mine});

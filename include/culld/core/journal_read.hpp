@@ -15,6 +15,7 @@
 #include "culld/core/sha256.hpp"
 #include "culld/core/span.hpp"
 #include "culld/core/time.hpp"
+#include "culld/core/totals.hpp"
 
 namespace culld {
 

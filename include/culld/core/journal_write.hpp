@@ -17,6 +17,7 @@
 #include "culld/core/sha256.hpp"
 #include "culld/core/span.hpp"
 #include "culld/core/time.hpp"
+#include "culld/core/totals.hpp"
 
 namespace culld {
 
@@ -62,15 +63,6 @@ struct person {
     std::int32_t pid = 0;
 };
 
-struct job_totals {
-    std::uint64_t ids = 0;
-    verdict_counts verdicts;
-    std::uint64_t duplicates = 0, requests = 0, retries = 0, throttled = 0;
-
-    friend bool operator==(const job_totals&, const job_totals&) = default;
-};
-void append_totals(std::string& out, const job_totals& t);
-
 void append_spans(std::string& out, const spans& at);  // [[first,count],…]
 
 struct accepted_facts {
@@ -110,7 +102,15 @@ void write_error(chain_writer& chain, std::string& out, wall_time ts, const erro
 void write_verdict(chain_writer& chain, std::string& out, wall_time ts, const verdict& v, std::string_view ids);
 
 void write_recovered(chain_writer& chain, std::string& out, wall_time ts, const spans& open, std::uint64_t torn_bytes);
-void write_checkpoint(chain_writer& chain, std::string& out, wall_time ts, const plan_state& state, const job_totals& totals);
+struct checkpoint_facts {
+    const plan_state* state = nullptr;
+    job_totals totals;
+    bool paused = false;
+    std::optional<double> rate;
+    std::optional<skip_reason> stopped;
+};
+// All that a restart needs: it begins here instead of at the first line.
+void write_checkpoint(chain_writer& chain, std::string& out, wall_time ts, const checkpoint_facts& facts);
 void write_blocked(chain_writer& chain, std::string& out, wall_time ts, std::string_view error_class,
                    std::string_view code, std::string_view detail, std::string_view help);
 void write_unblocked(chain_writer& chain, std::string& out, wall_time ts, std::string_view why);

@@ -79,6 +79,18 @@ class json_strings {
     std::string_view rest_;
 };
 
+// Walks the elements of an array, whatever they are. `array` must come from a json_scanner (well-formed).
+class json_elements {
+  public:
+    explicit json_elements(const json_value& array) : rest_(array.kind == json_kind::array ? array.raw : "") {}
+
+    // False at the end.
+    [[nodiscard]] bool next(json_value& out);
+
+  private:
+    std::string_view rest_;
+};
+
 // The characters a JSON string stands for; `raw` is what lies between its quotes, well-formed.
 [[nodiscard]] std::string json_unescaped(std::string_view raw);
 

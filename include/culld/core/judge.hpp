@@ -26,6 +26,13 @@ struct judgement {
     [[nodiscard]] std::uint64_t deleted() const { return sent - refused.size() - unknown.size(); }
 };
 
+// The request's list, sorted by what became of each id; each part as it can stand in a journal record.
+struct sorted_ids {
+    std::string deleted, refused, unknown;
+};
+// Only for an answer with some id refused or unknown: else `sent` itself is the list of those deleted.
+void sort_out(std::string_view sent, const judgement& j, sorted_ids& out);
+
 class judge {
   public:
     judge();

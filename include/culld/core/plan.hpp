@@ -60,6 +60,7 @@ struct batch {
     std::uint32_t attempt = 1;  // the counted attempt that sending it makes, from 1; for an ask: those made
     word last = word::unsent;   // the last word on all of its ids
     std::uint32_t tries = 0;    // sends in a row that brought no answer
+    bool sent_before = false;   // its ids were in a request before, as far as anybody knows
     std::optional<steady_time> doubt_since;
     spans at;
 
@@ -99,6 +100,9 @@ struct plan_rules {
     std::uint64_t outstanding_max = 65'536;  // ids that wait; past it no fresh ones are started
 };
 
+// The positions of `at` that `indices` (ascending, counted through `at`) name.
+[[nodiscard]] spans positions(const spans& at, const std::vector<std::uint32_t>& indices);
+
 // What GET said of one id.
 enum class presence : std::uint8_t { gone, there };
 
@@ -127,9 +131,14 @@ class plan {
 
     // A deletion was answered. `chance` in [0,1) jitters the retries' delay.
     [[nodiscard]] std::vector<verdict> landed(const batch* b, const judgement& j, steady_time now, double chance);
-    // Nothing usable came back: the same batch goes again, not before `earliest` and not before its back-off. With
-    // `in_doubt` it may have been carried out, and give_up_after is counted from the first time that was so.
-    [[nodiscard]] std::vector<verdict> missed(const batch* b, bool in_doubt, steady_time now, steady_time earliest,
+    // Nothing usable came back: the same batch goes again, not before `earliest` and not before its back-off. In doubt
+    // it may have been carried out, and give_up_after is counted from the first time that was so.
+    enum class miss : std::uint8_t {
+        unsent,    // nothing left this machine
+        declined,  // it was answered, and surely not carried out
+        in_doubt,
+    };
+    [[nodiscard]] std::vector<verdict> missed(const batch* b, miss how, steady_time now, steady_time earliest,
                                               double chance);
     // Refused for its content: two halves go again, or the one id that it held has its last word.
     [[nodiscard]] std::vector<verdict> halved(const batch* b, steady_time now);

@@ -40,6 +40,7 @@ class journal_file {
     [[nodiscard]] const std::string& name() const { return name_; }
     // Bytes appended, durable or not.
     [[nodiscard]] std::uint64_t appended() const { return taken_ + buffer_.size(); }
+    [[nodiscard]] std::uint64_t durable_bytes() const { return durable_; }
     // No commit is under way: the file may be destroyed.
     [[nodiscard]] bool quiet() const { return !committing_; }
 

@@ -1,0 +1,60 @@
+// The bytes of a spool file, in blocks, unpacked on the way, and the facts that the journal records about
+// them.
+//
+// Memory is fixed (256 KiB read, 256 KiB unpacked, at most 8 MiB of zstd window) whatever the file's size or
+// ratio. Several gzip members or zstd frames in a row are one stream, as gunzip and unzstd have it; a cut
+// stream, or bytes behind its end that are no further member, are errors. Blocking reads.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "culld/core/file_kind.hpp"
+#include "culld/core/job_spec.hpp"
+#include "culld/core/problem.hpp"
+#include "culld/core/sha256.hpp"
+
+namespace culld {
+
+class byte_source {
+  public:
+    // Reads from the start of `fd`, which is borrowed. `name` is for messages and for facts(). When `stop` is
+    // set (by any thread), the next call of next() fails.
+    byte_source(int fd, std::string name, compression packed, const std::atomic<bool>* stop = nullptr);
+    ~byte_source();
+    byte_source(const byte_source&) = delete;
+    byte_source& operator=(const byte_source&) = delete;
+
+    // The next block, valid until the next call; empty at the end, and then always.
+    [[nodiscard]] result<std::string_view> next();
+
+    // Of the file as it lies on the disk, packed as it is. Only after next() gave the end.
+    [[nodiscard]] source_facts facts() const;
+    [[nodiscard]] const digest& sha256_of_file() const { return digest_; }
+
+    // After next() failed: true if it was not the file's content that was at fault, but our disk, or `stop`.
+    [[nodiscard]] bool failed_to_read() const { return failed_to_read_; }
+    [[nodiscard]] const std::string& name() const { return name_; }
+
+    class unpacker;  // one for each packing, in byte_source.cpp
+
+  private:
+    [[nodiscard]] result<std::string_view> read_block();
+
+    int fd_;
+    std::string name_;
+    const std::atomic<bool>* stop_;
+    std::unique_ptr<unpacker> unpack_;
+    std::unique_ptr<char[]> block_;
+    std::string_view pending_;  // read, not unpacked yet
+    std::uint64_t bytes_ = 0;
+    sha256 hash_;
+    digest digest_{};
+    bool ended_ = false;
+    bool failed_to_read_ = false;
+};
+
+}  // namespace culld

@@ -1,0 +1,118 @@
+// The id store: a job's distinct ids on disk, as they will be sent, with random access by position.
+//
+// Derived data: it can be made again from the job's own file. The file, all numbers little-endian:
+//
+//     content   "id","id",…,"id",            every id in quotes, a comma behind each, the last one too
+//     index     per segment of 1,024 ids     u64 offset in the file, u64 XXH3-64 of its content (seed: its
+//     number) footer    96 bytes                     magic "culldids", u32 version 1, u32 ids a segment, u64
+//     ids,
+//                                            u64 bytes of content, u64 XXH3-64 of the index, 32 bytes SHA-256
+//                                            of the source, 16 bytes zero, u64 XXH3-64 of the footer's first
+//                                            88 bytes
+//
+// Ids hold no quote (see id_pattern), so a segment's ids are found again by its quotes. No byte is handed out
+// before the checksum of its whole segment was compared.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "culld/core/id_sink.hpp"
+#include "culld/core/problem.hpp"
+#include "culld/core/sha256.hpp"
+#include "culld/core/span.hpp"
+#include "culld/io/file.hpp"
+
+namespace culld {
+
+inline constexpr std::uint64_t ids_per_segment = 1024;
+
+// `<job id>.ids`
+[[nodiscard]] std::string store_name(std::string_view job_id);
+
+// Writes a store under a temporary name, mode 0600; a writer that goes away before publish() leaves nothing
+// behind. Memory: one segment (at most 260 KiB) and 4 KiB. One thread.
+class id_store_writer {
+  public:
+    // `where` is borrowed and outlives the writer.
+    static result<id_store_writer> create(const folder& where);
+    ~id_store_writer();
+    id_store_writer(id_store_writer&&) noexcept;
+    id_store_writer& operator=(id_store_writer&&) noexcept;
+
+    // `id` must have passed an id_pattern.
+    [[nodiscard]] result<void> append(std::string_view id);
+    [[nodiscard]] std::uint64_t count() const { return count_; }
+
+    // Writes index and footer; nothing can be appended any more. Not durable yet.
+    [[nodiscard]] result<void> seal(const digest& source);
+    // A descriptor of the sealed file, for an id_store.
+    [[nodiscard]] result<unique_fd> reopen() const;
+    // After seal(): fsync, rename to `name`, fsync the folder. A store of that name is never replaced: that
+    // is an error (the job of that name is open, or left-overs of an unclean end were not swept).
+    [[nodiscard]] result<void> publish(const std::string& name);
+
+  private:
+    id_store_writer() = default;
+    [[nodiscard]] result<void> end_segment();
+    [[nodiscard]] result<void> flush_index();
+    void abandon() noexcept;
+
+    const folder* where_ = nullptr;
+    std::string temporary_;  // empty once published
+    unique_fd file_;
+    unique_fd index_file_;       // the index until it is appended; no name
+    std::string segment_;        // content not written yet
+    std::string index_;          // entries not written yet
+    std::uint64_t content_ = 0;  // bytes written
+    std::uint64_t segments_ = 0;
+    std::uint64_t count_ = 0;
+    bool sealed_ = false;
+};
+
+// Reads a store. Holds one segment; ascending access reads each segment once. One thread.
+class id_store {
+  public:
+    // Checks footer and index, in fixed memory. `name` is for messages.
+    static result<id_store> open(unique_fd file, std::string name);
+    static result<id_store> open(const folder& where, const std::string& name);
+
+    [[nodiscard]] std::uint64_t count() const { return count_; }
+    [[nodiscard]] std::uint64_t content_bytes() const { return content_; }
+    [[nodiscard]] const digest& source() const { return source_; }
+
+    // Appends `"a","b"`: no comma in front or behind. Positions past the end are a broken invariant (abort).
+    [[nodiscard]] result<void> append_quoted(position first, std::uint64_t count, std::string& out);
+    [[nodiscard]] result<void> append_quoted(std::span<const span> at, std::string& out);
+    // The ids bare, one by one; stops where the sink refuses, with its reason.
+    [[nodiscard]] result<void> append_ids(position first, std::uint64_t count, id_sink& sink);
+    // One id, valid until the next call.
+    [[nodiscard]] result<std::string_view> at(position where);
+
+  private:
+    id_store() = default;
+    [[nodiscard]] result<void> load(std::uint64_t segment);
+    [[nodiscard]] tl::unexpected<problem> damaged(std::string_view what) const;
+    [[nodiscard]] std::uint64_t ids_in(std::uint64_t segment) const;
+
+    unique_fd file_;
+    std::string name_;
+    std::uint64_t count_ = 0;
+    std::uint64_t content_ = 0;
+    digest source_{};
+    std::optional<std::uint64_t> loaded_;
+    std::string segment_;
+    std::vector<std::uint32_t> starts_;  // of each id's first quote in segment_, and the end
+};
+
+// Removes what an unclean end left in `where`: unfinished stores, and with `open_jobs` all stores of other
+// jobs. Returns how many. Call before the first intake of a run.
+[[nodiscard]] result<std::size_t> sweep_stores(const folder& where, std::span<const std::string> open_jobs);
+
+}  // namespace culld
