@@ -81,13 +81,13 @@ void journal_audit::feed(const record_view& record, std::uint64_t line) {
             batch_error(record);
             break;
         case record_type::ids_absent:
-            verdict(record, summary_.totals.verdicts.absent);
+            verdict(record, summary_.totals.absent);
             break;
         case record_type::ids_deleted:
-            verdict(record, summary_.totals.verdicts.deleted);
+            verdict(record, summary_.totals.deleted);
             break;
         case record_type::ids_failed:
-            verdict(record, summary_.totals.verdicts.failed);
+            verdict(record, summary_.totals.failed);
             break;
         case record_type::ids_skipped:
             skipped(record);
@@ -254,7 +254,7 @@ void journal_audit::batch_result(const record_view& record) {
         if (verify_all_)
             reported_.insert(where);
         else
-            settle(where, summary_.totals.verdicts.deleted);
+            settle(where, summary_.totals.deleted);
     };
     if (failed + unknown == 0) return take_good(at);
     interval_set rest;
@@ -314,7 +314,7 @@ void journal_audit::skipped(const record_view& record) {
         find(fmt::format("\"{}\" is no reason to skip ids", reason));
     }
     if (reason != "protected") skipped_unprotected_ += count_of(at);
-    settle(at, summary_.totals.verdicts.skipped);
+    settle(at, summary_.totals.skipped);
 }
 
 void journal_audit::counts_fit(const job_totals& claimed) {
@@ -324,10 +324,10 @@ void journal_audit::counts_fit(const job_totals& claimed) {
     };
     same("ids", claimed.ids, counted.ids);
     same("duplicates", claimed.duplicates, counted.duplicates);
-    same("deleted", claimed.verdicts.deleted, counted.verdicts.deleted);
-    same("absent", claimed.verdicts.absent, counted.verdicts.absent);
-    same("failed", claimed.verdicts.failed, counted.verdicts.failed);
-    same("skipped", claimed.verdicts.skipped, counted.verdicts.skipped);
+    same("deleted", claimed.deleted, counted.deleted);
+    same("absent", claimed.absent, counted.absent);
+    same("failed", claimed.failed, counted.failed);
+    same("skipped", claimed.skipped, counted.skipped);
     same("throttled", claimed.throttled, counted.throttled);
     const auto between = [&](std::string_view name, std::uint64_t says, std::uint64_t low,
                              std::uint64_t high) {
@@ -349,7 +349,7 @@ void journal_audit::checkpoint(const record_view& record) {
 
 void journal_audit::status_fits() {
     const std::string& status = summary_.status;
-    const std::uint64_t failed = summary_.totals.verdicts.failed;
+    const std::uint64_t failed = summary_.totals.failed;
     const auto must = [&](bool holds, std::string_view why) {
         if (!holds) find(fmt::format("the status is {}, but {}", status, why));
     };

@@ -147,10 +147,10 @@ result<job_totals> read_totals(const json_value& object) {
     job_totals out;
     const std::array<std::pair<std::string_view, std::uint64_t*>, 9> fields = {
         {{"ids", &out.ids},
-         {"deleted", &out.verdicts.deleted},
-         {"absent", &out.verdicts.absent},
-         {"failed", &out.verdicts.failed},
-         {"skipped", &out.verdicts.skipped},
+         {"deleted", &out.deleted},
+         {"absent", &out.absent},
+         {"failed", &out.failed},
+         {"skipped", &out.skipped},
          {"duplicates", &out.duplicates},
          {"requests", &out.requests},
          {"retries", &out.retries},

@@ -140,7 +140,10 @@ inline job_totals story(journal_builder& j, std::string_view job = "job-1",
         .absent({{1, 1}})
         .failed({{3, 1}});
     const job_totals totals{.ids = 8,
-                            .verdicts = {.deleted = 5, .absent = 1, .failed = 1, .skipped = 1},
+                            .deleted = 5,
+                            .absent = 1,
+                            .failed = 1,
+                            .skipped = 1,
                             .requests = 4,
                             .retries = 2,
                             .throttled = 1};

@@ -60,21 +60,21 @@ TEST(JournalRead, TooManyMembersAreRefused) {
 TEST(JournalRead, WhatTheWriterWritesReadsBack) {
     chain_writer writer;
     std::string text;
-    write_finished(writer, text, wall_time{}, "completed",
-                   {.ids = 2, .verdicts = {.deleted = 2}, .requests = 1}, wall_time{});
+    write_finished(writer, text, wall_time{}, "completed", {.ids = 2, .deleted = 2, .requests = 1},
+                   wall_time{});
     text.pop_back();
     record_view r;
     ASSERT_TRUE(read_record(text, r));
     EXPECT_EQ(r.type, record_type::job_finished);
     const auto totals = read_totals(*r.find("totals"));
     ASSERT_TRUE(totals);
-    EXPECT_EQ(totals->verdicts.deleted, 2U);
+    EXPECT_EQ(totals->deleted, 2U);
 }
 
 TEST(JournalRead, LedgerLinesOfTheWriterReadBack) {
     chain_writer writer;
     std::string text;
-    const job_totals totals{.ids = 2, .verdicts = {.deleted = 2}, .requests = 1};
+    const job_totals totals{.ids = 2, .deleted = 2, .requests = 1};
     const std::string head(64, 'a');
     write_ledger_line(writer, text, wall_time{},
                       {.job_id = "j",

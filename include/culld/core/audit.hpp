@@ -29,7 +29,7 @@ struct audit_summary {
     std::string state;        // waiting, running, paused, blocked, finished: as the records leave it
     std::string reason;       // of the last pause, block or cancellation that is in force
     [[nodiscard]] std::uint64_t remaining() const {
-        return totals.ids - std::min(totals.ids, totals.verdicts.sum());
+        return totals.ids - std::min(totals.ids, totals.settled());
     }
 };
 
