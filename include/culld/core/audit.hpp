@@ -6,6 +6,7 @@
 // named; nothing follows job.finished; totals and status are those the records add up to.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -28,7 +29,7 @@ struct audit_summary {
     std::string state;        // waiting, running, paused, blocked, finished: as the records leave it
     std::string reason;       // of the last pause, block or cancellation that is in force
     [[nodiscard]] std::uint64_t remaining() const {
-        return totals.ids - totals.deleted - totals.absent - totals.failed - totals.skipped;
+        return totals.ids - std::min(totals.ids, totals.settled());
     }
 };
 
@@ -50,31 +51,47 @@ class journal_audit {
 
   private:
     void find(std::string what);
+    // The value, or its default after a complaint.
+    template <class T>
+    T need(result<T> got);
     void accepted(const record_view& record);
     void intent(const record_view& record);
     void batch_result(const record_view& record);
     void batch_error(const record_view& record);
-    void verdict(const record_view& record, std::uint64_t& total, bool needs_intent);
+    void verdict(const record_view& record, std::uint64_t& total);
+    void skipped(const record_view& record);
+    void checkpoint(const record_view& record);
     void finished(const record_view& record);
+    void status_fits();
+    void counts_fit(const job_totals& claimed);
     // Settles `at`; complains of positions that have a verdict already.
     void settle(const spans& at, std::uint64_t& total);
-    // Positions of a list of ids, number checked; empty after a complaint.
-    spans positions_of(const record_view& record, std::string_view list, std::string_view at);
-    bool within(const spans& at);
-    void need_intent(const spans& at, std::string_view doing);
-    void count_request(const spans& at, std::uint64_t attempt);
+    // The positions a record names: in range, as many as the ids listed under `list`.
+    spans positions_of(const record_view& record, std::string_view list);
+    // How many ids stand under `list`; complains if it is no list of strings.
+    std::uint64_t listed(const record_view& record, std::string_view list);
+    void need_intent(const spans& at);
+    // A request for `at` that surely, or perhaps, went out.
+    void count_request(const spans& at, bool surely);
 
     std::uint64_t line_ = 0;
     bool accepted_ = false;
     bool finished_ = false;
     bool verify_all_ = false;
     bool dry_run_ = false;
+    bool has_deadline_ = false;
+    bool has_abort_rule_ = false;
     bool cancelled_ = false;
-    std::string last_skip_;  // reason of the last ids.skipped other than protected and dry_run
-    std::uint64_t skipped_other_ = 0;
+    bool paused_ = false;
+    bool blocked_ = false;
+    std::uint64_t skipped_unprotected_ = 0;
     interval_set intended_;
     interval_set settled_;
-    interval_set reported_;  // with verify: all, what the API calls deleted and awaits its check
+    interval_set reported_;  // with verify: all, what the API called deleted at some time
+    // Whether a batch.error's request went out cannot always be told from its record: counts have bounds.
+    interval_set surely_sent_, perhaps_sent_;
+    std::uint64_t requests_min_ = 0, requests_max_ = 0;
+    std::uint64_t retries_min_ = 0, retries_max_ = 0;
     audit_summary summary_;
     std::vector<problem> findings_;
     std::uint64_t more_ = 0;

@@ -9,6 +9,7 @@
 #include <string>
 #include <string_view>
 
+#include "culld/core/journal_write.hpp"
 #include "culld/core/json_scan.hpp"
 #include "culld/core/problem.hpp"
 #include "culld/core/sha256.hpp"
