@@ -3,7 +3,7 @@
 
 #include <boost/json.hpp>
 #include <filesystem>
-#include <regex>
+#include <sstream>
 
 #include "culld/core/config_merge.hpp"
 #include "culld/io/config_files.hpp"
@@ -23,11 +23,17 @@ std::string read(const std::string& name) {
     return read_small_file(shipped(name), 1U << 20U).value();
 }
 
-// The example with what is commented out put back: lines such as "  #burst: 1".
+// The example with what is commented out put back: "  #burst: 1" is a setting, "# Durations have" is prose.
 std::string uncommented() {
-    static const std::regex commented("(^|\n)( *)#([a-z_]+:)");
-    const std::string once = std::regex_replace(read("culld.yaml"), commented, "$1$2$3");
-    return std::regex_replace(once, commented, "$1$2$3");
+    std::istringstream in(read("culld.yaml"));
+    std::string out;
+    for (std::string line; std::getline(in, line); out += line + "\n") {
+        const std::size_t hash = line.find_first_not_of(' ');
+        if (hash == std::string::npos || line[hash] != '#') continue;
+        const std::size_t end = line.find_first_not_of("abcdefghijklmnopqrstuvwxyz_", hash + 1);
+        if (end != std::string::npos && end > hash + 1 && line[end] == ':') line.erase(hash, 1);
+    }
+    return out;
 }
 
 sourced_config merged(const std::string& text) {
