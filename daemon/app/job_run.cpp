@@ -24,10 +24,6 @@ plan_rules rules_of(const job_spec& spec, const config& settings) {
     return out;
 }
 
-std::string_view without_quotes(std::string_view quoted) {
-    return quoted.size() < 2 ? quoted : quoted.substr(1, quoted.size() - 2);
-}
-
 }  // namespace
 
 std::string_view name_of(job_state s) {
@@ -41,7 +37,7 @@ std::string_view name_of(job_state s) {
     return "finished";
 }
 
-job_run::job_run(services& with, job_seed seed, id_store ids)
+job_run::job_run(services& with, job_seed seed, std::optional<id_store> ids)
     : with_(with),
       intake_(std::move(seed.intake)),
       resource_(find_resource(intake_.spec.resource)),
@@ -64,6 +60,7 @@ job_run::job_run(services& with, job_seed seed, id_store ids)
       stop_reason_(seed.stopped),
       status_(seed.status.value_or("")),
       accepted_at_(seed.accepted_at),
+      finished_at_(seed.finished_at),
       alive_(std::make_shared<bool>(true)) {
     if (seed.rate) own_pace_.emplace(*seed.rate, 1, steady_now(), false);
     checkpoint_at_ = checkpoint_every;
@@ -86,7 +83,6 @@ void job_run::start() {
     std::string& out = journal_.buffer();
     if (!status_.empty()) {  // finished before; a crash came before the filing
         finishing_ = true;
-        finished_at_ = accepted_at_;
         file_away();
         return;
     }
@@ -148,7 +144,7 @@ const batch* job_run::take(steady_time now) {
 
 result<void> job_run::compose(const batch& b, std::string& out) {
     out.clear();
-    return ids_.append_quoted(b.at, out);
+    return ids_->append_quoted(b.at, out);
 }
 
 void job_run::count_request(const batch& b, const http_answer& answer) {
@@ -247,7 +243,7 @@ void job_run::record_verdict(const verdict& v) {
         if (piece.at.empty()) return;
         ids_text_.clear();
         if (list)
-            if (auto read = ids_.append_quoted(piece.at, ids_text_); !read) {
+            if (auto read = ids_->append_quoted(piece.at, ids_text_); !read) {
                 // The verdict stands, by position; the names can be had from the job file.
                 log(log_level::error, "store.failed", read.error().text(), {{"job_id", intake_.spec.id}});
                 ids_text_.clear();

@@ -25,9 +25,8 @@ traffic_rules rules_of(const config& settings) {
 // A GET answered 200 proves presence only by being what it must be: an object, not a login page.
 bool is_json_object(std::string_view body) {
     boost::json::error_code ec;
-    boost::json::parser parser;
-    parser.write(body.data(), body.size(), ec);
-    return !ec && parser.done() && parser.release().is_object();
+    const auto value = boost::json::parse(boost::json::string_view(body.data(), body.size()), ec);
+    return !ec && value.is_object();
 }
 
 }  // namespace
@@ -408,6 +407,11 @@ void sender::look_at_credentials() {
             self.pump();
         }(*this),
         asio::detached);
+}
+
+void sender::try_credentials_again() {
+    if (traffic_.credentials() == credential_state::refused) traffic_.credentials_renewed();
+    pump();
 }
 
 void sender::apply(const config& settings, std::unique_ptr<credentials> who) {

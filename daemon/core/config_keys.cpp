@@ -27,7 +27,11 @@ std::string json_text(const T& value) {
     } else if constexpr (std::is_same_v<T, bool>) {
         out = value ? "true" : "false";
     } else if constexpr (std::is_same_v<T, double>) {
-        append_number(out, value);
+        // Without an exponent, which the setter would not read back. The range of numbers keeps it short.
+        std::array<char, 64> digits{};
+        const auto [end, ec] =
+            std::to_chars(digits.data(), digits.data() + digits.size(), value, std::chars_format::fixed);
+        if (ec == std::errc{}) out.append(digits.data(), end);
     } else {
         append_number(out, static_cast<std::uint64_t>(value));
     }
@@ -403,13 +407,8 @@ std::string setting::takes() const {
         case setting_type::count:
             return fmt::format("a whole number from {} to {}", static_cast<std::uint64_t>(min),
                                static_cast<std::uint64_t>(max));
-        case setting_type::number: {
-            std::string low, high;
-            append_number(low, min);
-            append_number(high, max);
-            return fmt::format("a number from {} to {}", min < 0.001 ? fmt::format("{:.5f}", min) : low,
-                               max >= 1000 ? fmt::format("{:.0f}", max) : high);
-        }
+        case setting_type::number:
+            return fmt::format("a number from {} to {}", json_text(min), json_text(max));
         case setting_type::duration:
             return fmt::format("a duration from {} to {}",
                                duration_text(nanoseconds(static_cast<std::int64_t>(min))),

@@ -33,6 +33,8 @@ problem complaint(text_place at, std::string what, std::string hint = {}) {
 // appended only after it was closed, so none of them moves while it is open.
 class tree_builder final : public YAML::EventHandler {
   public:
+    explicit tree_builder(std::string_view text) : text_(text) {}
+
     yaml_node root;
     std::vector<problem> problems;
 
@@ -57,6 +59,9 @@ class tree_builder final : public YAML::EventHandler {
                   const std::string& text) override {
         // "?" is what yaml-cpp says of a plain scalar, "!" of one in quotes or in a block.
         check_tag(mark, tag);
+        if (tag == "!" && !quotes_close(mark))
+            problems.push_back(
+                complaint(place_of(mark), "no valid YAML: the quote that opens here is never closed"));
         place(mark, yaml_node::kind::scalar, text, tag == "!");
     }
     void OnSequenceStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t,
@@ -79,6 +84,22 @@ class tree_builder final : public YAML::EventHandler {
     }
     void check_tag(const YAML::Mark& mark, const std::string& tag) {
         if (tag != "?" && tag != "!" && !tag.empty()) refuse(mark, fmt::format("tag {}", tag));
+    }
+
+    // yaml-cpp 0.7 takes the end of the text for a closing quote, so a file that was cut off would pass.
+    [[nodiscard]] bool quotes_close(const YAML::Mark& mark) const {
+        std::size_t at = static_cast<std::size_t>(std::max(mark.pos, 0));
+        if (at >= text_.size() || (text_[at] != '"' && text_[at] != '\'')) return true;  // a block, no quotes
+        const char quote = text_[at];
+        for (++at; at < text_.size(); ++at) {
+            if (quote == '"' && text_[at] == '\\') {
+                ++at;
+            } else if (text_[at] == quote) {
+                if (quote == '"' || at + 1 >= text_.size() || text_[at + 1] != quote) return true;
+                ++at;
+            }
+        }
+        return false;
     }
 
     // Whether the next event is a key of the innermost open map.
@@ -164,6 +185,7 @@ class tree_builder final : public YAML::EventHandler {
         bool has_key = false;     // the next value belongs to the last key
         bool drop_value = false;  // of a key that was refused
     };
+    std::string_view text_;
     std::vector<frame> open_;
     std::size_t dropped_ = 0;  // depth inside a list or map that is not kept
     int documents_ = 0;
@@ -195,7 +217,7 @@ std::vector<problem> unreadable_bytes(std::string_view text) {
 tl::expected<yaml_node, std::vector<problem>> parse_strict_yaml(std::string_view text) {
     if (text.starts_with("\xEF\xBB\xBF")) text.remove_prefix(3);
     if (auto bad = unreadable_bytes(text); !bad.empty()) return tl::unexpected(std::move(bad));
-    tree_builder builder;
+    tree_builder builder(text);
     try {
         std::istringstream stream{std::string(text)};
         YAML::Parser parser(stream);

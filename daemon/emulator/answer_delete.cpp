@@ -17,13 +17,19 @@ struct lists {
     id_list success, error;
 };
 
-void append_ids(std::string& out, const id_list& ids, std::size_t most, bool leading_null) {
+// Ids that were read in place are written as they stand in the body, in their quotes.
+void append_ids(const world& w, std::string& out, const id_list& ids, bool leading_null) {
+    const bool quoted = !w.batch.verbatim.empty();
+    const std::uint64_t most = w.rules.truncate_lists;
+    const std::size_t count = most == 0 ? ids.size() : std::min<std::size_t>(most, ids.size());
     out.push_back('[');
     if (leading_null) out.append(ids.empty() ? "null" : "null,");
-    const std::size_t count = most == 0 ? ids.size() : std::min(most, ids.size());
     for (std::size_t i = 0; i < count; ++i) {
         if (i > 0) out.push_back(',');
-        append_json_string(out, ids[i]);
+        if (quoted)
+            out.append(ids[i].data() - 1, ids[i].size() + 2);
+        else
+            append_json_string(out, ids[i]);
     }
     out.push_back(']');
 }
@@ -35,9 +41,9 @@ std::string uuid_of(const std::string& hex) {
 
 void append_lists(const world& w, std::string& out, const lists& all) {
     out.append(R"("success_ids":)");
-    append_ids(out, all.success, w.rules.truncate_lists, false);
+    append_ids(w, out, all.success, false);
     out.append(R"(,"error_ids":)");
-    append_ids(out, all.error, w.rules.truncate_lists, w.rules.null_errors);
+    append_ids(w, out, all.error, w.rules.null_errors);
 }
 
 void write_answer(const world& w, const request& r, const lists& all, reply& to) {
@@ -96,28 +102,30 @@ lists carry_out(world& w, const request& r, reply& to) {
     return all;
 }
 
-// The ids that exist, deleted; the rest in error_ids. No fault touches single ids.
-void answer_plainly(world& w, const request& r, reply& to) {
-    const id_list& ids = w.batch.ids;
-    id_list gone;
-    for (std::size_t i = 0; i < ids.size(); ++i)
-        if (!w.ids.remove(w.keys[i], ids[i])) gone.push_back(ids[i]);
-    to.deleted = ids.size() - gone.size();
-    if (!gone.empty() || w.batch.verbatim.empty()) {
-        lists all;
-        all.error = std::move(gone);
-        // `gone` is a subsequence of the ids, by address: what is not in it was deleted just now.
-        auto next = all.error.begin();
-        for (const std::string_view id : ids)
-            if (next != all.error.end() && next->data() == id.data())
-                ++next;
-            else
-                all.success.push_back(id);
-        return write_answer(w, r, all, to);
-    }
+// Everything deleted, the ids' own bytes given back.
+void answer_all_deleted(const world& w, reply& to) {
+    to.deleted = w.batch.ids.size();
     to.body.append(R"({"code":"00000000","message":"Success.","data":{"success_ids":[)");
     to.body.append(w.batch.verbatim);
     to.body.append(R"(],"error_ids":[]}})");
+}
+
+// The ids that exist, deleted; the rest in error_ids. No fault touches single ids.
+void answer_plainly(world& w, const request& r, reply& to) {
+    const id_list& ids = w.batch.ids;
+    lists all;
+    for (std::size_t i = 0; i < ids.size(); ++i)
+        if (!w.ids.remove(w.keys[i], ids[i])) all.error.push_back(ids[i]);
+    if (all.error.empty() && !w.batch.verbatim.empty()) return answer_all_deleted(w, to);
+    to.deleted = ids.size() - all.error.size();
+    // The errors are a subsequence of the ids, by address: what is not among them was deleted just now.
+    auto next = all.error.begin();
+    for (const std::string_view id : ids)
+        if (next != all.error.end() && next->data() == id.data())
+            ++next;
+        else
+            all.success.push_back(id);
+    write_answer(w, r, all, to);
 }
 
 }  // namespace
@@ -137,16 +145,17 @@ void answer_delete(world& w, const request& r, reply& to) {
     for (const std::string_view id : ids)
         if (id.empty() || id.size() > id_bytes_max) return refuse();
 
-    w.keys.clear();
-    if (w.ids.keeps_ids()) {
-        for (const std::string_view id : ids) {
-            w.keys.push_back(incidents::key_of(id));
-            w.ids.prefetch(w.keys.back());
-        }
-    } else {
-        w.keys.resize(ids.size());
+    const bool plain = !w.rules.touches_ids();
+    if (plain && !w.ids.keeps_ids() && !w.batch.verbatim.empty()) {
+        w.ids.remove_unseen(ids.size());
+        return answer_all_deleted(w, to);
     }
-    if (!w.rules.touches_ids()) return answer_plainly(w, r, to);
+    w.keys.clear();
+    for (const std::string_view id : ids) {
+        w.keys.push_back(incidents::key_of(id));
+        w.ids.prefetch(w.keys.back());
+    }
+    if (plain) return answer_plainly(w, r, to);
     if (std::any_of(ids.begin(), ids.end(), [&](std::string_view id) { return w.chance.poisons(id); })) {
         to.did = "poisoned";
         return invalid_parameters(w, to);

@@ -36,6 +36,9 @@ class incidents {
     // existed.
     bool remove(key k, std::string_view id);
 
+    // The same for `count` ids, where none are kept.
+    void remove_unseen(std::uint64_t count) { deletions_ += count; }
+
     struct row {
         std::string_view id;
         std::uint32_t deletions;  // 0: exists
@@ -43,7 +46,7 @@ class incidents {
     [[nodiscard]] std::size_t size() const { return entries_.size(); }
     [[nodiscard]] row at(std::size_t index) const;
 
-    // False: keys are not looked at, so that none need be made.
+    // False: there is nothing to look an id up in.
     [[nodiscard]] bool keeps_ids() const { return listed_ || track_ > 0; }
     [[nodiscard]] bool closed_world() const { return listed_; }  // a list was loaded
     [[nodiscard]] bool tracking() const { return tracking_; }

@@ -29,6 +29,12 @@ wall_time now_wall() {
     return std::chrono::time_point_cast<std::chrono::microseconds>(std::chrono::system_clock::now());
 }
 
+problem folder_gone() {
+    return {.what = "the folder incoming/ was removed, moved or unmounted",
+            .hint = "it is used again as soon as it is back",
+            .file = {}};
+}
+
 }  // namespace
 
 // A sidecar() that waits.
@@ -66,7 +72,7 @@ arrivals::awaitable<std::optional<arrivals_batch>> arrivals::next() {
         if (!busy) look_at_due(now);
         if (!ready_.empty() || !troubles_.empty()) co_return hand_out();
 
-        const bool scanning = incoming_ && room() && (scan_ || now >= scan_at_);
+        const bool scanning = present_ && room() && (scan_ || now >= scan_at_);
         if (scanning && !busy) scan_slice(now);
         if (busy || scanning) {
             co_await asio::post(loop_, asio::use_awaitable_t<executor>());
@@ -82,6 +88,7 @@ arrivals::awaitable<std::optional<arrivals_batch>> arrivals::next() {
 
 arrivals::awaitable<void> arrivals::wait(steady_time until) {
     using asio::experimental::awaitable_operators::operator||;
+    incoming_.reset();
     wake_.expires_at(until);
     if (watch_)
         static_cast<void>(
@@ -126,25 +133,36 @@ void arrivals::stop() {
     for (sidecar_wait* waiting : sidecar_waits_) waiting->wake.cancel();
 }
 
-void arrivals::open_watch(steady_time now) {
-    incoming_.reset();
-    scan_.reset();
+// The folder, open; none if it is away, which open_watch() will tell.
+const folder* arrivals::incoming() {
+    if (incoming_) return &*incoming_;
     auto in = spool_.at(spool_folder::incoming);
     if (!in) {
         in.error().hint = "make it again, with the owner and mode it had; until then nothing new is taken";
-        return lose_watch(std::move(in.error()), watch_retry);
+        lose_folder(std::move(in.error()));
+        return nullptr;
     }
     incoming_ = std::move(*in);
+    return &*incoming_;
+}
+
+void arrivals::open_watch(steady_time now) {
+    incoming_.reset();
+    const folder* const in = incoming();
+    if (in == nullptr) return;
+    present_ = true;
     want_scan(now);
-    auto watching = spool_watch::open(loop_, *incoming_);
-    if (!watching) {
-        if (watching.error().hint.empty())
-            watching.error().hint = "files are found by the regular rescan only";
-        return lose_watch(std::move(watching.error()), limits_.rescan);
+    auto watching = spool_watch::open(loop_, *in);
+    auto which = look(*in, ".");
+    if (!watching || !which) {
+        problem why = !watching ? std::move(watching.error()) : std::move(which.error());
+        if (why.hint.empty()) why.hint = "files are found by the regular rescan only";
+        return lose_watch(std::move(why), limits_.rescan);
     }
     watch_.emplace(std::move(*watching));
+    watched_ = *which;
     if (std::exchange(watch_loss_told_, false))
-        complain({.what = "the folder is watched again", .hint = {}, .file = incoming_->path()});
+        complain({.what = "the folder is watched again", .hint = {}, .file = in->path()});
 }
 
 // Told once, however often it is tried again.
@@ -152,6 +170,13 @@ void arrivals::lose_watch(problem why, nanoseconds again_in) {
     watch_.reset();
     watch_again_at_ = now_steady() + again_in;
     if (!std::exchange(watch_loss_told_, true)) complain(std::move(why));
+}
+
+void arrivals::lose_folder(problem why) {
+    incoming_.reset();
+    scan_.reset();
+    present_ = false;
+    lose_watch(std::move(why), watch_retry);
 }
 
 // True if there were some: there may be more.
@@ -169,14 +194,7 @@ bool arrivals::read_events(steady_time now) {
         forget_waiting();
         want_scan(now);
     }
-    if (batch->gone) {
-        incoming_.reset();
-        scan_.reset();
-        lose_watch({.what = "the folder was removed, moved or unmounted",
-                    .hint = "it is used again as soon as it is back",
-                    .file = spool_.path() + "/incoming"},
-                   nanoseconds(0));
-    }
+    if (batch->gone) lose_folder(folder_gone());
     return batch->overflow || batch->gone || !batch->events.empty();
 }
 
@@ -185,11 +203,9 @@ void arrivals::look_at_due(steady_time now) {
     while (!due_.empty() && due_.begin()->first <= now && room() && now_steady() < slice_ends) {
         const auto it = entries_.find(due_.begin()->second);
         schedule(it, std::nullopt);
-        if (!incoming_) {
-            forget(it);
-            continue;
-        }
-        const auto facts = look(*incoming_, it->first);
+        const folder* const in = incoming();
+        if (in == nullptr) return forget(it);
+        const auto facts = look(*in, it->first);
         if (!facts) complain(facts.error());
         if (!facts || !*facts) {
             const std::string name = it->first;
@@ -204,12 +220,21 @@ void arrivals::look_at_due(steady_time now) {
 void arrivals::scan_slice(steady_time now) {
     const steady_time slice_ends = now + slice_time;
     if (!scan_) {
+        const folder* const in = incoming();
+        if (in == nullptr) return;
         scan_at_ = now + limits_.rescan;
-        auto begun = folder_scan::open(*incoming_);
+        const auto which = look(*in, ".");
+        if (watch_ && which && *which &&
+            ((*which)->inode != watched_->inode || (*which)->device != watched_->device)) {
+            // Another folder than the one watched, which somebody still has open.
+            forget_waiting();
+            return lose_folder(folder_gone());
+        }
+        auto begun = folder_scan::open(*in);
         if (!begun) return complain(std::move(begun.error()));
         scan_.emplace(std::move(*begun));
     }
-    while (room() && now_steady() < slice_ends) {
+    while (scan_ && room() && now_steady() < slice_ends) {
         const auto name = scan_->next();
         if (!name) complain(name.error());
         if (!name || !*name) {
@@ -226,7 +251,7 @@ void arrivals::scan_slice(steady_time now) {
 
 // What became of it: keep where it is of no consequence.
 arrivals::action arrivals::saw(const std::string& name, sighting what, steady_time now) {
-    if (!incoming_ || type_of(name).kind == file_kind::ignored) return action::leave_alone;
+    if (type_of(name).kind == file_kind::ignored) return action::leave_alone;
     auto it = entries_.find(name);
     const bool known = it != entries_.end();
     if (known && it->second.where == entry::place::handed) {
@@ -237,7 +262,9 @@ arrivals::action arrivals::saw(const std::string& name, sighting what, steady_ti
     // Found already, but for a look that is due anyway.
     if (known && what == sighting::found && it->second.look_at) return action::keep;
 
-    const auto facts = look(*incoming_, name);
+    const folder* const in = incoming();
+    if (in == nullptr) return action::leave_alone;
+    const auto facts = look(*in, name);
     if (!facts) complain(facts.error());
     if (!facts || !*facts) {
         if (known) forget(it);
@@ -338,13 +365,14 @@ void arrivals::complain(problem what) {
 }
 
 steady_time arrivals::next_due() const {
-    steady_time out = incoming_ && room() ? scan_at_ : steady_time::max();
+    steady_time out = present_ && room() ? scan_at_ : steady_time::max();
     if (!watch_) out = std::min(out, watch_again_at_);
     if (!due_.empty() && room()) out = std::min(out, due_.begin()->first);
     return out;
 }
 
 arrivals_batch arrivals::hand_out() {
+    incoming_.reset();
     arrivals_batch out;
     out.troubles = std::exchange(troubles_, {});
     while (!ready_.empty() && out.files.size() < limits_.batch_max) {

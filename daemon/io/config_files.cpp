@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <map>
 #include <system_error>
+#include <tuple>
 
 #include "culld/core/config_merge.hpp"
 #include "culld/core/sha256.hpp"
@@ -110,10 +111,10 @@ class loader {
     std::vector<config_complaint> complaints(std::vector<problem> problems) const {
         const auto rank = [&](const problem& p) {
             const auto found = std::find(out_.files.begin(), out_.files.end(), p.file);
-            return std::pair(found - out_.files.begin(), p.line);
+            return std::tuple(found - out_.files.begin(), p.line, p.column, p.file, p.what);
         };
-        std::stable_sort(problems.begin(), problems.end(),
-                         [&](const problem& a, const problem& b) { return rank(a) < rank(b); });
+        std::sort(problems.begin(), problems.end(),
+                  [&](const problem& a, const problem& b) { return rank(a) < rank(b); });
         std::vector<config_complaint> out;
         for (problem& p : problems) {
             if (p.file.empty()) p.file = sources_.file;

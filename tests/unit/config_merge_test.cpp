@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 #include <rapidcheck.h>
 
+#include <cmath>
+
 namespace culld {
 namespace {
 
@@ -158,7 +160,7 @@ TEST(ConfigMerge, ThePrintedConfigurationReadsBack) {
         rc::check([](std::uint16_t burst, double rate, std::uint32_t seconds, const std::string& user) {
             sourced_config c;
             c.values.limits.burst = std::uint32_t{burst} % 10'000 + 1;
-            c.values.limits.requests_per_second = 0.001 + std::abs(std::fmod(rate, 1000.0));
+            c.values.limits.requests_per_second = 0.00001 + std::abs(std::fmod(rate, 99'999.0));
             c.values.api.request_timeout = std::chrono::seconds(seconds % 100'000 + 1);
             static_cast<void>(find_setting("auth.iam.user")->assign(c.values, user));
             c.values.jobs.require_labels = {"a", "b c"};

@@ -100,6 +100,16 @@ TEST(StrictYaml, NulBytesDoNotTurnTheTextIntoUtf16) {
     EXPECT_NE(only_problem(text).what.find("0x00"), std::string::npos);
 }
 
+// yaml-cpp by itself lets these pass: a configuration that was cut off must not.
+TEST(StrictYaml, AQuoteThatIsNeverClosedIsAnError) {
+    for (const char* text :
+         {"a: \"open\n", "a: 'open\n", "a: \"b\\\"", "a: 'b''", "# \xC3\xA4\na: {b: \"x", "\"a"})
+        EXPECT_FALSE(parse_strict_yaml(text)) << text;
+    for (const char* text :
+         {"a: \"\"", "a: ''", "a: \"b\\\"\"", "a: 'b'''", "# \xC3\xA4\r\na: {b: \"x\"}", "a: |\n  \"b\n"})
+        EXPECT_TRUE(parse_strict_yaml(text)) << text;
+}
+
 TEST(StrictYaml, DepthHasABound) {
     const std::string deep = std::string(20'000, '[') + std::string(20'000, ']');
     EXPECT_FALSE(parse_strict_yaml(deep));

@@ -50,12 +50,13 @@ struct job_seed {
     spans in_doubt;                      // open intents whose fate is unknown
     std::uint64_t torn_bytes = 0;
     std::optional<std::string> status;  // job.finished is in the journal already: only the filing is left
-    std::uint64_t records_before = 0;
+    std::optional<wall_time> finished_at;
 };
 
 class job_run {
   public:
-    job_run(services& with, job_seed seed, id_store ids);
+    // `ids` may be empty for a job whose journal is finished.
+    job_run(services& with, job_seed seed, std::optional<id_store> ids);
     ~job_run();
     job_run(const job_run&) = delete;
     job_run& operator=(const job_run&) = delete;
@@ -135,7 +136,7 @@ class job_run {
     std::uint32_t uid_, gid_;
     wall_time modified_at_;
     std::string active_file_, active_list_;
-    id_store ids_;
+    std::optional<id_store> ids_;
     chain_writer chain_;
     journal_file journal_;
     plan plan_;

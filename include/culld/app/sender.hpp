@@ -40,6 +40,8 @@ class sender {
     void apply(const config& settings, std::unique_ptr<credentials> who);
     // Looks whether the credentials have changed, and tries blocked jobs again if they have.
     void look_at_credentials();
+    // An operator says they are good: one request goes first, alone.
+    void try_credentials_again();
 
     [[nodiscard]] const traffic& state() const { return traffic_; }
     [[nodiscard]] std::uint32_t in_flight() const { return in_flight_; }

@@ -112,6 +112,8 @@ class arrivals {
 
     void open_watch(steady_time now);
     void lose_watch(problem why, nanoseconds again_in);
+    void lose_folder(problem why);
+    const folder* incoming();
     bool read_events(steady_time now);
     void look_at_due(steady_time now);
     void scan_slice(steady_time now);
@@ -137,9 +139,13 @@ class arrivals {
     bool stopped_ = false;
     bool idle_told_ = false;
 
+    // Open only while next() is at work: the kernel tells of a removed folder when nobody has it open any
+    // more.
     std::optional<folder> incoming_;
+    bool present_ = false;  // incoming/ was there when last looked for
     std::optional<spool_watch> watch_;
-    steady_time watch_again_at_;  // without a watch: when to try again
+    std::optional<node_facts> watched_;  // which folder that is
+    steady_time watch_again_at_;         // without a watch: when to try again
     bool watch_loss_told_ = false;
 
     entries entries_;
