@@ -1,0 +1,486 @@
+#include "culld/app/daemon.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <csignal>
+#include <cstdio>
+#include <random>
+
+#include "culld/app/control.hpp"
+#include "culld/app/job_table.hpp"
+#include "culld/app/restart.hpp"
+#include "culld/app/sender.hpp"
+#include "culld/app/taker.hpp"
+#include "culld/core/resource.hpp"
+#include "culld/io/lock.hpp"
+#include "culld/io/log.hpp"
+#include "culld/io/process.hpp"
+#include "culld/io/rate_mark.hpp"
+#include "culld/io/systemd.hpp"
+
+namespace culld {
+
+namespace {
+
+constexpr int exit_io = 74, exit_later = 75, exit_config = 78, exit_rejected = 65;
+constexpr auto look_again_every = std::chrono::seconds(5);  // at stuck journals, refused credentials
+constexpr auto journal_hangs_after = std::chrono::seconds(10);
+
+void complain(const std::vector<config_complaint>& all) {
+    for (const config_complaint& c : all) std::fputs((c.text() + "\n").c_str(), stderr);
+}
+
+void tell(const result<bool>& notified) {
+    if (!notified) log(log_level::warn, "systemd.notify", notified.error());
+}
+
+struct loaded {
+    loaded_config file;
+    std::shared_ptr<const config> settings;
+    std::shared_ptr<const intake_settings> rules;
+    std::unique_ptr<credentials> who;
+    api_endpoint endpoint;
+    std::unique_ptr<asio::ssl::context> tls;
+};
+
+// All that can be wrong with a configuration, in one place: start, reload and --check-config agree.
+tl::expected<loaded, std::vector<config_complaint>> load_everything(const daemon_options& options) {
+    auto file = load_config(options.sources);
+    if (!file) return tl::unexpected(std::move(file.error()));
+    loaded out{.file = std::move(*file), .settings = {}, .rules = {}, .who = {}, .endpoint = {}, .tls = {}};
+    out.settings = std::make_shared<const config>(out.file.effective.values);
+    std::vector<config_complaint> wrong;
+    const auto wrong_if = [&](problem p) {
+        if (p.file.empty()) p.file = options.sources.file;
+        wrong.push_back({std::move(p), {}});
+    };
+    if (auto rules = intake_settings::load(out.settings); rules)
+        out.rules = std::move(*rules);
+    else
+        wrong_if(std::move(rules.error()));
+    if (auto endpoint = parse_endpoint(out.settings->api.endpoint); endpoint)
+        out.endpoint = std::move(*endpoint);
+    else
+        wrong_if(std::move(endpoint.error()));
+    if (out.endpoint.tls) {
+        if (auto tls = make_tls_context(out.settings->api.ca_file); tls)
+            out.tls = std::move(*tls);
+        else
+            wrong_if(std::move(tls.error()));
+    }
+    if (auto who = make_credentials(*out.settings, options.credentials_folder); who)
+        out.who = std::move(*who);
+    else
+        wrong_if(std::move(who.error()));
+    if (!wrong.empty()) return tl::unexpected(std::move(wrong));
+    return out;
+}
+
+class life {
+  public:
+    life(const daemon_options& options, loaded from, asio::io_context& context, const spool& files, const folder& journals,
+         const folder& plans, ledger_file& ledger, bool full_bucket)
+        : options_(options),
+          loop_(context.get_executor()),
+          journals_(journals),
+          rules_(from.rules),
+          disk_(loop_),
+          with_{.loop = loop_,
+                .disk = disk_,
+                .files = files,
+                .journals = journals,
+                .plans = plans,
+                .ledger = ledger,
+                .settings = from.settings,
+                .config_sha256 = from.file.sha256,
+                .dice = std::mt19937_64(std::random_device{}()),
+                .pump = [this] { sender_->pump(); },
+                .jobs_changed = [this] { changed_.notify(); }},
+          jobs_(with_),
+          sender_(std::make_unique<sender>(with_, std::move(from.who), std::move(from.endpoint), std::move(from.tls), full_bucket)),
+          taker_(with_, jobs_, rules_, [this](std::unique_ptr<job_run> job) { adopt(std::move(job)); }),
+          control_(with_, jobs_, *sender_),
+          signals_(loop_, SIGTERM, SIGINT),
+          hangup_(loop_, SIGHUP),
+          changed_(loop_),
+          watchdog_(loop_),
+          look_again_(loop_) {}
+
+    task<void> run() {
+        if (auto opened = open_doors(); !opened) {
+            log(log_level::error, "start.failed", opened.error());
+            exit_code_ = exit_io;
+            co_await close_down();
+            co_return;
+        }
+        signals_.async_wait([this](boost::system::error_code ec, int signal) {
+            if (ec) return;
+            log(log_level::info, "stopping", signal == SIGINT ? "interrupted" : "told to stop");
+            stop_asked_ = true;
+            changed_.notify();
+        });
+        wait_for_hangup();
+        co_await go_on_with_open_jobs();
+        start_watchdog();
+        asio::co_spawn(loop_, taker_.run(), asio::detached);
+        control_.ready = true;
+        tell(notify_ready(status_line()));
+        log(log_level::info, "ready", fmt::format("culld {} watches {}", CULLD_VERSION, with_.files.path()),
+            {{"open_jobs", jobs_.open()}, {"requests_per_second", with_.settings->limits.requests_per_second}});
+        while (!stop_asked_) {
+            co_await tend();
+            if (options_.once && once_is_over()) break;
+            if (stop_asked_) break;
+            co_await changed_.wait();
+        }
+        co_await close_down();
+    }
+
+    [[nodiscard]] int exit_code() const { return exit_code_; }
+    [[nodiscard]] std::optional<wall_time> last_sent() const { return sender_->last_sent(); }
+
+  private:
+    void adopt(std::unique_ptr<job_run> job) {
+        job_run& j = *job;
+        jobs_.add(std::move(job));
+        sender_->add(j);
+        j.start();
+        sender_->pump();
+        changed_.notify();
+    }
+
+    result<void> open_doors() {
+        const config& c = *with_.settings;
+        control_.live = [this] {
+            const auto since = disk_.busy_since();
+            return !since || steady_now() - *since < journal_hangs_after;
+        };
+        if (!c.http.socket.empty()) {
+            auto socket = http_server::on_socket(loop_, c.http.socket, 0660,
+                                                 [this](const server_request& r) { return control_.answer(r, true); });
+            if (socket)
+                servers_.push_back(std::move(*socket));
+            else if (options_.once)  // nobody needs to talk to a run that ends by itself
+                log(log_level::debug, "control.none", socket.error());
+            else
+                return fail(std::move(socket.error()));
+        }
+        if (!c.http.listen.empty()) {
+            auto listener = http_server::on_address(loop_, c.http.listen,
+                                                    [this](const server_request& r) { return control_.answer(r, false); });
+            if (listener)
+                servers_.push_back(std::move(*listener));
+            else if (options_.once)
+                log(log_level::debug, "status.none", listener.error());
+            else
+                return fail(std::move(listener.error()));
+        }
+        return {};
+    }
+
+    intake_surroundings surroundings() {
+        static const std::vector<std::string_view> resources = [] {
+            std::vector<std::string_view> out;
+            for (const resource_profile& p : resource_profiles()) out.push_back(p.name);
+            return out;
+        }();
+        return {*rules_->settings, rules_->pattern, resources, rules_->protect, with_.plans, never_stop_};
+    }
+
+    // ---- recovery ----
+
+    task<void> go_on_with_open_jobs() {
+        auto find = [this] { return open_jobs(journals_, with_.plans, with_.ledger); };
+        auto open = co_await disk_.run(find);
+        if (!open) {
+            log(log_level::error, "recovery.failed", open.error());
+            exit_code_ = exit_io;
+            stop_asked_ = true;
+            co_return;
+        }
+        auto sweep = [this, &open] { return sweep_stores(with_.plans, *open); };
+        const auto swept = co_await disk_.run(sweep);
+        if (!swept) log(log_level::warn, "store.sweep", swept.error());
+        std::set<std::string> active;
+        for (const std::string& id : *open) co_await recover(id, &active);
+        // Files in active/ that belong to no open job: taken, but not accepted before the end.
+        auto scan = [this, &active]() -> result<std::vector<std::string>> {
+            std::vector<std::string> out;
+            auto done = with_.files.scan(spool_folder::active, [&](std::string_view name) {
+                const file_kind kind = type_of(name).kind;
+                if (kind != file_kind::sidecar && kind != file_kind::ignored && !active.contains(std::string(name)))
+                    out.emplace_back(name);
+                return true;
+            });
+            if (!done) return fail(std::move(done.error()));
+            return out;
+        };
+        auto orphans = co_await disk_.run(scan);
+        if (orphans)
+            taker_.take_orphans(std::move(*orphans));
+        else
+            log(log_level::error, "recovery.failed", orphans.error());
+    }
+
+    task<void> recover(std::string id, std::set<std::string>* active) {
+        // Shared: a variant of move-only parts must come back through a copyable completion.
+        auto work = [this, &id] {
+            return std::make_shared<recovered>(recover_job(id, journals_, with_.files, surroundings()));
+        };
+        const auto found = co_await disk_.run(work);
+        if (auto* ready = std::get_if<ready_to_run>(found.get())) {
+            if (active != nullptr) active->insert(ready->seed.active_file);
+            log(log_level::info, "job.recovered",
+                fmt::format("{} of {} ids have their verdict, {} are in doubt", ready->seed.state.counts.sum(),
+                            ready->seed.state.ids, count_of(ready->seed.in_doubt)),
+                {{"job_id", id}, {"torn_bytes", ready->seed.torn_bytes}});
+            jobs_.forget_stuck(id);
+            adopt(std::make_unique<job_run>(with_, std::move(ready->seed), std::move(ready->ids)));
+        } else if (auto* stuck = std::get_if<stuck_job>(found.get())) {
+            if (active != nullptr && !stuck->file.empty()) active->insert(stuck->file);
+            if (active == nullptr && !stuck->damaged) co_return;  // said before
+            log(log_level::error, "job.stuck", stuck->why.detail, {{"job_id", id}});
+            if (stuck->damaged && active != nullptr) {
+                // Its file must not be taken as a new job: which file that is, the damaged journal may not tell.
+                damaged_ = true;
+            }
+            jobs_.set_aside(std::move(*stuck));
+        } else {
+            jobs_.forget_stuck(id);
+        }
+    }
+
+    // ---- tending ----
+
+    // Whatever the last change asks for.
+    task<void> tend() {
+        for (const std::string& id : jobs_.reap(*sender_)) log(log_level::warn, "job.aside", "its journal will be read again", {{"job_id", id}});
+        tell(notify_status(status_line()));
+        const bool needs_looks = !jobs_.stuck().empty() || sender_->state().credentials() == credential_state::refused ||
+                                 std::any_of(jobs_.running().begin(), jobs_.running().end(), [](const auto& e) {
+                                     return e.second->blocked() && e.second->blocked()->error_class == "journal";
+                                 });
+        if (needs_looks && !looking_) {
+            looking_ = true;
+            look_again_.expires_after(look_again_every);
+            look_again_.async_wait([this](boost::system::error_code ec) {
+                looking_ = false;
+                if (ec || stop_asked_) return;
+                look_due_ = true;
+                changed_.notify();
+            });
+        }
+        if (look_due_) {
+            look_due_ = false;
+            co_await look_at_troubles();
+        }
+    }
+
+    task<void> look_at_troubles() {
+        sender_->look_at_credentials();
+        for (const auto& [id, job] : jobs_.running())
+            if (job->blocked() && job->blocked()->error_class == "journal" && !job->journal_dead()) job->unblock("trying again");
+        std::vector<std::string> again;
+        for (const auto& [id, stuck] : jobs_.stuck())
+            if (!stuck.damaged) again.push_back(id);
+        for (const std::string& id : again) co_await recover(id, nullptr);
+        changed_.notify();
+    }
+
+    std::string status_line() const {
+        std::uint64_t left = 0;
+        const job_run* first = nullptr;
+        for (const auto& [id, job] : jobs_.running()) {
+            left += job->totals().ids - job->totals().settled();
+            if (first == nullptr && job->state() == job_state::running) first = job.get();
+        }
+        if (first == nullptr)
+            return jobs_.open() == 0 ? "idle" : fmt::format("{} jobs open, none running", jobs_.open());
+        const job_totals& t = first->totals();
+        return fmt::format("{}: {}/{} ids, {} failed, {:.0f} ids/s; {} jobs open, {} ids left", first->spec().id, t.settled(), t.ids,
+                           t.failed, first->rate_now(steady_now()), jobs_.open(), left);
+    }
+
+    void start_watchdog() {
+        auto timeout = watchdog_timeout();
+        if (!timeout) {
+            log(log_level::warn, "systemd.watchdog", timeout.error());
+            return;
+        }
+        if (!*timeout) return;
+        watchdog_every_ = **timeout / 2;
+        ping();
+    }
+
+    void ping() {
+        // Only while the work moves: a journal thread that hangs stops the pings, and systemd restarts us.
+        if (control_.live()) {
+            tell(notify_watchdog());
+            tell(notify_status(status_line()));
+        }
+        watchdog_.expires_after(watchdog_every_);
+        watchdog_.async_wait([this](boost::system::error_code ec) {
+            if (!ec) ping();
+        });
+    }
+
+    void wait_for_hangup() {
+        hangup_.async_wait([this](boost::system::error_code ec, int) {
+            if (ec) return;
+            reload();
+            wait_for_hangup();
+        });
+    }
+
+    void reload() {
+        tell(notify_reloading());
+        auto fresh = load_everything(options_);
+        if (!fresh) {
+            for (const config_complaint& c : fresh.error()) log(log_level::error, "reload.failed", c.about);
+            log(log_level::error, "reload.failed", "the configuration stays as it was");
+        } else if (fresh->settings->api.endpoint != with_.settings->api.endpoint || fresh->settings->spool.dir != with_.settings->spool.dir ||
+                   fresh->settings->journal.dir != with_.settings->journal.dir) {
+            log(log_level::error, "reload.failed",
+                "api.endpoint, spool.dir and journal.dir cannot change while culld runs: restart it; the configuration stays as it was");
+        } else {
+            with_.settings = fresh->settings;
+            with_.config_sha256 = fresh->file.sha256;
+            rules_ = fresh->rules;
+            taker_.apply(fresh->rules);
+            sender_->apply(*with_.settings, std::move(fresh->who));
+            if (const auto level = log_level_of(with_.settings->log.level)) set_log_level(*level);
+            taker_.rescan();
+            log(log_level::info, "reloaded", "the configuration was read again", {{"config_sha256", with_.config_sha256}});
+        }
+        tell(notify_ready(status_line()));
+        changed_.notify();
+    }
+
+    // ---- the end ----
+
+    bool once_is_over() {
+        if (!taker_.idle()) return false;
+        return jobs_.open() == 0 || (jobs_.running().empty() || jobs_.all_stuck());
+    }
+
+    task<void> close_down() {
+        tell(notify_stopping("letting answers in flight land"));
+        boost::system::error_code ignored;
+        signals_.cancel(ignored);
+        hangup_.cancel(ignored);
+        watchdog_.cancel();
+        look_again_.cancel();
+        taker_.stop();
+        co_await sender_->drain(with_.settings->api.request_timeout);
+        co_await taker_.stopped();
+        for (const auto& [id, job] : jobs_.running()) co_await job->close();
+        for (auto& server : servers_) co_await server->stop();
+        if (exit_code_ == 0 && options_.once) {
+            if (jobs_.open() > 0)
+                exit_code_ = exit_later;
+            else if (jobs_.counted.rejected > 0)
+                exit_code_ = exit_rejected;
+            else
+                exit_code_ = jobs_.worst();
+        }
+    }
+
+    const daemon_options& options_;
+    loop_executor loop_;
+    const folder& journals_;
+    std::shared_ptr<const intake_settings> rules_;
+    worker_thread disk_;
+    services with_;
+    job_table jobs_;
+    std::unique_ptr<sender> sender_;
+    taker taker_;
+    control control_;
+    std::vector<std::unique_ptr<http_server>> servers_;
+    asio::basic_signal_set<loop_executor> signals_;
+    asio::basic_signal_set<loop_executor> hangup_;
+    event changed_;
+    loop_timer watchdog_;
+    nanoseconds watchdog_every_{};
+    loop_timer look_again_;
+    bool looking_ = false;
+    bool look_due_ = false;
+    bool stop_asked_ = false;
+    bool damaged_ = false;
+    std::atomic<bool> never_stop_{false};
+    int exit_code_ = 0;
+};
+
+}  // namespace
+
+int check_config(const daemon_options& options) {
+    auto all = load_everything(options);
+    if (!all) {
+        complain(all.error());
+        return exit_config;
+    }
+    complain(all->file.warnings);
+    return 0;
+}
+
+int run_daemon(const daemon_options& options) {
+    auto from = load_everything(options);
+    if (!from) {
+        complain(from.error());
+        return exit_config;
+    }
+    const config& c = *from->settings;
+    start_log(style_of(c.log.format, look_around()), log_level_of(c.log.level).value_or(log_level::info));
+    for (const config_complaint& w : from->file.warnings) log(log_level::warn, "config.warning", w.about);
+    if (auto done = harden_process(); !done) log(log_level::warn, "process.harden", done.error());
+    if (auto done = ignore_write_signals(); !done) log(log_level::warn, "process.signals", done.error());
+    if (auto limit = raise_file_limit(); !limit) log(log_level::warn, "process.limit", limit.error());
+
+    const auto refuse = [](const problem& why, int code) {
+        log(log_level::error, "start.failed", why);
+        return code;
+    };
+    auto files = spool::open(c.spool.dir);
+    if (!files) return refuse(files.error(), exit_io);
+    auto journals = folder::open(c.journal.dir, 0750);
+    if (!journals) return refuse(journals.error(), exit_io);
+    folder_lock locks[2];
+    const folder* owned[2] = {&files->root(), &*journals};
+    for (int i = 0; i < 2; ++i) {
+        auto lock = folder_lock::take(*owned[i], "culld", wall_now());
+        if (!lock) return refuse(lock.error().what, lock.error().why == lock_refusal::cause::held ? exit_later : exit_io);
+        locks[i] = std::move(*lock);
+    }
+    auto plans = journals->sub(".plan", 0700);
+    if (!plans) return refuse(plans.error(), exit_io);
+    auto ledger = ledger_file::open(*journals);
+    if (!ledger) return refuse(ledger.error(), exit_io);
+    if (ledger->torn_bytes() > 0)
+        log(log_level::warn, "ledger.torn", fmt::format("{} bytes of a torn last line were cut off", ledger->torn_bytes()));
+    rate_mark mark(*journals);
+    const auto full = mark.quiet_for(std::chrono::duration<double>(c.limits.burst / c.limits.requests_per_second), wall_now());
+    if (!full) return refuse(full.error(), exit_io);
+
+    // One thread runs it all.
+    asio::io_context context(1);
+    int code = 0;
+    {
+        life alive(options, std::move(*from), context, *files, *journals, *plans, *ledger, *full);
+        std::exception_ptr broken;
+        asio::co_spawn(context, alive.run(), [&](std::exception_ptr e) {
+            broken = e;
+            context.stop();
+        });
+        context.run();
+        if (broken) std::rethrow_exception(broken);
+        code = alive.exit_code();
+        if (auto done = mark.leave(alive.last_sent(), wall_now()); !done) log(log_level::warn, "rate.mark", done.error());
+    }
+    log(log_level::info, "stopped", fmt::format("exit code {}", code));
+    return code;
+}
+
+}  // namespace culld

@@ -1,0 +1,548 @@
+#include "culld/app/job_run.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "culld/io/log.hpp"
+
+namespace culld {
+
+namespace {
+
+constexpr std::uint64_t checkpoint_every = 64U << 20U;  // bytes of journal that a restart reads at the most
+constexpr std::uint64_t listed_max = 1000;              // ids in a record that could also name positions
+
+plan_rules rules_of(const job_spec& spec, const config& settings) {
+    plan_rules out;
+    out.batch_size = spec.batch_size;
+    out.max_attempts = spec.max_attempts;
+    out.verify = spec.verify;
+    out.retry = {settings.retry.base_delay, settings.retry.max_delay};
+    out.give_up_after = settings.retry.give_up_after;
+    out.window = 8ULL * spec.batch_size * std::max<std::uint64_t>(1, settings.limits.concurrency);
+    return out;
+}
+
+}  // namespace
+
+std::string_view name_of(job_state s) {
+    switch (s) {
+        case job_state::waiting: return "waiting";
+        case job_state::running: return "running";
+        case job_state::paused: return "paused";
+        case job_state::blocked: return "blocked";
+        case job_state::finished: break;
+    }
+    return "finished";
+}
+
+job_run::job_run(services& with, job_seed seed, std::optional<id_store> ids)
+    : with_(with),
+      intake_(std::move(seed.intake)),
+      resource_(find_resource(intake_.spec.resource)),
+      uid_(seed.uid),
+      gid_(seed.gid),
+      modified_at_(seed.modified_at),
+      active_file_(std::move(seed.active_file)),
+      active_list_(std::move(seed.active_list)),
+      ids_(std::move(ids)),
+      chain_(seed.head),
+      journal_(with.loop, with.disk, with.journals, intake_.spec.id + ".jsonl", std::move(seed.journal), seed.fresh),
+      plan_(rules_of(intake_.spec, *with.settings), seed.state, steady_now()),
+      state_(seed.paused ? job_state::paused : job_state::running),
+      requests_(seed.requests),
+      retries_(seed.retries),
+      throttled_(seed.throttled),
+      fresh_(seed.fresh),
+      in_doubt_(std::move(seed.in_doubt)),
+      torn_bytes_(seed.torn_bytes),
+      stop_reason_(seed.stopped),
+      status_(seed.status.value_or("")),
+      accepted_at_(seed.accepted_at),
+      finished_at_(seed.finished_at),
+      alive_(std::make_shared<bool>(true)) {
+    if (seed.rate) own_pace_.emplace(*seed.rate, 1, steady_now(), false);
+    checkpoint_at_ = checkpoint_every;
+    journal_.on_commit = [this] { pending_ = count(); };
+    journal_.on_durable = [this] { on_durable(); };
+    journal_.on_dead = [this](const problem& why) {
+        log(log_level::error, "journal.failed", why.text(), {{"job_id", intake_.spec.id}});
+        block({"journal", "", why.text(), "nothing more of this job is deleted until its journal can be written: make room, "
+                                           "or mend the disk; culld tries again by itself"});
+    };
+    shown_ = count();
+    rate_mark_ = steady_now();
+    rate_mark_ids_ = shown_.settled();
+}
+
+job_run::~job_run() { *alive_ = false; }
+
+void job_run::start() {
+    const wall_time now = wall_now();
+    std::string& out = journal_.buffer();
+    if (!status_.empty()) {  // finished before; a crash came before the filing
+        finishing_ = true;
+        file_away();
+        return;
+    }
+    if (fresh_) {
+        write_accepted(chain_, out, now,
+                       {.intake = &intake_, .uid = uid_, .gid = gid_, .modified_at = modified_at_,
+                        .config_sha256 = with_.config_sha256});
+        if (!intake_.protected_at.empty())
+            record_verdict({.kind = verdict_kind::skipped,
+                            .reason = name_of(skip_reason::protected_id),
+                            .attempts = 0,
+                            .at = intake_.protected_at});
+    } else if (!in_doubt_.empty() || torn_bytes_ > 0) {
+        write_recovered(chain_, out, now, in_doubt_, torn_bytes_);
+    }
+    record_verdicts(plan_.owed());
+    if (stop_reason_) record_verdicts(plan_.stop(*stop_reason_, steady_now()));
+    if (intake_.spec.dry_run) stop(skip_reason::dry_run);
+    follow_up();
+    journal_.commit_now();
+}
+
+// ---- for the sender ----
+
+bool job_run::ready(steady_time now) const {
+    if (!dispatchable() || journal_.dead() || journal_.backlogged()) return false;
+    if (intake_.spec.not_before && !plan_.stopping() && wall_now() < *intake_.spec.not_before) return false;
+    if (own_pace_ && own_pace_->ready_at() > now) return false;
+    return plan_.ready(now);
+}
+
+std::optional<steady_time> job_run::due(steady_time now) const {
+    if (!dispatchable() || journal_.dead()) return std::nullopt;
+    std::optional<steady_time> out;
+    const auto at_wall = [&](wall_time w) { return now + std::max<nanoseconds>(w - wall_now(), nanoseconds(0)); };
+    const auto& spec = intake_.spec;
+    const bool early = spec.not_before && !plan_.stopping() && wall_now() < *spec.not_before;
+    if (early)
+        out = at_wall(*spec.not_before);
+    else if (plan_.ready(now))
+        out = own_pace_ ? std::optional(own_pace_->ready_at()) : std::nullopt;
+    else
+        out = plan_.due();
+    if (spec.deadline && !plan_.stopping()) {
+        const steady_time end = at_wall(*spec.deadline);
+        if (!out || end < *out) out = end;
+    }
+    return out;
+}
+
+const batch* job_run::take(steady_time now) {
+    const batch* b = plan_.take(now);
+    if (b == nullptr) return nullptr;
+    if (own_pace_) own_pace_->sent(now);
+    // Taking may have made room for the next intent.
+    if (intent_.empty()) follow_up();
+    return b;
+}
+
+result<void> job_run::compose(const batch& b, std::string& out) {
+    out.clear();
+    return ids_->append_quoted(b.at, out);
+}
+
+void job_run::count_request(const batch& b, const http_answer& answer) {
+    if (!answer.sent) return;
+    ++requests_;
+    if (b.sent_before) ++retries_;
+}
+
+void job_run::landed(const batch* b, const judgement& j, const http_answer& answer, std::string_view sent) {
+    if (journal_.dead()) return give_back(b);
+    count_request(*b, answer);
+    result_facts facts{.of = b,
+                       .http_status = answer.status,
+                       .code = j.code,
+                       .request_ids = &answer.request_ids,
+                       .ms = answer.took.count(),
+                       .verdict = intake_.spec.verify != verify_mode::all,
+                       .deleted = sent};
+    if (!j.refused.empty() || !j.unknown.empty()) {
+        sort_out(sent, j, sorted_);
+        facts.deleted = sorted_.deleted;
+        facts.failed = sorted_.refused;
+        facts.unknown = sorted_.unknown;
+        facts.failed_at = positions(b->at, j.refused);
+        facts.unknown_at = positions(b->at, j.unknown);
+    }
+    write_result(chain_, journal_.buffer(), wall_now(), facts);
+    if (j.strangers > 0)
+        log(log_level::warn, "answer.strangers", "the answer names ids that were not asked for; they are not believed",
+            {{"job_id", intake_.spec.id}, {"strangers", j.strangers}, {"batch", b->number}});
+    record_verdicts(plan_.landed(b, j, steady_now(), with_.chance()));
+    follow_up();
+}
+
+void job_run::append_error(const batch* b, std::string_view error_class, const http_answer& answer, std::string_view code,
+                           std::string_view detail, std::optional<nanoseconds> retry_in, std::string_view sent) {
+    error_facts facts{.of = b,
+                      .error_class = error_class,
+                      .http_status = answer.status,
+                      .code = code,
+                      .detail = detail,
+                      .ids = sent};
+    if (retry_in) facts.retry_in_ms = std::chrono::duration_cast<milliseconds>(*retry_in).count();
+    write_error(chain_, journal_.buffer(), wall_now(), facts);
+}
+
+void job_run::missed(const batch* b, plan::miss how, std::string_view error_class, const http_answer& answer,
+                     std::string_view code, std::string_view detail, steady_time earliest, std::string_view sent) {
+    if (journal_.dead()) return give_back(b);
+    count_request(*b, answer);
+    if (error_class == "throttled") ++throttled_;
+    const steady_time now = steady_now();
+    // The plan adds its own back-off; both are drawn from the same dice so that the record tells what will happen.
+    const double chance = with_.chance();
+    const backoff wait{with_.settings->retry.base_delay, with_.settings->retry.max_delay};
+    const nanoseconds retry_in = std::max<nanoseconds>(earliest - now, wait.delay(b->tries + 1, chance));
+    append_error(b, error_class, answer, code, detail, retry_in, sent);
+    record_verdicts(plan_.missed(b, how, now, earliest, chance));
+    follow_up();
+}
+
+void job_run::halved(const batch* b, const http_answer& answer, const reading& why, std::string_view sent) {
+    if (journal_.dead()) return give_back(b);
+    count_request(*b, answer);
+    append_error(b, why.error_class, answer, why.code, why.message, std::nullopt, sent);
+    record_verdicts(plan_.halved(b, steady_now()));
+    follow_up();
+}
+
+void job_run::asked(const batch* b, presence answer, std::string_view) {
+    if (journal_.dead()) return give_back(b);
+    record_verdicts(plan_.asked(b, answer, steady_now(), with_.chance()));
+    follow_up();
+}
+
+void job_run::ask_missed(const batch* b, steady_time earliest) {
+    if (journal_.dead()) return give_back(b);
+    record_verdicts(plan_.missed(b, plan::miss::unsent, steady_now(), earliest, with_.chance()));
+    follow_up();
+}
+
+void job_run::give_back(const batch* b) {
+    // No record: on disk these ids are intended and without a verdict, which is what they are.
+    static_cast<void>(plan_.missed(b, plan::miss::unsent, steady_now(), steady_now(), 0));
+}
+
+// ---- records ----
+
+void job_run::record_verdicts(const std::vector<verdict>& all) {
+    for (const verdict& v : all) record_verdict(v);
+}
+
+void job_run::record_verdict(const verdict& v) {
+    verdict piece{.kind = v.kind, .reason = v.reason, .attempts = v.attempts, .at = {}};
+    const auto write = [&](bool list) {
+        if (piece.at.empty()) return;
+        ids_text_.clear();
+        if (list)
+            if (auto read = ids_->append_quoted(piece.at, ids_text_); !read) {
+                // The verdict stands, by position; the names can be had from the job file.
+                log(log_level::error, "store.failed", read.error().text(), {{"job_id", intake_.spec.id}});
+                ids_text_.clear();
+            }
+        write_verdict(chain_, journal_.buffer(), wall_now(), piece, ids_text_);
+        piece.at.clear();
+    };
+    std::uint64_t listed = 0;
+    for (span rest : v.at) {
+        if (v.kind == verdict_kind::skipped && rest.count > listed_max) {
+            write(true);
+            listed = 0;
+            piece.at = {rest};
+            write(false);
+            continue;
+        }
+        while (rest.count > 0) {
+            const span part{rest.first, std::min(rest.count, listed_max - listed)};
+            append(piece.at, part);
+            listed += part.count;
+            rest = {part.end(), rest.count - part.count};
+            if (listed == listed_max) {
+                write(true);
+                listed = 0;
+            }
+        }
+    }
+    write(true);
+    if (v.kind == verdict_kind::failed)
+        log(log_level::debug, "ids.failed", fmt::format("{} ids failed: {}", count_of(v.at), v.reason),
+            {{"job_id", intake_.spec.id}});
+}
+
+job_totals job_run::count() const {
+    const verdict_counts& v = plan_.counts();
+    return {.ids = intake_.ids,
+            .deleted = v.deleted,
+            .absent = v.absent,
+            .failed = v.failed,
+            .skipped = v.skipped,
+            .duplicates = intake_.duplicates,
+            .requests = requests_,
+            .retries = retries_,
+            .throttled = throttled_};
+}
+
+void job_run::follow_up() {
+    if (journal_.dead() || finishing_) return;
+    check_rules();
+    if (plan_.done()) {
+        begin_finish();
+        return;
+    }
+    // Not while an intent is on its way: the plan does not count its ids as intended yet, and the journal does.
+    if (intent_.empty() && journal_.appended() >= checkpoint_at_) {
+        checkpoint_at_ = journal_.appended() + checkpoint_every;
+        const plan_state state = plan_.state();
+        write_checkpoint(chain_, journal_.buffer(), wall_now(),
+                         {.state = &state,
+                          .totals = count(),
+                          .paused = state_ == job_state::paused || paused_before_block_,
+                          .rate = rate_limit(),
+                          .stopped = stop_reason_});
+    }
+    if (intent_.empty()) {
+        intent_ = plan_.wants_intent();
+        for (const span& range : intent_) write_intent(chain_, journal_.buffer(), wall_now(), range);
+        if (!intent_.empty()) {
+            intent_upto_ = journal_.appended();
+            journal_.commit_now();
+        }
+    }
+    journal_.commit_soon();
+}
+
+void job_run::on_durable() {
+    shown_ = pending_;
+    const std::uint64_t upto = journal_.durable_bytes();
+    if (!intent_.empty() && upto >= intent_upto_) {
+        plan_.intended(intent_);
+        intent_.clear();
+        follow_up();
+        with_.pump();
+    }
+    if (finish_upto_ && upto >= *finish_upto_) {
+        finish_upto_.reset();
+        file_away();
+    }
+    const steady_time now = steady_now();
+    if (now - rate_mark_ >= std::chrono::seconds(2)) {
+        const double seconds = std::chrono::duration<double>(now - rate_mark_).count();
+        const double fresh = static_cast<double>(shown_.settled() - rate_mark_ids_) / seconds;
+        rate_ = rate_ == 0 ? fresh : 0.7 * rate_ + 0.3 * fresh;
+        rate_mark_ = now;
+        rate_mark_ids_ = shown_.settled();
+    }
+}
+
+void job_run::check_rules() {
+    const job_spec& spec = intake_.spec;
+    if (plan_.stopping() || finishing_) return;
+    if (spec.deadline && wall_now() >= *spec.deadline) {
+        log(log_level::warn, "job.deadline", "the deadline is over: what is left is skipped", {{"job_id", spec.id}});
+        stop(skip_reason::deadline);
+    } else if (spec.abort_when) {
+        const std::uint64_t answered = plan_.first_good() + plan_.first_bad();
+        if (answered >= spec.abort_when->after && answered > 0 &&
+            static_cast<double>(plan_.first_bad()) > spec.abort_when->failed_ratio * static_cast<double>(answered)) {
+            log(log_level::warn, "job.aborted",
+                fmt::format("{} of {} ids answered for did not succeed: abort_when applies", plan_.first_bad(), answered),
+                {{"job_id", spec.id}});
+            stop(skip_reason::aborted);
+        }
+    }
+}
+
+void job_run::stop(skip_reason reason) {
+    if (plan_.stopping()) return;
+    stop_reason_ = reason;
+    record_verdicts(plan_.stop(reason, steady_now()));
+}
+
+// ---- the end ----
+
+std::string_view job_run::final_status() const {
+    if (stop_reason_) switch (*stop_reason_) {
+            case skip_reason::cancelled: return "cancelled";
+            case skip_reason::aborted: return "aborted";
+            case skip_reason::deadline: return "expired";
+            case skip_reason::dry_run: return "dry_run";
+            case skip_reason::protected_id: break;
+        }
+    return plan_.counts().failed > 0 ? "completed_with_failures" : "completed";
+}
+
+void job_run::begin_finish() {
+    finishing_ = true;
+    const job_totals totals = count();
+    if (totals.settled() != totals.ids) throw std::logic_error("a job ends with ids that have no verdict");
+    status_ = final_status();
+    const wall_time now = wall_now();
+    finished_at_ = now;
+    write_finished(chain_, journal_.buffer(), now, status_, totals, accepted_at_);
+    finish_upto_ = journal_.appended();
+    journal_.commit_now();
+    with_.jobs_changed();
+}
+
+void job_run::file_away() {
+    struct outcome {
+        result<ledger_file::line> line;
+        result<std::optional<std::string>> filed;
+    };
+    const job_totals totals = count();
+    // done/ is for jobs of which nothing went wrong: failed ids, an abort, a cancellation and an expiry did.
+    const bool well = totals.failed == 0 && (status_ == "completed" || status_ == "dry_run");
+    auto work = [this, totals, well, head = hex(chain_.head().prev), records = chain_.head().seq]() -> outcome {
+        outcome out{.line = with_.ledger.append({.job_id = intake_.spec.id,
+                                                 .file = intake_.source.file,
+                                                 .status = status_,
+                                                 .totals = &totals,
+                                                 .journal = journal_.name(),
+                                                 .head = head,
+                                                 .records = records},
+                                                wall_now()),
+                    .filed = std::optional<std::string>()};
+        if (!out.line) return out;
+        const auto to = well ? spool_folder::done : spool_folder::failed;
+        if (!active_list_.empty()) {
+            out.filed = with_.files.file_away(active_list_, to);
+            if (!out.filed) return out;
+        }
+        out.filed = with_.files.file_away(active_file_, to);
+        if (!out.filed) return out;
+        if (auto gone = with_.plans.remove(intake_.spec.id + ".ids"); !gone) out.filed = fail(std::move(gone.error()));
+        return out;
+    };
+    with_.disk.post(std::move(work), [this, alive = alive_, totals](outcome out) {
+        if (!*alive) return;
+        if (!out.line || !out.filed) {
+            const problem& why = out.line ? out.filed.error() : out.line.error();
+            block({"journal", "", why.text(), "the job is over and its journal complete, but the ledger or the spool cannot be "
+                                              "written: mend that; culld tries again by itself"});
+            return;
+        }
+        state_ = job_state::finished;
+        shown_ = totals;
+        if (!out.line->hash.empty())
+            log(log_level::info, "ledger.line", fmt::format("ledger line {} has SHA-256 {}", out.line->seq, out.line->hash),
+                {{"job_id", intake_.spec.id}, {"ledger_seq", out.line->seq}, {"ledger_sha256", out.line->hash}});
+        log(log_level::info, "job.finished",
+            fmt::format("{}: {} ids, {} deleted, {} absent, {} failed, {} skipped", status_, totals.ids, totals.deleted,
+                        totals.absent, totals.failed, totals.skipped),
+            {{"job_id", intake_.spec.id}, {"status", status_}, {"requests", totals.requests}});
+        with_.jobs_changed();
+    });
+}
+
+task<void> job_run::close() {
+    if (journal_.dead()) co_return;
+    const auto written = co_await journal_.durable();
+    if (!written) log(log_level::error, "journal.failed", written.error().text(), {{"job_id", intake_.spec.id}});
+}
+
+// ---- for operators ----
+
+job_state job_run::state() const {
+    if (state_ == job_state::running && intake_.spec.not_before && wall_now() < *intake_.spec.not_before) return job_state::waiting;
+    return state_;
+}
+
+bool job_run::pause(person by, std::string_view reason) {
+    if (finishing_ || journal_.dead() || state_ == job_state::paused || state_ == job_state::finished) return false;
+    write_command(chain_, journal_.buffer(), wall_now(), "job.paused", by, reason, std::nullopt);
+    journal_.commit_now();
+    if (state_ == job_state::blocked)
+        paused_before_block_ = true;
+    else
+        state_ = job_state::paused;
+    with_.jobs_changed();
+    return true;
+}
+
+bool job_run::resume(person by, std::string_view reason) {
+    if (finishing_ || journal_.dead()) return false;
+    if (state_ == job_state::blocked) {
+        paused_before_block_ = false;
+        write_command(chain_, journal_.buffer(), wall_now(), "job.resumed", by, reason, std::nullopt);
+        unblock("resumed by an operator");
+        return true;
+    }
+    if (state_ != job_state::paused) return false;
+    write_command(chain_, journal_.buffer(), wall_now(), "job.resumed", by, reason, std::nullopt);
+    journal_.commit_now();
+    state_ = job_state::running;
+    with_.jobs_changed();
+    return true;
+}
+
+bool job_run::cancel(person by, std::string_view reason) {
+    if (finishing_ || journal_.dead() || plan_.stopping()) return false;
+    write_command(chain_, journal_.buffer(), wall_now(), "job.cancelled", by, reason, std::nullopt);
+    stop(skip_reason::cancelled);
+    // What may have been deleted is still asked for, paused or not.
+    if (state_ == job_state::paused) state_ = job_state::running;
+    follow_up();
+    journal_.commit_now();
+    with_.jobs_changed();
+    return true;
+}
+
+bool job_run::set_rate(person by, double per_second) {
+    if (finishing_ || journal_.dead()) return false;
+    write_command(chain_, journal_.buffer(), wall_now(), "job.rate", by, {}, per_second);
+    journal_.commit_now();
+    if (own_pace_)
+        own_pace_->set(per_second, 1, steady_now());
+    else
+        own_pace_.emplace(per_second, 1, steady_now(), false);
+    with_.pump();
+    return true;
+}
+
+std::optional<double> job_run::rate_limit() const {
+    return own_pace_ ? std::optional(own_pace_->per_second()) : std::nullopt;
+}
+
+double job_run::rate_now(steady_time now) const { return now - rate_mark_ > std::chrono::seconds(30) ? 0 : rate_; }
+
+void job_run::block(block_facts why) {
+    if (state_ == job_state::blocked || state_ == job_state::finished) {
+        blocked_ = std::move(why);
+        return;
+    }
+    log(log_level::error, "job.blocked", fmt::format("{} {}: {}", why.code.empty() ? why.error_class : why.code, why.detail, why.help),
+        {{"job_id", intake_.spec.id}, {"class", why.error_class}, {"code", why.code}});
+    if (!journal_.dead() && !finishing_) {
+        write_blocked(chain_, journal_.buffer(), wall_now(), why.error_class, why.code, why.detail, why.help);
+        journal_.commit_soon();
+    }
+    paused_before_block_ = state_ == job_state::paused;
+    state_ = job_state::blocked;
+    blocked_ = std::move(why);
+    with_.jobs_changed();
+}
+
+void job_run::unblock(std::string_view why) {
+    if (state_ != job_state::blocked || journal_.dead()) return;
+    blocked_.reset();
+    state_ = paused_before_block_ ? job_state::paused : job_state::running;
+    if (finishing_) {
+        file_away();
+        return;
+    }
+    log(log_level::info, "job.unblocked", why, {{"job_id", intake_.spec.id}});
+    write_unblocked(chain_, journal_.buffer(), wall_now(), why);
+    journal_.commit_now();
+    follow_up();
+    with_.jobs_changed();
+}
+
+}  // namespace culld

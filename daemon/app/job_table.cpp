@@ -1,0 +1,73 @@
+#include "culld/app/job_table.hpp"
+
+#include <algorithm>
+
+#include "culld/app/sender.hpp"
+
+namespace culld {
+
+namespace {
+constexpr std::size_t finished_max = 1000;  // the ledger knows the others
+
+int exit_code_of(std::string_view status) {
+    if (status == "completed" || status == "dry_run") return 0;
+    return status == "completed_with_failures" ? 1 : 2;
+}
+}  // namespace
+
+void job_table::add(std::unique_ptr<job_run> job) {
+    const std::string id = job->spec().id;
+    stuck_.erase(id);
+    running_[id] = std::move(job);
+}
+
+void job_table::set_aside(stuck_job job) {
+    const std::string id = job.job_id;
+    stuck_[id] = std::move(job);
+}
+
+std::vector<std::string> job_table::reap(sender& from) {
+    std::vector<std::string> to_recover;
+    for (auto it = running_.begin(); it != running_.end();) {
+        job_run& job = *it->second;
+        const bool over = job.state() == job_state::finished;
+        if (!(over || job.journal_dead()) || !job.idle() || !job.journal_quiet()) {
+            ++it;
+            continue;
+        }
+        from.remove(job);
+        if (over) {
+            finished_.push_back({job.spec().id, job.intake().source.file, job.status(), job.totals(), job.accepted_at(),
+                                 job.finished_at().value_or(job.accepted_at())});
+            if (finished_.size() > finished_max) finished_.pop_front();
+            worst_ = std::max(worst_, exit_code_of(job.status()));
+            ++counted.finished[job.status()];
+            const job_totals& t = job.totals();
+            job_totals& sum = counted.ids;
+            sum.ids += t.ids, sum.deleted += t.deleted, sum.absent += t.absent, sum.failed += t.failed, sum.skipped += t.skipped;
+        } else {
+            to_recover.push_back(it->first);
+            set_aside({job.spec().id, job.intake().source.file, job.blocked().value_or(block_facts{"journal", "", "", ""}), false});
+        }
+        it = running_.erase(it);
+    }
+    return to_recover;
+}
+
+job_run* job_table::find(std::string_view job_id) {
+    const auto it = running_.find(job_id);
+    return it == running_.end() ? nullptr : it->second.get();
+}
+
+void job_table::forget_stuck(std::string_view job_id) {
+    if (const auto it = stuck_.find(job_id); it != stuck_.end()) stuck_.erase(it);
+}
+
+bool job_table::all_stuck() const {
+    return open() > 0 && std::all_of(running_.begin(), running_.end(), [](const auto& entry) {
+               const job_run& job = *entry.second;
+               return job.idle() && (job.state() == job_state::blocked || job.state() == job_state::paused);
+           });
+}
+
+}  // namespace culld

@@ -1,0 +1,231 @@
+#include "culld/app/restart.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include "culld/core/chain.hpp"
+#include "culld/core/file_kind.hpp"
+#include "culld/core/recovery.hpp"
+#include "culld/io/line_reader.hpp"
+
+namespace culld {
+
+namespace {
+
+constexpr std::string_view journal_suffix = ".jsonl";
+constexpr std::uint64_t read_whole_up_to = 128U << 20U;  // a larger journal is read from its last checkpoint
+
+std::optional<std::string> job_of(std::string_view name, std::string_view suffix) {
+    if (!name.ends_with(suffix) || name.starts_with('.')) return std::nullopt;
+    return std::string(name.substr(0, name.size() - suffix.size()));
+}
+
+// Where the last line that is a checkpoint begins. Ids hold no quotes, and quotes in strings are escaped, so the text
+// can stand nowhere else.
+result<std::optional<std::uint64_t>> last_checkpoint(int fd, std::uint64_t size, std::string_view name) {
+    constexpr std::string_view mark = R"("type":"checkpoint")";
+    constexpr std::size_t window = 4U << 20U, overlap = 256;
+    std::string block;
+    for (std::uint64_t end = size; end > 0;) {
+        const std::uint64_t begin = end > window ? end - window : 0;
+        block.resize(static_cast<std::size_t>(std::min(end + overlap, size) - begin));
+        const auto got = read_some_at(fd, block.data(), block.size(), begin, name);
+        if (!got) return fail(got.error());
+        block.resize(*got);
+        const std::size_t found = block.rfind(mark);
+        if (found != std::string::npos) {
+            const std::size_t line = block.rfind('\n', found);
+            if (line != std::string::npos) return std::optional(begin + line + 1);
+            if (begin == 0) return std::optional(std::uint64_t(0));
+            end = begin + found + mark.size();  // its line begins in the block before
+            continue;
+        }
+        end = begin;
+    }
+    return std::optional<std::uint64_t>();
+}
+
+struct journal_reading {
+    recovered_job job;
+    chain_head head;
+    std::uint64_t good_bytes = 0;
+    std::uint64_t torn_bytes = 0;
+};
+
+problem damaged(const std::string& name, problem why) {
+    why.file = name;
+    why.hint = "this journal was changed or damaged, and is never repaired: nothing more of this job is sent. Keep a copy, run "
+               "`cullctl verify`, and decide by hand";
+    return why;
+}
+
+result<journal_reading> read_journal(const folder& journals, const std::string& name) {
+    auto fd = journals.open_file(name, O_RDONLY);
+    if (!fd) return fail(std::move(fd.error()));
+    struct stat st {};
+    if (::fstat(fd->get(), &st) != 0) return fail(errno_problem("look at", name, errno));
+    const auto size = static_cast<std::uint64_t>(st.st_size);
+    journal_reading out;
+    recovery job;
+    record_view record;
+    text_line line;
+
+    std::optional<std::uint64_t> from;
+    if (size > read_whole_up_to) {
+        const auto found = last_checkpoint(fd->get(), size, name);
+        if (!found) return fail(found.error());
+        from = *found;
+    }
+    unique_fd again(::fcntl(fd->get(), F_DUPFD_CLOEXEC, 3));
+    if (!again) return fail(errno_problem("duplicate descriptor of", name, errno));
+    std::optional<line_reader> lines(std::in_place, std::move(*fd), name);
+    chain_checker chain;
+    bool jumped = !from;
+    for (;;) {
+        const auto more = lines->next(line);
+        if (!more) return fail(more.error());
+        if (!*more || !line.ended) break;
+        if (jumped && from && chain.records() == 0) {
+            // The checkpoint itself: its own link is what the chain goes on from.
+            if (auto read = read_record(line.text, record); !read) return fail(damaged(name, read.error()));
+            chain = chain_checker(record.seq, record.prev);
+        }
+        if (auto fed = chain.feed(line.text, true, record); !fed) return fail(damaged(name, fed.error()));
+        if (auto fed = job.feed(record); !fed) {
+            problem why = fed.error();
+            why.line = line.number;
+            return fail(damaged(name, std::move(why)));
+        }
+        if (!jumped) {
+            jumped = true;
+            if (*from > 0) {
+                lines.emplace(std::move(again), name, *from);
+                chain = chain_checker();
+            } else {
+                from.reset();
+            }
+        }
+    }
+    out.good_bytes = from.value_or(0) + lines->good_bytes();
+    out.torn_bytes = size - std::min(size, out.good_bytes);
+    out.head = {chain.records(), chain.head()};
+    out.job = job.finish();
+    return out;
+}
+
+// The store made again from the job's own files, after checking that they are what was accepted.
+result<id_store> rebuild_store(const recovered_job& job, const spool& files, const intake_surroundings& around) {
+    const std::string name = store_name(job.intake.spec.id);
+    if (auto gone = around.plan.remove(name); !gone) return fail(std::move(gone.error()));
+    auto taken = files.open_active(job.intake.source.file);
+    if (!taken) return fail(std::move(taken.error()));
+    const problem lost{.what = "its list cannot be read: the job's file is not in active/ any more, or has changed",
+                       .hint = "put the file back as it was; culld tries again at its next start",
+                       .file = job.intake.source.file};
+    if (taken->what != take_result::outcome::taken) return fail(lost);
+    intake anew(around, job.accepted_at, 0);
+    auto spec = anew.read_job(taken->job.fd.get(), job.intake.source.file);
+    if (!spec) return fail(std::move(spec.error()));
+    if (anew.wants_list()) {
+        auto list = files.open_active(spec->ids_file);
+        if (!list) return fail(std::move(list.error()));
+        if (list->what != take_result::outcome::taken) return fail(lost);
+        if (auto read = anew.read_sidecar(list->job.fd.get(), spec->ids_file); !read) return fail(std::move(read.error()));
+    }
+    auto done = anew.finish();
+    if (!done) return fail(std::move(done.error()));
+    const std::string made = store_name(done->spec.id);
+    const bool same = done->ids == job.intake.ids && done->source.sha256 == job.intake.source.sha256 &&
+                      done->list.has_value() == job.intake.list.has_value() &&
+                      (!done->list || done->list->sha256 == job.intake.list->sha256);
+    if (!same) {
+        static_cast<void>(around.plan.remove(made));
+        return fail(lost);
+    }
+    if (made != name) {
+        const auto moved = around.plan.move(made, around.plan, name);
+        if (!moved) return fail(moved.error());
+        if (auto synced = around.plan.sync(); !synced) return fail(std::move(synced.error()));
+    }
+    return id_store::open(around.plan, name);
+}
+
+}  // namespace
+
+result<std::vector<std::string>> open_jobs(const folder& journals, const folder& plans, const ledger_file& ledger) {
+    std::vector<std::string> out;
+    const auto each = [&](const folder& where, std::string_view suffix, bool in_ledger) -> result<void> {
+        auto scan = folder_scan::open(where);
+        if (!scan) return fail(std::move(scan.error()));
+        for (;;) {
+            auto name = scan->next();
+            if (!name) return fail(std::move(name.error()));
+            if (!*name) return {};
+            const auto job = job_of(**name, suffix);
+            if (job && *job != "ledger" && ledger.holds(*job) == in_ledger) out.push_back(*job);
+        }
+    };
+    if (auto done = each(journals, journal_suffix, false); !done) return fail(std::move(done.error()));
+    if (auto done = each(plans, ".ids", true); !done) return fail(std::move(done.error()));
+    std::sort(out.begin(), out.end());
+    return out;
+}
+
+recovered recover_job(const std::string& job_id, const folder& journals, const spool& files,
+                      const intake_surroundings& around) {
+    const std::string name = job_id + std::string(journal_suffix);
+    const auto stuck = [&](const problem& why, const std::string& file, bool is_damaged) {
+        return stuck_job{job_id, file, {"journal", "", why.text(), why.hint}, is_damaged};
+    };
+    auto reading = read_journal(journals, name);
+    if (!reading) return stuck(reading.error(), "", !reading.error().hint.empty());
+    recovered_job& job = reading->job;
+    if (!job.accepted) {
+        if (auto gone = journals.remove(name); !gone) return stuck(gone.error(), "", false);
+        if (auto synced = journals.sync(); !synced) return stuck(synced.error(), "", false);
+        return never_accepted{};
+    }
+    const std::string& file = job.intake.source.file;
+    if (find_resource(job.intake.spec.resource) == nullptr)
+        return stuck(problem{.what = fmt::format("resource \"{}\" is not known to this version", job.intake.spec.resource)}, file, true);
+    auto fd = journal_file::reopen(journals, name, reading->good_bytes);
+    if (!fd) return stuck(fd.error(), file, false);
+    auto ids = id_store::open(around.plan, store_name(job_id));
+    const bool usable = ids && ids->count() == job.intake.ids;
+    if (!usable && !job.status) {
+        ids = rebuild_store(job, files, around);
+        if (!ids) return stuck(ids.error(), file, false);
+    }
+    ready_to_run out;
+    if (ids) out.ids = std::move(*ids);
+    job_seed& seed = out.seed;
+    seed.intake = std::move(job.intake);
+    seed.uid = job.uid;
+    seed.gid = job.gid;
+    seed.modified_at = job.modified_at;
+    seed.active_file = seed.intake.source.file;
+    seed.active_list = seed.intake.list ? seed.intake.list->file : std::string();
+    seed.journal = std::move(*fd);
+    seed.fresh = false;
+    seed.head = reading->head;
+    seed.state = std::move(job.state);
+    seed.requests = job.requests;
+    seed.retries = job.retries;
+    seed.throttled = job.throttled;
+    seed.accepted_at = job.accepted_at;
+    seed.paused = job.paused;
+    seed.rate = job.rate;
+    seed.stopped = job.stopped;
+    seed.in_doubt = std::move(job.in_doubt);
+    seed.torn_bytes = reading->torn_bytes;
+    seed.status = job.status;
+    seed.finished_at = job.finished_at;
+    return out;
+}
+
+}  // namespace culld

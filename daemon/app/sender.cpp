@@ -1,0 +1,438 @@
+#include "culld/app/sender.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/json.hpp>
+
+#include "culld/io/log.hpp"
+
+namespace culld {
+
+namespace {
+
+traffic_rules rules_of(const config& settings) {
+    return {.per_second = settings.limits.requests_per_second,
+            .burst = settings.limits.burst,
+            .adaptive = settings.limits.adaptive,
+            .breaker_failures = settings.breaker.failures,
+            .probe = settings.breaker.probe,
+            .throttle_backoff = {settings.retry.base_delay, settings.retry.max_delay}};
+}
+
+// A GET answered 200 proves presence only by being what it must be: an object, not a login page.
+bool is_json_object(std::string_view body) {
+    boost::json::error_code ec;
+    const auto value = boost::json::parse(boost::json::string_view(body.data(), body.size()), ec);
+    return !ec && value.is_object();
+}
+
+}  // namespace
+
+struct sender::worker {
+    worker(const services& with, const api_endpoint& to, asio::ssl::context* tls)
+        : connection(with.loop, to, tls, with.settings->api.connect_timeout, with.settings->api.request_timeout),
+          wake(with.loop) {}
+
+    http_connection connection;
+    event wake;
+    work now;
+    bool idle = false;
+    bool surplus = false;  // there are more of us than the configuration wants now
+    std::string ids;       // `"id","id",…` of the batch in hand
+    std::string request;
+    judge judges;
+};
+
+sender::sender(services& with, std::unique_ptr<credentials> who, api_endpoint to, std::unique_ptr<asio::ssl::context> tls,
+               bool full_bucket)
+    : with_(with),
+      who_(std::move(who)),
+      to_(std::move(to)),
+      tls_(std::move(tls)),
+      traffic_(rules_of(*with.settings), steady_now(), full_bucket),
+      ended_(with.loop),
+      wake_(with.loop) {
+    start_workers();
+}
+
+sender::~sender() = default;
+
+void sender::start_workers() {
+    const std::size_t wanted = with_.settings->limits.concurrency;
+    for (std::size_t i = 0; i < workers_.size(); ++i) workers_[i]->surplus = i >= wanted;
+    while (workers_.size() < wanted) {
+        workers_.push_back(std::make_unique<worker>(with_, to_, tls_.get()));
+        ++running_;
+        // drain() waits for the end of each.
+        asio::co_spawn(with_.loop, run(*workers_.back()), asio::detached);
+    }
+}
+
+void sender::add(job_run& job) { jobs_[job.spec().priority].push_back(&job); }
+
+void sender::remove(job_run& job) {
+    for (auto& [priority, list] : jobs_) list.remove(&job);
+}
+
+// ---- choosing ----
+
+sender::work sender::next() {
+    if (draining_) return {};
+    const steady_time now = steady_now();
+    const traffic::admission may = traffic_.admit(now, in_flight_);
+    std::optional<steady_time> later;
+    for (auto& [priority, list] : jobs_)
+        for (auto it = list.begin(); it != list.end(); ++it) {
+            job_run& job = **it;
+            if (!job.dispatchable()) continue;
+            job.check_rules();
+            if (!job.ready(now)) {
+                const auto due = job.due(now);
+                if (due && (!later || *due < *later)) later = due;
+                continue;
+            }
+            if (!may.go) {
+                if (may.at && (!later || *may.at < *later)) later = may.at;
+                goto wait;  // whichever job it were, it would have to wait
+            }
+            const batch* b = job.take(now);
+            if (b == nullptr) continue;
+            list.splice(list.end(), list, it);
+            traffic_.sent(now);
+            last_sent_ = wall_now();
+            ++in_flight_;
+            return {&job, b};
+        }
+wait:
+    if (later && (!wake_at_ || *later < *wake_at_ || *wake_at_ <= now)) {
+        wake_at_ = later;
+        wake_.expires_at(*later);
+        wake_.async_wait([this](boost::system::error_code ec) {
+            if (ec) return;
+            wake_at_.reset();
+            pump();
+        });
+    }
+    return {};
+}
+
+void sender::pump() {
+    while (!idle_.empty()) {
+        work w = next();
+        if (w.what == nullptr) return;
+        worker* to = idle_.back();
+        idle_.pop_back();
+        to->idle = false;
+        to->now = w;
+        to->wake.notify();
+    }
+}
+
+task<void> sender::run(worker& w) {
+    while (!draining_) {
+        if (w.now.what == nullptr && !w.surplus) w.now = next();
+        if (w.now.what == nullptr) {
+            if (!w.idle && !w.surplus) {
+                w.idle = true;
+                idle_.push_back(&w);
+            }
+            co_await w.wake.wait();
+            continue;
+        }
+        co_await handle(w);
+        w.now = {};
+    }
+    // A batch handed over just before draining began was never sent.
+    if (w.now.what != nullptr) {
+        w.now.job->give_back(w.now.what);
+        --in_flight_;
+    }
+    --running_;
+    ended_.notify();
+}
+
+// ---- one exchange ----
+
+delete_form sender::form_of(const job_run& job) const {
+    if (!job.resource().has_post_form) return delete_form::remove;
+    switch (with_.settings->api.method) {
+        case delete_method::post: return delete_form::post;
+        case delete_method::remove: return delete_form::remove;
+        case delete_method::automatic: break;
+    }
+    const auto learned = forms_.find(job.spec().resource);
+    return learned == forms_.end() ? delete_form::post : learned->second;
+}
+
+bool sender::compose(worker& w, delete_form form) {
+    job_run& job = *w.now.job;
+    const batch& b = *w.now.what;
+    if (auto read = job.compose(b, w.ids); !read) {
+        job.give_back(w.now.what);
+        job.block({"store", "", read.error().text(),
+                   "the list that was checked cannot be read any more: mend the disk, then restart culld, which makes it "
+                   "anew from the job's file"});
+        return false;
+    }
+    const job_spec& spec = job.spec();
+    const bool ask = b.what == batch::purpose::ask;
+    const std::string target = ask ? get_target(job.resource(), spec.project_id, spec.workspace_id,
+                                                std::string_view(w.ids).substr(1, w.ids.size() - 2))
+                                   : delete_target(job.resource(), form, spec.project_id, spec.workspace_id);
+    static constexpr std::string_view content_type = "application/json;charset=UTF-8";
+    static constexpr std::string_view opening = "{\"batch_ids\":[", closing = "]}";
+    const std::string_view method = ask ? "GET" : form == delete_form::post ? "POST" : "DELETE";
+    std::string& out = w.request;
+    out.clear();
+    out.append(method).append(" ").append(target).append(" HTTP/1.1\r\nHost: ").append(to_.authority);
+    out += "\r\nUser-Agent: culld/" CULLD_VERSION "\r\nAccept: application/json\r\n";
+    std::string body;
+    if (!ask) {
+        out.append("Content-Type: ").append(content_type).append("\r\nContent-Length: ");
+        append_number(out, std::uint64_t(opening.size() + w.ids.size() + closing.size()));
+        out += "\r\n";
+    }
+    who_->authenticate(out, {.method = method, .target = target, .authority = to_.authority,
+                             .content_type = ask ? std::string_view() : content_type, .body = {}},
+                       wall_now());
+    out += "\r\n";
+    if (!ask) out.append(opening).append(w.ids).append(closing);
+    return true;
+}
+
+task<void> sender::handle(worker& w) {
+    const delete_form form = form_of(*w.now.job);
+    if (!compose(w, form)) {
+        --in_flight_;
+        co_return;
+    }
+    const std::uint64_t generation = who_->generation();
+    const http_answer answer = co_await w.connection.exchange(w.request);
+    --in_flight_;
+    counted_.seconds_waiting_for_answers += std::chrono::duration<double>(answer.took).count();
+    if (answer.sent) ++(w.now.what->what == batch::purpose::ask ? counted_.get_requests : counted_.delete_requests);
+    arrived(w, answer, form, generation);
+    if (!idle_.empty()) pump();
+}
+
+void sender::miss(worker& w, plan::miss how, std::string_view error_class, const http_answer& answer, std::string_view code,
+                  std::string_view detail, steady_time earliest) {
+    job_run& job = *w.now.job;
+    log(log_level::debug, "request.missed", detail,
+        {{"job_id", job.spec().id}, {"class", error_class}, {"code", code}, {"http_status", answer.status}});
+    if (w.now.what->what == batch::purpose::ask)
+        job.ask_missed(w.now.what, earliest);
+    else
+        job.missed(w.now.what, how, error_class, answer, code, detail, earliest, w.ids);
+}
+
+void sender::arrived(worker& w, const http_answer& answer, delete_form form, std::uint64_t generation) {
+    const steady_time now = steady_now();
+    if (answer.failure != transport_failure::none) {
+        ++counted_.transport_errors;
+        if (traffic_.went_badly(now))
+            log(log_level::error, "breaker.open", fmt::format("{}: one probe each {} from now on", answer.detail,
+                                                              duration_text(with_.settings->breaker.probe)));
+        miss(w, answer.sent ? plan::miss::in_doubt : plan::miss::unsent, name_of(answer.failure), answer, "", answer.detail, now);
+        return;
+    }
+    if (answer.status == 200) {
+        if (w.now.what->what == batch::purpose::ask)
+            answered_ask(w, answer);
+        else
+            answered_deletion(w, answer);
+        return;
+    }
+    consequences(w, answer, read_answer(answer.status, answer.retry_after, answer.body, wall_now()), form, generation);
+}
+
+void sender::answered_deletion(worker& w, const http_answer& answer) {
+    auto judged = w.judges(w.ids, w.now.what->count(), answer.body);
+    if (!judged) {
+        static_cast<void>(traffic_.went_badly(steady_now()));
+        miss(w, plan::miss::in_doubt, "protocol", answer, "", judged.error().what, steady_now());
+        return;
+    }
+    traffic_.went_well();
+    judged->code = clean_message(judged->code, 64);
+    w.now.job->landed(w.now.what, *judged, answer, w.ids);
+}
+
+void sender::answered_ask(worker& w, const http_answer& answer) {
+    if (!is_json_object(answer.body)) {
+        static_cast<void>(traffic_.went_badly(steady_now()));
+        miss(w, plan::miss::in_doubt, "protocol", answer, "", "the answer to GET is no JSON object", steady_now());
+        return;
+    }
+    traffic_.went_well();
+    w.now.job->asked(w.now.what, presence::there, w.ids);
+}
+
+void sender::consequences(worker& w, const http_answer& answer, const reading& r, delete_form form,
+                          std::uint64_t generation) {
+    const steady_time now = steady_now();
+    job_run& job = *w.now.job;
+    const bool ask = w.now.what->what == batch::purpose::ask;
+    const auto block_job = [&] {
+        miss(w, plan::miss::declined, r.error_class, answer, r.code, r.message, now);
+        job.block({std::string(r.error_class), r.code, r.message.empty() ? fmt::format("HTTP status {}", answer.status) : r.message,
+                   r.help});
+    };
+    switch (r.what) {
+        case consequence::gone:
+            traffic_.went_well();
+            if (ask)
+                job.asked(w.now.what, presence::gone, w.ids);
+            else
+                job.halved(w.now.what, answer, r, w.ids);  // of a whole batch it says nothing; of one id, that it failed
+            return;
+        case consequence::content:
+            traffic_.went_well();
+            if (ask)
+                block_job();
+            else
+                job.halved(w.now.what, answer, r, w.ids);
+            return;
+        case consequence::refused: {
+            traffic_.went_well();
+            if (ask) {
+                miss(w, plan::miss::declined, r.error_class, answer, r.code, r.message, now);
+                return;
+            }
+            judgement all;
+            all.sent = w.now.what->count();
+            for (std::uint32_t i = 0; i < all.sent; ++i) all.refused.push_back(i);
+            all.code = r.code;
+            job.landed(w.now.what, all, answer, w.ids);
+            return;
+        }
+        case consequence::throttled: {
+            ++counted_.throttled;
+            const steady_time until = traffic_.throttled(now, r.pause, r.limit_per_second, with_.chance());
+            log(log_level::warn, "throttled",
+                fmt::format("the gateway throttles: everybody pauses for {} ms; {}",
+                            std::chrono::duration_cast<milliseconds>(until - now).count(), r.message),
+                {{"job_id", job.spec().id}, {"code", r.code}, {"requests_per_second", traffic_.per_second()}});
+            miss(w, plan::miss::declined, r.error_class, answer, r.code, r.message, until);
+            return;
+        }
+        case consequence::busy:
+        case consequence::lost:
+            ++counted_.server_errors;
+            if (traffic_.went_badly(now))
+                log(log_level::error, "breaker.open",
+                    fmt::format("HTTP status {}: one probe each {} from now on", answer.status,
+                                duration_text(with_.settings->breaker.probe)));
+            miss(w, plan::miss::in_doubt, r.error_class, answer, r.code, r.message, now + r.pause.value_or(nanoseconds(0)));
+            return;
+        case consequence::form_absent:
+            traffic_.went_well();
+            if (!ask && form == delete_form::post && job.resource().has_delete_form &&
+                with_.settings->api.method == delete_method::automatic) {
+                if (form_of(job) == delete_form::post)
+                    log(log_level::warn, "api.form", "this endpoint does not publish the POST form: DELETE is used from now on",
+                        {{"resource", job.spec().resource}});
+                forms_[job.spec().resource] = delete_form::remove;
+                miss(w, plan::miss::declined, r.error_class, answer, r.code, r.message, now);
+                return;
+            }
+            block_job();
+            return;
+        case consequence::unauthorized: unauthorized(w, answer, r, generation); return;
+        case consequence::blocked:
+            traffic_.went_well();
+            block_job();
+            return;
+        case consequence::accepted:  // 201 and the like are no answer to what we ask
+            static_cast<void>(traffic_.went_badly(now));
+            miss(w, plan::miss::in_doubt, "protocol", answer, "", fmt::format("unexpected status {}", answer.status), now);
+            return;
+    }
+}
+
+// ---- credentials ----
+
+void sender::unauthorized(worker& w, const http_answer& answer, const reading& r, std::uint64_t generation) {
+    ++counted_.unauthorized;
+    const bool current = generation == who_->generation();
+    const bool was_trial = traffic_.credentials() == credential_state::trial;
+    if (current) traffic_.credentials_refused();
+    miss(w, plan::miss::declined, r.error_class, answer, r.code, r.message, steady_now());
+    if (!current) return;  // sent before they were renewed
+    if (was_trial) {
+        block_all({"auth", r.code, r.message, r.help});
+    } else if (!renewing_) {
+        renewing_ = true;
+        asio::co_spawn(with_.loop, renew(r), asio::detached);
+    }
+}
+
+task<void> sender::renew(reading why) {
+    auto changed = co_await who_->renew();
+    renewing_ = false;
+    if (changed && *changed) {
+        log(log_level::info, "credentials.renewed", who_->describe() + " has changed: one request goes first");
+        traffic_.credentials_renewed();
+        pump();
+        co_return;
+    }
+    if (!changed) log(log_level::error, "credentials.failed", changed.error());
+    block_facts facts{"auth", why.code, why.message, why.help + " (" + who_->describe() + ")"};
+    block_all(facts);
+}
+
+void sender::block_all(const block_facts& why) {
+    for (auto& [priority, list] : jobs_)
+        for (job_run* job : list)
+            if (job->state() == job_state::running || job->state() == job_state::waiting) job->block(why);
+}
+
+void sender::look_at_credentials() {
+    if (traffic_.credentials() != credential_state::refused || renewing_) return;
+    renewing_ = true;
+    asio::co_spawn(
+        with_.loop,
+        [](sender& self) -> task<void> {
+            auto changed = co_await self.who_->renew();
+            self.renewing_ = false;
+            if (!changed || !*changed) co_return;
+            log(log_level::info, "credentials.renewed", self.who_->describe() + " has changed: one request goes first");
+            self.traffic_.credentials_renewed();
+            for (auto& [priority, list] : self.jobs_)
+                for (job_run* job : list)
+                    if (job->blocked() && job->blocked()->error_class == "auth") job->unblock("the credentials changed");
+            self.pump();
+        }(*this),
+        asio::detached);
+}
+
+void sender::try_credentials_again() {
+    if (traffic_.credentials() == credential_state::refused) traffic_.credentials_renewed();
+    pump();
+}
+
+void sender::apply(const config& settings, std::unique_ptr<credentials> who) {
+    who_ = std::move(who);
+    traffic_.set_rules(rules_of(settings), steady_now());
+    if (traffic_.credentials() == credential_state::refused) traffic_.credentials_renewed();
+    for (auto& [priority, list] : jobs_)
+        for (job_run* job : list) job->unblock("the configuration was reloaded");
+    start_workers();
+    for (auto& w : workers_) w->wake.notify();
+    pump();
+}
+
+task<void> sender::drain(nanoseconds limit) {
+    draining_ = true;
+    wake_.cancel();
+    const steady_time end = steady_now() + limit;
+    for (auto& w : workers_) w->wake.notify();
+    while (running_ > 0 && steady_now() < end) co_await ended_.wait_until(end);
+    for (auto& w : workers_) w->connection.close();
+    while (running_ > 0) co_await ended_.wait();
+}
+
+}  // namespace culld

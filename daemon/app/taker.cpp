@@ -1,0 +1,346 @@
+#include "culld/app/taker.hpp"
+
+#include <fmt/format.h>
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+
+#include "culld/core/resource.hpp"
+#include "culld/io/log.hpp"
+
+namespace culld {
+
+namespace {
+
+constexpr std::size_t open_jobs_max = 1000;         // accepted and not over; further files wait where they are
+constexpr std::uint64_t large_file = 1U << 20U;     // bytes; packed ones count eightfold
+constexpr auto try_again_after = std::chrono::seconds(5);
+
+const std::vector<std::string_view>& resource_names() {
+    static const std::vector<std::string_view> names = [] {
+        std::vector<std::string_view> out;
+        for (const resource_profile& p : resource_profiles()) out.push_back(p.name);
+        return out;
+    }();
+    return names;
+}
+
+}  // namespace
+
+result<std::shared_ptr<const intake_settings>> intake_settings::load(std::shared_ptr<const config> from) {
+    auto pattern = id_pattern::compile(from->ids.pattern);
+    if (!pattern) return fail(std::move(pattern.error()));
+    auto protect = load_protected_ids(from->ids.protected_file, *pattern);
+    if (!protect) return fail(std::move(protect.error()));
+    return std::make_shared<const intake_settings>(intake_settings{std::move(from), std::move(*pattern), std::move(*protect)});
+}
+
+// One file on its way from incoming/ to a job.
+struct taker::attempt {
+    attempt(std::string file, bool was_active, std::shared_ptr<const intake_settings> with, const folder& plans,
+            const std::atomic<bool>& stop, std::uint32_t chance)
+        : name(std::move(file)),
+          orphan(was_active),
+          rules(std::move(with)),
+          reading(intake_surroundings{*rules->settings, rules->pattern, resource_names(), rules->protect, plans, stop}, wall_now(),
+                  chance) {}
+
+    std::string name;
+    bool orphan;
+    std::shared_ptr<const intake_settings> rules;
+    intake reading;
+    take_result job;
+    take_result list;
+    job_spec spec;
+    job_intake found;
+    std::string claimed;  // the job id that is ours to begin
+    bool again = false;   // our own disk's fault: to be tried again later
+};
+
+taker::taker(services& with, job_table& jobs, std::shared_ptr<const intake_settings> rules, job_ready ready)
+    : with_(with),
+      jobs_(jobs),
+      rules_(std::move(rules)),
+      ready_(std::move(ready)),
+      arrivals_(with.loop, with.files, {.rescan = with.settings->spool.rescan}),
+      small_(with.loop),
+      large_(with.loop),
+      changed_(with.loop) {}
+
+taker::~taker() = default;
+
+void taker::start(task<void> t) {
+    ++taking_;
+    asio::co_spawn(
+        with_.loop,
+        [](taker& self, task<void> inner) -> task<void> {
+            co_await std::move(inner);
+            --self.taking_;
+            self.changed_.notify();
+            self.with_.jobs_changed();
+        }(*this, std::move(t)),
+        asio::detached);
+}
+
+void taker::take_orphans(std::vector<std::string> names) {
+    for (std::string& name : names) start(take(std::move(name), true));
+}
+
+task<void> taker::run() {
+    running_ = true;
+    while (!stopping_) {
+        if (jobs_.open() + taking_ >= open_jobs_max) {
+            co_await changed_.wait_until(steady_now() + std::chrono::milliseconds(200));
+            continue;
+        }
+        auto batch = co_await arrivals_.next();
+        if (!batch) break;
+        for (const problem& p : batch->troubles) log(log_level::warn, "spool.trouble", p);
+        for (arrived_file& file : batch->files) {
+            if (file.refuse)
+                start(refuse_arrival(std::move(file.name), std::move(*file.refuse)));
+            else
+                start(take(std::move(file.name), false));
+        }
+        with_.jobs_changed();
+    }
+    running_ = false;
+    changed_.notify();
+}
+
+void taker::stop() {
+    stopping_ = true;
+    stop_flag_ = true;
+    arrivals_.stop();
+    changed_.notify();
+}
+
+task<void> taker::stopped() {
+    while (running_ || taking_ > 0) co_await changed_.wait();
+}
+
+task<void> taker::refuse_arrival(std::string name, problem why) {
+    std::string copy = name;
+    co_await reject(spool_folder::incoming, std::move(name), std::move(why), {}, {});
+    arrivals_.settled(copy);
+}
+
+task<void> taker::take(std::string name, bool orphan) {
+    attempt a(std::move(name), orphan, rules_, with_.plans, stop_flag_, static_cast<std::uint32_t>(with_.dice()));
+    co_await take_inside(a);
+    starting_.erase(a.claimed);
+    if (a.again && !stopping_) {
+        // In active/ by now: nobody but us will look at it again.
+        co_await changed_.wait_until(steady_now() + try_again_after);
+        std::string same = a.name;
+        if (!stopping_) start(take(std::move(same), true));
+    }
+}
+
+task<void> taker::take_inside(attempt& a) {
+    auto move = [this, &a] { return a.orphan ? with_.files.open_active(a.name) : with_.files.take(a.name); };
+    auto taken = co_await small_.run(move);
+    if (!taken) {
+        log(log_level::error, "spool.take", taken.error().text(), {{"file", a.name}});
+        if (a.orphan)
+            a.again = true;
+        else
+            arrivals_.again(a.name, try_again_after);
+        co_return;
+    }
+    a.job = std::move(*taken);
+    if (a.job.what == take_result::outcome::name_busy) {
+        arrivals_.again(a.name, std::chrono::seconds(1));
+        co_return;
+    }
+    if (!a.orphan) arrivals_.settled(a.name);
+    if (a.job.what == take_result::outcome::gone) co_return;
+    if (a.job.what == take_result::outcome::refused) {
+        co_await reject(spool_folder::active, a.name, a.job.why, {}, {});
+        co_return;
+    }
+    const bool read_it = co_await read(a);
+    if (read_it) co_await begin(a);
+}
+
+task<bool> taker::read(attempt& a) {
+    const auto weight = [](const std::string& name, const node_facts& f) {
+        return type_of(name).packed == compression::none ? f.size : f.size * 8;
+    };
+    worker_thread& lane = weight(a.name, a.job.job.facts) > large_file ? large_ : small_;
+    auto read_job = [&a] { return a.reading.read_job(a.job.job.fd.get(), a.name); };
+    auto spec = co_await lane.run(read_job);
+    problem why;
+    if (spec) {
+        a.spec = std::move(*spec);
+        const bool ours = co_await claim(a);
+        if (!ours) co_return false;
+        if (a.reading.wants_list()) {
+            const bool there = co_await fetch_sidecar(a);
+            if (!there) co_return false;
+            worker_thread& list_lane = weight(a.spec.ids_file, a.list.job.facts) > large_file ? large_ : small_;
+            auto read_list = [&a] { return a.reading.read_sidecar(a.list.job.fd.get(), a.spec.ids_file); };
+            auto listed = co_await list_lane.run(read_list);
+            if (!listed) why = std::move(listed.error());
+        }
+        if (why.what.empty()) {
+            auto finish = [&a] { return a.reading.finish(); };
+            auto found = co_await lane.run(finish);
+            if (found) {
+                a.found = std::move(*found);
+                co_return true;
+            }
+            why = std::move(found.error());
+        }
+    } else {
+        why = std::move(spec.error());
+    }
+    switch (a.reading.fault()) {
+        case intake_fault::stopped: break;
+        case intake_fault::ours:
+            log(log_level::error, "intake.failed", why.text(), {{"file", a.name}});
+            a.again = true;
+            break;
+        case intake_fault::none:
+        case intake_fault::file:
+            co_await reject(spool_folder::active, a.name, std::move(why), a.spec.id,
+                            a.list.what == take_result::outcome::taken ? a.spec.ids_file : std::string());
+    }
+    co_return false;
+}
+
+task<bool> taker::claim(attempt& a) {
+    const std::string& id = a.spec.id;
+    auto look = [this, journal = id + ".jsonl"] { return with_.journals.exists(journal); };
+    const bool known = co_await small_.run(look);
+    if (!known && starting_.insert(id).second) {
+        a.claimed = id;
+        co_return true;
+    }
+    problem why{.what = fmt::format("a job with the id \"{}\" was accepted before", id),
+                .hint = "nothing was sent; give the job another id if it is meant to run again",
+                .field = "id"};
+    co_await reject(spool_folder::active, a.name, std::move(why), id, {});
+    co_return false;
+}
+
+task<bool> taker::fetch_sidecar(attempt& a) {
+    // After a crash it may be in active/ already.
+    auto look = [this, &a] { return with_.files.open_active(a.spec.ids_file); };
+    if (a.orphan) {
+        auto there = co_await small_.run(look);
+        if (there && there->what == take_result::outcome::taken) {
+            a.list = std::move(*there);
+            co_return true;
+        }
+    }
+    const steady_time deadline = steady_now() + with_.settings->spool.sidecar_wait;
+    sidecar_answer answer = co_await arrivals_.sidecar(a.spec.ids_file, deadline);
+    if (answer.state == sidecar_state::stopped) co_return false;
+    if (answer.state == sidecar_state::complete) {
+        auto move = [this, &a] { return with_.files.take(a.spec.ids_file); };
+        auto taken = co_await small_.run(move);
+        if (!taken) {
+            log(log_level::error, "spool.take", taken.error().text(), {{"file", a.spec.ids_file}});
+            a.again = true;
+            co_return false;
+        }
+        a.list = std::move(*taken);
+        if (a.list.what == take_result::outcome::taken) co_return true;
+        if (a.list.what == take_result::outcome::name_busy)
+            answer.why = problem{.what = fmt::format("the list {} is in use by another job", a.spec.ids_file),
+                                 .hint = "give each job a list of its own",
+                                 .field = "ids_file"};
+        else if (a.list.what == take_result::outcome::refused)
+            answer.why = a.list.why;
+        else
+            answer.why = problem{.what = fmt::format("the list {} was taken away again", a.spec.ids_file), .field = "ids_file"};
+    }
+    const bool in_active = a.list.what == take_result::outcome::refused;
+    co_await reject(spool_folder::active, a.name, answer.why, a.spec.id, in_active ? a.spec.ids_file : std::string());
+    co_return false;
+}
+
+task<void> taker::begin(attempt& a) {
+    const std::string id = a.found.spec.id;
+    const std::string journal_name = id + ".jsonl";
+    struct made {
+        result<unique_fd> journal = unique_fd();
+        result<id_store> ids = fail("not opened");
+    };
+    auto make = [this, &id, &journal_name]() -> std::shared_ptr<made> {
+        auto out = std::make_shared<made>();
+        out->ids = id_store::open(with_.plans, store_name(id));
+        if (out->ids) out->journal = journal_file::create(with_.journals, journal_name);
+        return out;
+    };
+    const auto out = co_await with_.disk.run(make);
+    if (!out->ids || !out->journal) {
+        log(log_level::error, "journal.create", (out->ids ? out->journal.error() : out->ids.error()).text(), {{"job_id", id}});
+        auto sweep = [this, &id]() -> result<bool> { return with_.plans.remove(store_name(id)); };
+        const auto swept = co_await with_.disk.run(sweep);
+        if (!swept) log(log_level::warn, "store.left", swept.error());
+        a.again = true;
+        co_return;
+    }
+    job_seed seed;
+    seed.intake = std::move(a.found);
+    seed.uid = a.job.job.facts.uid;
+    seed.gid = a.job.job.facts.gid;
+    seed.modified_at = a.job.job.facts.mtime;
+    seed.active_file = a.name;
+    seed.active_list = a.spec.ids_file;
+    seed.journal = std::move(*out->journal);
+    seed.accepted_at = wall_now();
+    seed.state.ids = seed.intake.ids;
+    seed.state.holes = seed.intake.protected_at;
+    seed.state.counts.skipped = count_of(seed.intake.protected_at);
+    log(log_level::info, "job.accepted", fmt::format("{} ids, {} duplicates", seed.intake.ids, seed.intake.duplicates),
+        {{"job_id", id}, {"file", a.name}, {"uid", seed.uid}, {"priority", seed.intake.spec.priority}});
+    ++jobs_.counted.accepted;
+    auto job = std::make_unique<job_run>(with_, std::move(seed), std::move(*out->ids));
+    ready_(std::move(job));
+}
+
+task<void> taker::reject(spool_folder from, std::string name, problem why, std::string job_id, std::string list) {
+    if (unmovable_.contains(name)) {
+        if (from == spool_folder::incoming) arrivals_.again(name, std::chrono::minutes(1));
+        co_return;
+    }
+    struct outcome {
+        result<ledger_file::line> line = ledger_file::line{};
+        result<std::optional<std::string>> moved = std::optional<std::string>();
+    };
+    const wall_time now = wall_now();
+    auto work = [this, from, &name, &why, &job_id, &list, now]() -> std::shared_ptr<outcome> {
+        auto out = std::make_shared<outcome>();
+        // The ledger first: a file that is seen in rejected/ is in the ledger, whatever crashes in between.
+        const auto there = with_.files.look(from, name);
+        if (there && !*there) return out;
+        const std::string text = why.text();
+        out->line = with_.ledger.append({.job_id = job_id, .file = name, .status = "rejected", .error = text}, now);
+        if (!out->line) return out;
+        if (!list.empty()) {
+            problem because = why;
+            because.what = fmt::format("its job {} was rejected: {}", name, why.what);
+            out->moved = with_.files.reject(spool_folder::active, list, because, now);
+            if (!out->moved) return out;
+        }
+        out->moved = with_.files.reject(from, name, why, now);
+        return out;
+    };
+    const auto out = co_await with_.disk.run(work);
+    if (out->line && !out->line->hash.empty()) {
+        ++jobs_.counted.rejected;
+        log(log_level::warn, "job.rejected", why.text(), {{"rejected", name}});
+        log(log_level::info, "ledger.line", fmt::format("ledger line {} has SHA-256 {}", out->line->seq, out->line->hash),
+            {{"ledger_seq", out->line->seq}, {"ledger_sha256", out->line->hash}});
+    }
+    if (!out->line || !out->moved) {
+        log(log_level::error, "spool.reject", (out->line ? out->moved.error() : out->line.error()).text(), {{"rejected", name}});
+        unmovable_.insert(name);
+        if (from == spool_folder::incoming) arrivals_.again(name, std::chrono::minutes(1));
+    }
+}
+
+}  // namespace culld

@@ -1,0 +1,251 @@
+#include "culld/core/answer.hpp"
+
+#include <algorithm>
+#include <array>
+#include <boost/json.hpp>
+#include <cctype>
+#include <charconv>
+#include <cmath>
+#include <ctime>
+
+#include "culld/core/json_text.hpp"
+
+namespace culld {
+
+namespace {
+
+namespace json = boost::json;
+
+constexpr std::size_t error_body_max = 256 * 1024;
+
+struct envelope {
+    std::string code;
+    std::string message;
+};
+
+std::string text_of(const json::object& o, std::initializer_list<const char*> keys) {
+    for (const char* key : keys) {
+        const json::value* v = o.if_contains(key);
+        if (v == nullptr) continue;
+        if (const auto* s = v->if_string()) return {s->data(), s->size()};
+        if (const auto* n = v->if_int64()) return std::to_string(*n);
+    }
+    return {};
+}
+
+// error_code/error_msg, then code/message, then the same one level down, in the SDKs' order.
+envelope read_envelope(const json::object& o, int depth) {
+    envelope out{text_of(o, {"error_code", "errorCode"}), text_of(o, {"error_msg", "errorMsg"})};
+    if (out.code.empty() && out.message.empty()) out = {text_of(o, {"code"}), text_of(o, {"message", "msg"})};
+    if (!out.code.empty() || !out.message.empty() || depth == 0) return out;
+    for (const auto& member : o)
+        if (const auto* inner = member.value().if_object()) {
+            out = read_envelope(*inner, depth - 1);
+            if (!out.code.empty() || !out.message.empty()) return out;
+        }
+    return out;
+}
+
+envelope read_body(std::string_view body) {
+    json::error_code ec;
+    json::parse_options options;
+    options.max_depth = 8;
+    const json::value v = body.size() > error_body_max
+                              ? json::value()
+                              : json::parse(json::string_view(body.data(), body.size()), ec, {}, options);
+    if (!ec && v.is_object()) return read_envelope(v.get_object(), 1);
+    return {{}, std::string(body.substr(0, 512))};  // an HTML page, or nothing: its beginning is the message
+}
+
+// The digits after the last dot: "SecMaster.20030001" and "common.20030001" mean the same.
+std::string_view number_of(std::string_view code) {
+    const std::size_t dot = code.rfind('.');
+    return dot == std::string_view::npos ? code : code.substr(dot + 1);
+}
+
+bool one_of(std::string_view number, std::initializer_list<std::string_view> all) {
+    return std::find(all.begin(), all.end(), number) != all.end();
+}
+
+bool from_gateway(std::string_view code) { return code.starts_with("APIGW.") || code.starts_with("APIG."); }
+
+struct help_line {
+    std::string_view number;
+    std::string_view help;
+};
+
+constexpr std::array<help_line, 11> helps{{
+    {"20010001", "check workspace_id, and that this identity may use that workspace"},
+    {"20041001", "check workspace_id, and that this identity may use that workspace"},
+    {"20030002", "check project_id"},
+    {"20041003", "check project_id"},
+    {"0302", "give this identity the permission secmaster:incident:delete, or lift the black list"},
+    {"0802", "this IAM user may not act in this region: check api.region and the user's policies"},
+    {"0310", "the project is not available: check project_id and the account's state"},
+    {"0101", "check api.endpoint and api.region: the API is not published there"},
+    {"0204", "the gateway refuses the TLS version: check middle boxes"},
+    {"0501", "the application's quota is used up"},
+    {"0607", "the gateway allows https only: check api.endpoint"},
+}};
+
+std::string help_for(std::string_view code, unsigned status) {
+    for (const help_line& h : helps)
+        if (h.number == number_of(code)) return std::string(h.help);
+    if (status == 401) return "check the credentials; culld tries again when they change";
+    if (status == 403) return "check this identity's permissions in IAM";
+    if (status >= 300 && status < 400) return "the endpoint redirects, which culld never follows: check api.endpoint";
+    if (status == 404) return "check api.endpoint, project_id and workspace_id";
+    return "look up the code in the SecMaster documentation, then `cullctl resume` the job";
+}
+
+void classify_400(reading& r) {
+    const std::string_view n = number_of(r.code);
+    if (one_of(n, {"20010001", "20041001", "20030002", "20041003"})) {
+        r.what = consequence::blocked;
+    } else if (n == "20030005") {
+        r.what = consequence::gone;
+    } else if (one_of(n, {"20030012", "20041508", "20041808", "20039999", "20040000"})) {
+        r.what = consequence::refused;
+    } else if (n == "11181002") {
+        r.what = consequence::busy;  // the service is being upgraded: transient by its own text
+        r.error_class = "server";
+    } else if (from_gateway(r.code)) {
+        r.what = consequence::blocked;
+    } else {
+        r.what = consequence::content;
+    }
+}
+
+}  // namespace
+
+reading read_answer(unsigned status, std::string_view retry_after, std::string_view body, wall_time now) {
+    reading r;
+    r.error_class = "rejected";
+    if (status == 200 || status == 201) {
+        r.what = consequence::accepted;
+        return r;
+    }
+    envelope e = read_body(body);
+    r.code = clean_message(e.code, 64);
+    r.message = clean_message(e.message);
+    switch (status) {
+        case 400: classify_400(r); break;
+        case 401:
+            r.what = consequence::unauthorized;
+            r.error_class = "auth";
+            break;
+        case 403:
+            r.what = consequence::blocked;
+            r.error_class = "auth";
+            break;
+        case 404: r.what = number_of(r.code) == "0101" ? consequence::form_absent : consequence::blocked; break;
+        case 408: r.what = consequence::lost; break;
+        case 413: r.what = consequence::content; break;
+        case 429: {
+            r.what = consequence::throttled;
+            r.error_class = "throttled";
+            if (const auto t = parse_throttle_text(e.message)) {
+                r.pause = t->window;
+                r.limit_per_second = t->limit / std::chrono::duration<double>(t->window).count();
+            }
+            if (const auto wait = parse_retry_after(retry_after, now)) r.pause = wait;
+            break;
+        }
+        case 502:
+        case 504: r.what = consequence::lost; break;
+        default:
+            if (status >= 500 && status <= 599) {
+                r.what = consequence::busy;
+            } else if (status >= 200 && status < 300) {
+                r.what = consequence::lost;  // no answer this call can have: who knows what was done
+                r.error_class = "protocol";
+            } else if (status < 200 || status > 599) {
+                r.what = consequence::lost;
+                r.error_class = "protocol";
+            } else {
+                r.what = consequence::blocked;
+                r.error_class = status < 400 ? "protocol" : "rejected";
+            }
+    }
+    if (r.what == consequence::busy || (r.what == consequence::lost && status >= 500)) r.error_class = "server";
+    if (r.what == consequence::lost && status == 408) r.error_class = "timeout";
+    if (r.what == consequence::busy && !retry_after.empty()) r.pause = parse_retry_after(retry_after, now);
+    if (r.what == consequence::blocked || r.what == consequence::unauthorized || r.what == consequence::form_absent)
+        r.help = help_for(r.code, status);
+    return r;
+}
+
+std::optional<nanoseconds> parse_retry_after(std::string_view value, wall_time now) {
+    while (!value.empty() && (value.front() == ' ' || value.front() == '\t')) value.remove_prefix(1);
+    while (!value.empty() && (value.back() == ' ' || value.back() == '\t')) value.remove_suffix(1);
+    if (value.empty()) return std::nullopt;
+    if (std::all_of(value.begin(), value.end(), [](unsigned char c) { return std::isdigit(c) != 0; })) {
+        std::uint32_t seconds = 0;
+        const auto [end, ec] = std::from_chars(value.data(), value.data() + value.size(), seconds);
+        if (ec == std::errc::result_out_of_range) return nanoseconds(std::chrono::hours(24 * 365));
+        if (ec != std::errc{} || end != value.data() + value.size()) return std::nullopt;
+        return nanoseconds(std::chrono::seconds(seconds));
+    }
+    std::tm tm{};
+    const std::string text(value);
+    const char* end = ::strptime(text.c_str(), "%a, %d %b %Y %H:%M:%S GMT", &tm);
+    if (end == nullptr || *end != '\0') return std::nullopt;
+    const auto then = std::chrono::system_clock::from_time_t(::timegm(&tm));
+    return std::max(nanoseconds(0), std::chrono::duration_cast<nanoseconds>(then - now));
+}
+
+std::optional<throttle_text> parse_throttle_text(std::string_view message) {
+    const auto number_after = [&](std::string_view key, std::size_t from) -> std::optional<std::pair<double, std::size_t>> {
+        const std::size_t at = message.find(key, from);
+        if (at == std::string_view::npos) return std::nullopt;
+        double value = 0;
+        const char* begin = message.data() + at + key.size();
+        const auto [end, ec] = std::from_chars(begin, message.data() + message.size(), value, std::chars_format::fixed);
+        if (ec != std::errc{} || !(value > 0) || value > 1e9) return std::nullopt;
+        return std::pair(value, static_cast<std::size_t>(end - message.data()));
+    };
+    const auto limit = number_after("limit:", 0);
+    if (!limit) return std::nullopt;
+    const auto time = number_after("time:", limit->second);
+    if (!time) return std::nullopt;
+    std::string_view unit = message.substr(time->second);
+    while (!unit.empty() && unit.front() == ' ') unit.remove_prefix(1);
+    double seconds = 0;
+    if (unit.starts_with("second")) seconds = 1;
+    if (unit.starts_with("minute")) seconds = 60;
+    if (unit.starts_with("hour")) seconds = 3600;
+    if (unit.starts_with("day")) seconds = 86400;
+    seconds *= time->first;
+    if (!(seconds > 0) || seconds > 1e8) return std::nullopt;
+    return throttle_text{limit->first, nanoseconds(static_cast<std::int64_t>(seconds * 1e9))};
+}
+
+std::string clean_message(std::string_view text, std::size_t limit) {
+    std::string out;
+    out.reserve(std::min(text.size(), limit));
+    for (const char c : text) {
+        const auto u = static_cast<unsigned char>(c);
+        const bool space = u < 0x20 || u == 0x7F || u == ' ';
+        if (space && (out.empty() || out.back() == ' ')) continue;
+        out.push_back(space ? ' ' : c);
+    }
+    // A 401 echoes the canonical request, header values and all, with `|` for newlines.
+    std::string lower(out);
+    std::transform(lower.begin(), lower.end(), lower.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+    for (const std::string_view header : {"x-auth-token:", "x-security-token:", "authorization:", "x-subject-token:"})
+        for (std::size_t at = lower.find(header); at != std::string::npos; at = lower.find(header, at + header.size())) {
+            const std::size_t value = at + header.size();
+            const std::size_t end = std::min(lower.find_first_of("|,;\"", value), lower.size());
+            out.replace(value, end - value, "***");
+            lower.replace(value, end - value, "***");
+        }
+    while (!out.empty() && out.back() == ' ') out.pop_back();
+    if (out.size() > limit) {
+        std::size_t cut = limit;
+        while (cut > 0 && (static_cast<unsigned char>(out[cut]) & 0xC0U) == 0x80U) --cut;
+        out.resize(cut);
+    }
+    return out;
+}
+
+}  // namespace culld

@@ -1,0 +1,189 @@
+#include "culld/core/arrival.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "culld/core/json_text.hpp"
+
+namespace culld {
+
+namespace {
+
+using action = arrival_step::action;
+
+// How soon a file with a second link is looked at again: quickly at first, since unlink() follows link() at
+// once.
+constexpr nanoseconds link_poll_first = std::chrono::milliseconds(20);
+
+arrival_step step(action what) {
+    return {.what = what, .at = {}, .why = {}};
+}
+arrival_step look_again(steady_time at) {
+    return {.what = action::look_again, .at = at, .why = {}};
+}
+arrival_step reject(problem why) {
+    return {.what = action::reject, .at = {}, .why = std::move(why)};
+}
+
+problem suffix_fault() {
+    return {.what = "the suffix tells no kind of file we know",
+            .hint =
+                "name a job *.json, *.yaml or *.yml, a list *.txt, *.csv, *.jsonl or *.ndjson (a list may be "
+                "compressed: .gz, .zst), a sidecar list *.ids",
+            .file = {}};
+}
+
+}  // namespace
+
+arrival::arrival(std::string_view name) : kind_(type_of(name).kind), name_fault_(name_fault(name)) {}
+
+arrival_step arrival::seen(sighting what, const node_facts& facts, steady_time now, wall_time wall) {
+    if (kind_ == file_kind::ignored || what == sighting::left) return step(action::leave_alone);
+    if (what == sighting::opened) {
+        // Only the open that belongs to the creation tells anything; later ones are readers, we among them.
+        if (!last_ || evidence_ != evidence::created || writer_known_ || now >= since_ + open_grace)
+            return step(action::keep);
+        writer_known_ = true;
+        return step(action::wait_for_close);
+    }
+    switch (what) {
+        case sighting::moved_in:
+        case sighting::created:
+            // A new file under this name: what was known belongs to another.
+            evidence_ = what == sighting::moved_in ? evidence::moved_in : evidence::created;
+            since_ = now;
+            writer_known_ = false;
+            last_.reset();
+            linked_since_.reset();
+            break;
+        case sighting::closed:
+            evidence_ = evidence::closed;
+            since_ = now;
+            writer_known_ = false;
+            break;
+        case sighting::found:
+            if (!last_) since_ = now;
+            break;
+        case sighting::opened:
+        case sighting::left:
+            break;
+    }
+    note(facts, now, wall);
+    return judge(now);
+}
+
+arrival_step arrival::looked(const node_facts& facts, steady_time now, wall_time wall) {
+    note(facts, now, wall);
+    return judge(now);
+}
+
+arrival_step arrival::answered(writer who, steady_time now) {
+    writer_present_ = who == writer::present;
+    if (writer_known_) {
+        // Asked again at a rescan. Only a clear answer outweighs the open we saw.
+        if (who != writer::none) return step(action::wait_for_close);
+        writer_known_ = false;
+    }
+    switch (who) {
+        case writer::present:
+            if (evidence_ == evidence::moved_in && now >= since_ + move_patience) return settle(now);
+            return look_again(evidence_ == evidence::moved_in ? since_ + move_patience : now + quiet_time);
+        case writer::none:
+            return settle(now);
+        case writer::unknown:
+            break;
+    }
+    // How it came says that it is complete, but for a file that was just there.
+    if (evidence_ == evidence::found && !quiet(now)) return look_again(unchanged_since_ + quiet_time);
+    return settle(now);
+}
+
+// What the facts alone decide.
+arrival_step arrival::judge(steady_time now) const {
+    if (name_fault_) return reject(*name_fault_);
+    if (auto fault = type_fault(last_->type)) return reject(std::move(*fault));
+    if (linked_since_) {
+        const steady_time patience_ends = *linked_since_ + link_patience;
+        if (now >= patience_ends) return reject(link_fault(last_->links));
+        return look_again(std::min(patience_ends, now + std::max(link_poll_first, now - *linked_since_)));
+    }
+    if (evidence_ == evidence::created && !writer_known_ && now < since_ + open_grace)
+        return look_again(since_ + open_grace);
+    return step(action::ask_writer);
+}
+
+// Nobody writes, as far as can be known: is there anything that speaks for waiting?
+arrival_step arrival::settle(steady_time now) const {
+    const bool doubtful = last_->size == 0 || kind_ == file_kind::unknown;
+    if (doubtful && evidence_ != evidence::moved_in && !quiet(now))
+        return look_again(unchanged_since_ + quiet_time);
+    if (kind_ == file_kind::unknown) return reject(suffix_fault());
+    return step(action::ready);
+}
+
+void arrival::note(const node_facts& facts, steady_time now, wall_time wall) {
+    if (!last_) {
+        unchanged_since_ = now;
+        old_at_first_sight_ = wall - std::max(facts.mtime, facts.ctime) >= quiet_time;
+    } else if (*last_ != facts) {
+        unchanged_since_ = now;
+        old_at_first_sight_ = false;
+    }
+    last_ = facts;
+    if (facts.links <= 1)
+        linked_since_.reset();
+    else if (!linked_since_)
+        linked_since_ = now;
+}
+
+bool arrival::quiet(steady_time now) const {
+    return old_at_first_sight_ || now - unchanged_since_ >= quiet_time;
+}
+
+std::optional<problem> name_fault(std::string_view name) {
+    const std::string hint = "rename it and drop it again";
+    if (!is_utf8(name)) return problem{.what = "the file name is not valid UTF-8", .hint = hint, .file = {}};
+    for (std::size_t i = 0; i < name.size(); ++i) {
+        const auto byte = static_cast<unsigned char>(name[i]);
+        // C0, DEL, and C1 (U+0080 to U+009F), which are two bytes in UTF-8.
+        const bool c1 = byte == 0xC2 && i + 1 < name.size() && static_cast<unsigned char>(name[i + 1]) < 0xA0;
+        if (byte >= 0x20 && byte != 0x7F && !c1) continue;
+        return problem{
+            .what = fmt::format("the file name has a control character (byte {} is 0x{:02x})", i + 1, byte),
+            .hint = hint,
+            .file = {}};
+    }
+    return std::nullopt;
+}
+
+std::optional<problem> type_fault(node_type type) {
+    const auto fault = [](std::string_view what, std::string_view hint) {
+        return problem{
+            .what = fmt::format("it is {}, not a regular file", what), .hint = std::string(hint), .file = {}};
+    };
+    switch (type) {
+        case node_type::regular:
+            return std::nullopt;
+        case node_type::folder:
+            return fault("a folder", "drop its files one by one");
+        case node_type::symlink:
+            return fault("a symbolic link", "copy the file itself");
+        case node_type::fifo:
+            return fault("a FIFO", "write a file to tmp/ and rename it into incoming/");
+        case node_type::socket:
+            return fault("a socket", {});
+        case node_type::device:
+            return fault("a device", {});
+    }
+    return std::nullopt;
+}
+
+problem link_fault(std::uint64_t links) {
+    return {.what = fmt::format("it has {} hard links, so it could be changed from elsewhere", links),
+            .hint = "copy the file, or rename it into incoming/",
+            .file = {}};
+}
+
+}  // namespace culld

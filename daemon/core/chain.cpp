@@ -1,0 +1,35 @@
+#include "culld/core/chain.hpp"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+namespace culld {
+
+result<void> chain_checker::break_at(problem why) {
+    why.line = records_ + 1;
+    broken_ = true;
+    why_ = std::move(why);
+    return fail(why_);
+}
+
+result<void> chain_checker::feed(std::string_view line, bool ended, record_view& out) {
+    if (broken_) return fail(why_);
+    if (!ended) return break_at({.what = "the line is cut: it does not end in a newline"});
+    if (auto read = read_record(line, out); !read) return break_at(std::move(read.error()));
+    if (out.seq != records_)
+        return break_at({.what = fmt::format("seq is {} where {} must come", out.seq, records_),
+                         .hint = out.seq > records_ ? "lines are missing before it, or were moved"
+                                                    : "a line stands twice, or was moved"});
+    if (out.prev != head_) {
+        if (records_ == 0) return break_at({.what = "prev of the first record must be 64 zeros"});
+        return break_at({.what = fmt::format("prev is not the SHA-256 of line {}", records_),
+                         .hint = fmt::format("line {} was changed, or this one", records_)});
+    }
+    hash_.update(line);
+    head_ = hash_.finish();
+    ++records_;
+    return {};
+}
+
+}  // namespace culld

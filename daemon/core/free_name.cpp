@@ -1,0 +1,48 @@
+#include "culld/core/free_name.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "culld/core/file_kind.hpp"
+#include "culld/core/json_text.hpp"
+
+namespace culld {
+
+namespace {
+
+// Past this a "suffix" is part of the name: cutting before it would leave no stem worth reading.
+constexpr std::size_t suffix_bytes_max = 16;
+
+// Where the stem ends: before all suffixes of a kind we know, else before the last dot.
+std::size_t stem_bytes(std::string_view name) {
+    const file_type type = type_of(name);
+    std::size_t stem = type.stem.size();
+    if (stem == name.size()) {
+        const std::size_t dot = name.rfind('.');
+        if (dot != std::string_view::npos && dot != 0) stem = dot;
+    }
+    return name.size() - stem <= suffix_bytes_max ? stem : name.size();
+}
+
+// The longest start of `text` with at most `bytes` bytes that does not end within a UTF-8 character.
+std::string_view cut(std::string_view text, std::size_t bytes) {
+    if (text.size() <= bytes) return text;
+    std::size_t end = bytes;
+    if (is_utf8(text))
+        while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0U) == 0x80U) --end;
+    return text.substr(0, end);
+}
+
+}  // namespace
+
+std::string free_name(std::string_view name, std::uint32_t attempt, std::size_t bytes_max) {
+    if (attempt == 0 && name.size() <= bytes_max) return std::string(name);
+    const std::size_t stem = stem_bytes(name);
+    const std::string number = attempt == 0 ? std::string() : fmt::format(".{}", attempt);
+    const std::string_view suffix = name.substr(stem);
+    return fmt::format("{}{}{}", cut(name.substr(0, stem), bytes_max - number.size() - suffix.size()), number,
+                       suffix);
+}
+
+}  // namespace culld

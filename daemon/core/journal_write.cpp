@@ -1,0 +1,237 @@
+#include "culld/core/journal_write.hpp"
+
+namespace culld {
+
+namespace {
+
+void list(json_object& line, std::string_view key, std::string_view quoted) {
+    std::string& out = line.begin(key);
+    out += '[';
+    out += quoted;
+    out += ']';
+}
+
+void at(json_object& line, std::string_view key, const spans& where) { append_spans(line.begin(key), where); }
+
+void totals_member(json_object& line, const job_totals& t) { append_totals(line.begin("totals"), t); }
+
+void options(std::string& out, const job_spec& spec) {
+    json_object o(out);
+    o.member("batch_size", spec.batch_size).member("max_attempts", spec.max_attempts).member("priority", spec.priority);
+    if (spec.not_before) o.member("not_before", rfc3339(*spec.not_before));
+    if (spec.deadline) o.member("deadline", rfc3339(*spec.deadline));
+    o.member("dry_run", spec.dry_run).member("verify", name_of(spec.verify));
+    if (spec.expect_count) o.member("expect_count", *spec.expect_count);
+    if (spec.abort_when) {
+        json_object rule(o.begin("abort_when"));
+        rule.member("failed_ratio", spec.abort_when->failed_ratio).member("after", spec.abort_when->after).close();
+    }
+    o.close();
+}
+
+void source(json_object& line, const source_facts& s) {
+    line.member("file", s.file).member("sha256", s.sha256).member("bytes", s.bytes);
+}
+
+}  // namespace
+
+void append_spans(std::string& out, const spans& where) {
+    out += '[';
+    for (std::size_t i = 0; i < where.size(); ++i) {
+        out += i == 0 ? "[" : ",[";
+        append_number(out, where[i].first);
+        out += ',';
+        append_number(out, where[i].count);
+        out += ']';
+    }
+    out += ']';
+}
+
+void write_accepted(chain_writer& chain, std::string& out, wall_time ts, const accepted_facts& facts) {
+    const job_intake& in = *facts.intake;
+    chain.append(out, "job.accepted", ts, [&](json_object& line) {
+        line.member("job_id", in.spec.id);
+        source(line, in.source);
+        if (in.list) {
+            json_object inner(line.begin("list"));
+            source(inner, *in.list);
+            inner.close();
+        }
+        json_object owner(line.begin("owner"));
+        owner.member("uid", facts.uid).member("gid", facts.gid).close();
+        line.member("resource", in.spec.resource)
+            .member("project_id", in.spec.project_id)
+            .member("workspace_id", in.spec.workspace_id)
+            .member("ids", in.ids)
+            .member("duplicates", in.duplicates);
+        options(line.begin("options"), in.spec);
+        json_object labels(line.begin("labels"));
+        for (const auto& [key, value] : in.spec.labels) labels.member(key, value);  // keys hold [A-Za-z0-9._-] only
+        labels.close();
+        line.member("culld", CULLD_VERSION)
+            .member("config_sha256", facts.config_sha256)
+            .member("modified_at", rfc3339(facts.modified_at));
+    });
+}
+
+void write_intent(chain_writer& chain, std::string& out, wall_time ts, span range) {
+    chain.append(out, "intent", ts,
+                 [&](json_object& line) { line.member("first", range.first).member("count", range.count); });
+}
+
+void write_result(chain_writer& chain, std::string& out, wall_time ts, const result_facts& facts) {
+    chain.append(out, "batch.result", ts, [&](json_object& line) {
+        line.member("batch", facts.of->number)
+            .member("attempt", facts.of->attempt)
+            .member("http_status", facts.http_status)
+            .member("code", facts.code);
+        std::string& ids = line.begin("request_ids");
+        ids += '[';
+        for (std::size_t i = 0; i < facts.request_ids->size(); ++i) {
+            if (i > 0) ids += ',';
+            append_json_string(ids, (*facts.request_ids)[i]);
+        }
+        ids += ']';
+        line.member("ms", facts.ms);
+        list(line, facts.verdict ? "deleted" : "reported", facts.deleted);
+        list(line, "failed", facts.failed);
+        list(line, "unknown", facts.unknown);
+        at(line, "at", facts.of->at);
+        if (!facts.failed_at.empty()) at(line, "failed_at", facts.failed_at);
+        if (!facts.unknown_at.empty()) at(line, "unknown_at", facts.unknown_at);
+    });
+}
+
+void write_error(chain_writer& chain, std::string& out, wall_time ts, const error_facts& facts) {
+    chain.append(out, "batch.error", ts, [&](json_object& line) {
+        line.member("batch", facts.of->number).member("attempt", facts.of->attempt).member("class", facts.error_class);
+        if (facts.http_status != 0) line.member("http_status", facts.http_status);
+        if (!facts.code.empty()) line.member("code", facts.code);
+        line.member("detail", facts.detail);
+        if (facts.retry_in_ms) line.member("retry_in_ms", *facts.retry_in_ms);
+        if (facts.of->at.size() == 1)
+            line.member("first", facts.of->at[0].first).member("count", facts.of->at[0].count);
+        else
+            list(line, "ids", facts.ids);
+        at(line, "at", facts.of->at);
+    });
+}
+
+void write_verdict(chain_writer& chain, std::string& out, wall_time ts, const verdict& v, std::string_view ids) {
+    switch (v.kind) {
+        case verdict_kind::deleted:
+        case verdict_kind::absent:
+            chain.append(out, v.kind == verdict_kind::deleted ? "ids.deleted" : "ids.absent", ts, [&](json_object& line) {
+                list(line, "ids", ids);
+                line.member("how", v.reason);
+                at(line, "at", v.at);
+            });
+            break;
+        case verdict_kind::failed:
+            chain.append(out, "ids.failed", ts, [&](json_object& line) {
+                list(line, "ids", ids);
+                line.member("reason", v.reason).member("attempts", v.attempts);
+                at(line, "at", v.at);
+            });
+            break;
+        case verdict_kind::skipped:
+            chain.append(out, "ids.skipped", ts, [&](json_object& line) {
+                if (ids.empty())
+                    line.member("first", v.at[0].first).member("count", v.at[0].count);
+                else
+                    list(line, "ids", ids);
+                line.member("reason", v.reason);
+                at(line, "at", v.at);
+            });
+            break;
+    }
+}
+
+void write_recovered(chain_writer& chain, std::string& out, wall_time ts, const spans& open, std::uint64_t torn_bytes) {
+    chain.append(out, "job.recovered", ts, [&](json_object& line) {
+        at(line, "open", open);
+        line.member("torn_bytes", torn_bytes);
+    });
+}
+
+void write_checkpoint(chain_writer& chain, std::string& out, wall_time ts, const checkpoint_facts& facts) {
+    const plan_state& state = *facts.state;
+    chain.append(out, "checkpoint", ts, [&](json_object& line) {
+        line.member("intended", state.intended).member("next_batch", state.next_batch);
+        std::string& open = line.begin("open");
+        open += '[';
+        for (std::size_t i = 0; i < state.open.size(); ++i) {
+            if (i > 0) open += ',';
+            json_object o(open);
+            o.member("attempts", state.open[i].attempts).member("word", name_of(state.open[i].last));
+            at(o, "at", state.open[i].at);
+            o.close();
+        }
+        open += ']';
+        at(line, "holes", state.holes);
+        line.member("first_good", state.first_good).member("first_bad", state.first_bad).member("paused", facts.paused);
+        if (facts.rate) line.member("requests_per_second", *facts.rate);
+        if (facts.stopped) line.member("stopped", name_of(*facts.stopped));
+        totals_member(line, facts.totals);
+    });
+}
+
+void write_blocked(chain_writer& chain, std::string& out, wall_time ts, std::string_view error_class,
+                   std::string_view code, std::string_view detail, std::string_view help) {
+    chain.append(out, "job.blocked", ts, [&](json_object& line) {
+        line.member("class", error_class).member("code", code).member("detail", detail).member("help", help);
+    });
+}
+
+void write_unblocked(chain_writer& chain, std::string& out, wall_time ts, std::string_view why) {
+    chain.append(out, "job.unblocked", ts, [&](json_object& line) { line.member("why", why); });
+}
+
+void write_command(chain_writer& chain, std::string& out, wall_time ts, std::string_view type, person by,
+                   std::string_view reason, std::optional<double> rate) {
+    chain.append(out, type, ts, [&](json_object& line) {
+        json_object who(line.begin("by"));
+        who.member("uid", by.uid).member("pid", by.pid).close();
+        if (!reason.empty()) line.member("reason", reason);
+        if (rate) line.member("requests_per_second", *rate);
+    });
+}
+
+void write_finished(chain_writer& chain, std::string& out, wall_time ts, std::string_view status, const job_totals& totals,
+                    wall_time started_at) {
+    chain.append(out, "job.finished", ts, [&](json_object& line) {
+        line.member("status", status);
+        totals_member(line, totals);
+        line.member("started_at", rfc3339(started_at)).member("finished_at", rfc3339(ts));
+    });
+}
+
+void write_ledger_line(chain_writer& chain, std::string& out, wall_time ts, const ledger_facts& facts) {
+    chain.append(out, facts.totals == nullptr ? "job.rejected" : "job.finished", ts, [&](json_object& line) {
+        if (facts.job_id.empty())
+            line.raw("job_id", "null");
+        else
+            line.member("job_id", facts.job_id);
+        line.member("file", facts.file).member("status", facts.status);
+        if (facts.totals != nullptr) {
+            totals_member(line, *facts.totals);
+            line.member("journal", facts.journal).member("head", facts.head).member("records", facts.records);
+            if (!facts.sig.empty()) line.member("sig", facts.sig);
+        } else {
+            line.raw("totals", "null").raw("journal", "null").raw("head", "null").member("records", 0U);
+            line.member("error", facts.error);
+        }
+    });
+}
+
+std::string ledger_head_text(const chain_head& head, std::string_view sig) {
+    std::string out;
+    json_object o(out);
+    o.member("seq", head.seq - 1).member("sha256", hex(head.prev));
+    if (!sig.empty()) o.member("sig", sig);
+    o.close();
+    out += '\n';
+    return out;
+}
+
+}  // namespace culld

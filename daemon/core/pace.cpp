@@ -1,0 +1,38 @@
+#include "culld/core/pace.hpp"
+
+#include <algorithm>
+
+namespace culld {
+
+namespace {
+constexpr double surplus = 1.0035;
+}
+
+pace::pace(double per_second, std::uint32_t burst, steady_time now, bool full)
+    : per_second_(per_second), burst_(burst), next_(now) {
+    derive();
+    if (!full) next_ = now + interval_ * burst_;
+}
+
+void pace::derive() {
+    interval_ = nanoseconds(static_cast<std::int64_t>(1e9 * surplus / per_second_));
+    // Timers wake some 60 us late. Up to a thousand a second a quarter of a millisecond is enough to keep the average;
+    // above, one wake-up serves several sends.
+    slack_ = per_second_ <= 1000 ? std::min<nanoseconds>(std::chrono::microseconds(250), interval_ / 4)
+                                 : nanoseconds(std::chrono::milliseconds(1));
+}
+
+steady_time pace::ready_at() const { return next_ - interval_ * (burst_ - 1); }
+
+void pace::sent(steady_time now) { next_ = std::max(next_, now - slack_) + interval_; }
+
+void pace::set(double per_second, std::uint32_t burst, steady_time now) {
+    const bool slower = per_second < per_second_;
+    per_second_ = per_second;
+    burst_ = burst;
+    derive();
+    // Never more credit than a full bucket, never a longer wait than an empty one; on the way down, start empty.
+    next_ = slower ? now + interval_ * burst_ : std::min(next_, now + interval_ * burst_);
+}
+
+}  // namespace culld

@@ -1,0 +1,367 @@
+#include "culld/core/recovery.hpp"
+
+#include <fmt/format.h>
+
+#include <charconv>
+
+namespace culld {
+
+namespace {
+
+result<double> number(const json_value* v, std::string_view key) {
+    double out = 0;
+    if (v != nullptr && v->kind == json_kind::number) {
+        const auto [end, ec] = std::from_chars(v->raw.data(), v->raw.data() + v->raw.size(), out);
+        if (ec == std::errc{} && end == v->raw.data() + v->raw.size()) return out;
+    }
+    return fail(fmt::format("\"{}\" is no number", key));
+}
+
+std::optional<skip_reason> skip_reason_named(std::string_view name) {
+    for (const skip_reason r : {skip_reason::cancelled, skip_reason::aborted, skip_reason::deadline, skip_reason::dry_run,
+                                skip_reason::protected_id})
+        if (name_of(r) == name) return r;
+    return std::nullopt;
+}
+
+result<verify_mode> verify_named(std::string_view name) {
+    for (const verify_mode m : {verify_mode::none, verify_mode::failed, verify_mode::all})
+        if (name_of(m) == name) return m;
+    return fail(fmt::format("\"verify\" cannot be \"{}\"", name));
+}
+
+// The members of an object that is a record's member.
+template <class Visit>
+result<void> members(const json_value& object, Visit&& visit) {
+    json_scanner scan(object.raw);
+    json_member m;
+    while (scan.next(m))
+        if (auto done = visit(m); !done) return done;
+    if (scan.complaint().what != nullptr) return fail(scan.complaint().what);
+    return {};
+}
+
+// Sets `to` from a result, or hands the problem on.
+template <class T, class U>
+result<void> put(T& to, result<U> from) {
+    if (!from) return fail(std::move(from.error()));
+    to = static_cast<T>(std::move(*from));
+    return {};
+}
+
+template <class T>
+result<void> put(std::optional<T>& to, result<T> from) {
+    if (!from) return fail(std::move(from.error()));
+    to = std::move(*from);
+    return {};
+}
+
+result<wall_time> time_of(const result<std::string>& text) {
+    if (!text) return fail(text.error());
+    return parse_rfc3339(*text);
+}
+
+result<void> read_source(const json_value& object, source_facts& out) {
+    return members(object, [&](const json_member& m) -> result<void> {
+        if (m.key == "file") return put(out.file, m.value.text());
+        if (m.key == "sha256") return put(out.sha256, m.value.text());
+        if (m.key == "bytes") return put(out.bytes, m.value.u64());
+        return {};
+    });
+}
+
+result<void> read_options(const json_value& object, job_spec& out) {
+    return members(object, [&](const json_member& m) -> result<void> {
+        if (m.key == "batch_size") return put(out.batch_size, m.value.u64());
+        if (m.key == "max_attempts") return put(out.max_attempts, m.value.u64());
+        if (m.key == "priority") return put(out.priority, m.value.u64());
+        if (m.key == "not_before") return put(out.not_before, time_of(m.value.text()));
+        if (m.key == "deadline") return put(out.deadline, time_of(m.value.text()));
+        if (m.key == "dry_run") return put(out.dry_run, m.value.boolean());
+        if (m.key == "expect_count") return put(out.expect_count, m.value.u64());
+        if (m.key == "verify") {
+            const auto name = m.value.text();
+            if (!name) return fail(name.error());
+            return put(out.verify, verify_named(*name));
+        }
+        if (m.key == "abort_when") {
+            abort_rule rule;
+            auto read = members(m.value, [&](const json_member& inner) -> result<void> {
+                if (inner.key == "failed_ratio") return put(rule.failed_ratio, number(&inner.value, inner.key));
+                if (inner.key == "after") return put(rule.after, inner.value.u64());
+                return {};
+            });
+            out.abort_when = rule;
+            return read;
+        }
+        return {};
+    });
+}
+
+}  // namespace
+
+result<void> recovery::within(const spans& at) const {
+    for (const span& s : at)
+        if (s.end() > job_.state.ids || s.count == 0)
+            return fail(fmt::format("positions {} to {} are not in a list of {} ids", s.first, s.end(), job_.state.ids));
+    return {};
+}
+
+result<void> recovery::feed(const record_view& r) {
+    if (!job_.accepted && r.type != record_type::job_accepted) return fail("the first record is not job.accepted");
+    if (job_.status) return fail("a record follows job.finished");
+    plan_state& s = job_.state;
+    ++records_;
+    switch (r.type) {
+        case record_type::job_accepted: return accepted(r);
+        case record_type::intent: return intent(r);
+        case record_type::batch_result: return batch_result(r);
+        case record_type::batch_error: return batch_error(r);
+        case record_type::ids_absent: return verdict(r, s.counts.absent, "at");
+        case record_type::ids_deleted: return verdict(r, s.counts.deleted, "at");
+        case record_type::ids_failed: return verdict(r, s.counts.failed, "at");
+        case record_type::ids_skipped: {
+            const auto reason = r.text("reason");
+            if (!reason) return fail(reason.error());
+            // A stop is over only with the job: whatever crashed in between, it is still being stopped.
+            const auto why = skip_reason_named(*reason);
+            if (why && *why != skip_reason::protected_id) job_.stopped = why;
+            return verdict(r, s.counts.skipped, "at");
+        }
+        case record_type::job_paused: job_.paused = true; return {};
+        case record_type::job_resumed: job_.paused = false; return {};
+        case record_type::job_cancelled: job_.stopped = skip_reason::cancelled; return {};
+        case record_type::job_rate: return put(job_.rate, number(r.find("requests_per_second"), "requests_per_second"));
+        case record_type::checkpoint:
+            // In the middle of a reading it says what is known already.
+            return records_ == 2 ? checkpoint(r) : result<void>();
+        case record_type::job_finished:
+            if (auto done = put(job_.status, r.text("status")); !done) return done;
+            return put(job_.finished_at, time_of(r.text("finished_at")));
+        case record_type::job_recovered:
+        case record_type::job_blocked:
+        case record_type::job_unblocked:
+        case record_type::unknown: return {};  // nothing about ids; a blocked job is tried again at a restart
+        case record_type::job_rejected: break;
+    }
+    return fail("a record that belongs in the ledger");
+}
+
+result<void> recovery::accepted(const record_view& r) {
+    if (job_.accepted) return fail("a second job.accepted");
+    job_.accepted = true;
+    job_intake& in = job_.intake;
+    const json_value* options = r.find("options");
+    const json_value* owner = r.find("owner");
+    const json_value* labels = r.find("labels");
+    if (options == nullptr || owner == nullptr) return fail("job.accepted lacks options or owner");
+    result<void> done;
+    const auto step = [&](result<void> next) { done = done ? std::move(next) : std::move(done); };
+    step(put(in.spec.id, r.text("job_id")));
+    step(put(in.source.file, r.text("file")));
+    step(put(in.source.sha256, r.text("sha256")));
+    step(put(in.source.bytes, r.u64("bytes")));
+    if (const json_value* list = r.find("list")) {
+        in.list.emplace();
+        step(read_source(*list, *in.list));
+        in.spec.ids_file = in.list->file;
+    }
+    step(members(*owner, [&](const json_member& m) -> result<void> {
+        if (m.key == "uid") return put(job_.uid, m.value.u64());
+        if (m.key == "gid") return put(job_.gid, m.value.u64());
+        return {};
+    }));
+    step(put(in.spec.resource, r.text("resource")));
+    step(put(in.spec.project_id, r.text("project_id")));
+    step(put(in.spec.workspace_id, r.text("workspace_id")));
+    step(put(in.ids, r.u64("ids")));
+    step(put(in.duplicates, r.u64("duplicates")));
+    step(read_options(*options, in.spec));
+    if (labels != nullptr)
+        step(members(*labels, [&](const json_member& m) -> result<void> {
+            std::string value;
+            auto read = put(value, m.value.text());
+            in.spec.labels.emplace_back(json_unescaped(m.key), std::move(value));
+            return read;
+        }));
+    if (r.has("modified_at")) step(put(job_.modified_at, time_of(r.text("modified_at"))));
+    step(put(job_.accepted_at, parse_rfc3339(r.ts)));
+    job_.state.ids = in.ids;
+    return done;
+}
+
+result<void> recovery::intent(const record_view& r) {
+    const auto at = r.positions();
+    if (!at) return fail(at.error());
+    if (auto ok = within(*at); !ok) return ok;
+    for (const span& s : *at) {
+        if (s.first < job_.state.intended) return fail(fmt::format("position {} is intended a second time", s.first));
+        open_.assign(s, {});
+        job_.state.intended = s.end();
+    }
+    return {};
+}
+
+void recovery::count_request(const spans& at, std::uint64_t attempt) {
+    ++job_.requests;
+    const auto before = at.empty() ? std::nullopt : open_.at(at.front().first);
+    if (attempt > 1 || (before && before->sent)) ++job_.retries;
+}
+
+result<void> recovery::batch_result(const record_view& r) {
+    const auto at = r.runs("at");
+    const auto failed = r.runs("failed_at");
+    const auto unknown = r.runs("unknown_at");
+    const auto attempt = r.u64("attempt");
+    const auto number_of_batch = r.u64("batch");
+    if (!at || !failed || !unknown || !attempt || !number_of_batch) return fail("batch.result lacks at, attempt or batch");
+    for (const spans* all : {&*at, &*failed, &*unknown})
+        if (auto ok = within(*all); !ok) return ok;
+    plan_state& s = job_.state;
+    s.next_batch = std::max(s.next_batch, *number_of_batch + 1);
+    count_request(*at, *attempt);
+    const auto tries = static_cast<std::uint32_t>(*attempt);
+    const std::uint64_t bad = count_of(*failed) + count_of(*unknown);
+    const std::uint64_t good = count_of(*at) - bad;
+    if (tries == 1) {
+        s.first_good += good;
+        s.first_bad += bad;
+    }
+    const bool reported = r.has("reported");
+    std::uint64_t were_open = 0;
+    for (const span& run : *at) {
+        were_open += open_.erase(run);
+        if (reported) open_.assign(run, {tries, word::reported, true});
+    }
+    if (were_open != count_of(*at)) return fail("batch.result answers for ids that were not open");
+    for (const span& run : *failed) open_.assign(run, {tries, word::refused, true});
+    for (const span& run : *unknown) open_.assign(run, {tries, word::unaccounted, true});
+    if (!reported) s.counts.deleted += good;
+    return {};
+}
+
+result<void> recovery::batch_error(const record_view& r) {
+    const auto at = r.positions();
+    const auto attempt = r.u64("attempt");
+    const auto number_of_batch = r.u64("batch");
+    const auto error_class = r.text("class");
+    if (!at || !attempt || !number_of_batch || !error_class) return fail("batch.error lacks at, attempt, batch or class");
+    if (auto ok = within(*at); !ok) return ok;
+    job_.state.next_batch = std::max(job_.state.next_batch, *number_of_batch + 1);
+    if (*error_class == "connect" || *error_class == "tls") return {};  // nothing was sent
+    count_request(*at, *attempt);
+    if (*error_class == "throttled") ++job_.throttled;
+    const auto status = r.has("http_status") ? r.u64("http_status") : result<std::uint64_t>(0U);
+    if (*error_class == "rejected" && status && (*status == 400 || *status == 413) && count_of(*at) == 1) {
+        // The one id that its request was refused for.
+        open_.assign(at->front(), {static_cast<std::uint32_t>(*attempt), word::rejected, true});
+        return {};
+    }
+    const bool declined = *error_class == "throttled" || *error_class == "auth" || *error_class == "rejected";
+    for (const span& run : *at)
+        for (const auto& part : open_.within(run)) {
+            open_id v = part.value;
+            v.sent = true;
+            if (!declined) v.last = word::lost;
+            open_.assign(part.at, v);
+        }
+    return {};
+}
+
+result<void> recovery::verdict(const record_view& r, std::uint64_t& count, std::string_view at_key) {
+    auto at = r.has(at_key) ? r.runs(at_key) : r.positions();
+    if (!at) return fail(at.error());
+    if (auto ok = within(*at); !ok) return ok;
+    const position intended = job_.state.intended;
+    for (const span& s : *at) {
+        const span open{s.first, std::min(std::max(s.first, intended), s.end()) - s.first};
+        const span ahead{open.end(), s.end() - open.end()};
+        if (open_.erase(open) != open.count || !ahead_.within(ahead).empty())
+            return fail(fmt::format("a position from {} to {} gets a second verdict", s.first, s.end()));
+        ahead_.assign(ahead, true);
+    }
+    count += count_of(*at);
+    if (job_.state.counts.sum() > job_.state.ids) return fail("more verdicts than ids");
+    return {};
+}
+
+result<void> recovery::checkpoint(const record_view& r) {
+    plan_state s;
+    s.ids = job_.state.ids;
+    const auto intended = r.u64("intended");
+    const auto next_batch = r.u64("next_batch");
+    const auto holes = r.runs("holes");
+    const auto good = r.u64("first_good");
+    const auto bad = r.u64("first_bad");
+    const auto paused = r.boolean("paused");
+    const json_value* open = r.find("open");
+    const json_value* totals = r.find("totals");
+    if (!intended || !next_batch || !holes || !good || !bad || !paused || open == nullptr || totals == nullptr ||
+        *intended > s.ids)
+        return fail("the checkpoint is incomplete");
+    const auto t = read_totals(*totals);
+    if (!t) return fail(t.error());
+    s.intended = *intended;
+    s.next_batch = *next_batch;
+    s.first_good = *good;
+    s.first_bad = *bad;
+    s.counts = {t->deleted, t->absent, t->failed, t->skipped};
+    position_map<open_id> open_ids;
+    json_elements each(*open);
+    json_value element;
+    while (each.next(element)) {
+        open_id v;
+        spans at;
+        v.sent = true;
+        auto read = members(element, [&](const json_member& m) -> result<void> {
+            if (m.key == "attempts") return put(v.attempts, m.value.u64());
+            if (m.key == "at") return put(at, m.value.runs());
+            if (m.key == "word") {
+                const auto name = m.value.text();
+                const auto w = name ? word_named(*name) : std::nullopt;
+                if (!w) return fail("the checkpoint has a word nobody knows");
+                v.last = *w;
+            }
+            return {};
+        });
+        if (!read) return read;
+        if (auto ok = within(at); !ok) return ok;
+        if (v.last == word::unsent) v.sent = false;
+        for (const span& run : at) open_ids.assign(run, v);
+    }
+    open_ = std::move(open_ids);
+    ahead_ = {};
+    for (const span& h : *holes) ahead_.assign(h, true);
+    job_.state = s;
+    job_.requests = t->requests;
+    job_.retries = t->retries;
+    job_.throttled = t->throttled;
+    job_.paused = *paused;
+    if (r.has("requests_per_second"))
+        if (auto done = put(job_.rate, number(r.find("requests_per_second"), "requests_per_second")); !done) return done;
+    if (r.has("stopped")) {
+        const auto name = r.text("stopped");
+        if (name) job_.stopped = skip_reason_named(*name);
+    }
+    return {};
+}
+
+recovered_job recovery::finish() {
+    plan_state& s = job_.state;
+    std::map<std::pair<std::uint32_t, word>, spans> grouped;
+    for (const auto& run : open_.all()) {
+        append(grouped[{run.value.attempts, run.value.last}], run.at);
+        if (run.value.last == word::unsent || run.value.last == word::lost) append(job_.in_doubt, run.at);
+    }
+    for (auto& [k, at] : grouped) s.open.push_back({k.first, k.second, std::move(at)});
+    for (const auto& run : ahead_.all())
+        if (run.at.end() > s.intended)
+            append(s.holes, {std::max(run.at.first, s.intended), run.at.end() - std::max(run.at.first, s.intended)});
+    if (s.intended + count_of(s.holes) == s.ids) {  // nothing fresh is left, as the plan itself puts it
+        s.intended = s.ids;
+        s.holes.clear();
+    }
+    return std::move(job_);
+}
+
+}  // namespace culld

@@ -1,0 +1,139 @@
+#include "talk.hpp"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cmath>
+#include <cstdlib>
+
+#include "culld/io/file.hpp"
+
+namespace culld::ctl {
+
+namespace {
+
+bool set_in_environment(const char* name) {
+    const char* value = std::getenv(name);  // NOLINT(concurrency-mt-unsafe): one thread
+    return value != nullptr && *value != '\0';
+}
+
+bool wants_colour(bool terminal, bool never) {
+    if (never || set_in_environment("NO_COLOR")) return false;
+    if (set_in_environment("CLICOLOR_FORCE")) return true;
+    const char* term = std::getenv("TERM");  // NOLINT(concurrency-mt-unsafe)
+    return terminal && (term == nullptr || std::string_view(term) != "dumb");
+}
+
+std::string coloured(bool on, colour c, std::string_view text) {
+    if (!on || c == colour::none) return std::string(text);
+    std::string_view code;
+    switch (c) {
+        case colour::green:
+            code = "32";
+            break;
+        case colour::yellow:
+            code = "33";
+            break;
+        case colour::red:
+            code = "31";
+            break;
+        case colour::bold:
+            code = "1";
+            break;
+        default:
+            code = "2";
+    }
+    return fmt::format("\x1b[{}m{}\x1b[0m", code, text);
+}
+
+constexpr std::size_t pending_max = 1U << 16U;
+
+}  // namespace
+
+talk::talk(bool never_colour, bool quiet)
+    : quiet_(quiet),
+      stdout_terminal_(::isatty(STDOUT_FILENO) == 1),
+      stderr_terminal_(::isatty(STDERR_FILENO) == 1),
+      stdout_colour_(wants_colour(stdout_terminal_, never_colour)),
+      stderr_colour_(wants_colour(stderr_terminal_, never_colour)) {}
+
+void talk::data(std::string_view text) {
+    pending_ += text;
+    if (pending_.size() < pending_max && !stdout_terminal_) return;
+    if (!write_failed_ && !write_all(STDOUT_FILENO, pending_, "stdout")) {
+        write_failed_ = true;
+        write_errno_ = errno;
+    }
+    pending_.clear();
+}
+
+result<void> talk::flush() {
+    if (!pending_.empty() && !write_failed_ && !write_all(STDOUT_FILENO, pending_, "stdout")) {
+        write_failed_ = true;
+        write_errno_ = errno;
+    }
+    pending_.clear();
+    if (write_failed_) return fail(errno_problem("write", "standard output", write_errno_));
+    return {};
+}
+
+void talk::say(std::string_view line) {
+    if (!quiet_) complain(line);
+}
+
+void talk::complain(std::string_view line) {
+    end_progress();
+    // Talk that cannot be said is lost: there is nobody else to tell.
+    static_cast<void>(write_all(STDERR_FILENO, fmt::format("{}\n", line), "stderr"));
+}
+
+void talk::complain(const problem& about) {
+    complain(fmt::format("cullctl: {}{}", on_stderr(colour::red, "error: "), printable(about.text())));
+}
+
+void talk::progress(std::string_view line) {
+    if (!stderr_terminal_ || quiet_) return;
+    static_cast<void>(write_all(STDERR_FILENO, fmt::format("\r{}\x1b[K", line), "stderr"));
+    in_progress_ = true;
+}
+
+void talk::end_progress() {
+    if (!in_progress_) return;
+    static_cast<void>(write_all(STDERR_FILENO, "\r\x1b[K", "stderr"));
+    in_progress_ = false;
+}
+
+std::string talk::on_stdout(colour c, std::string_view text) const {
+    return coloured(stdout_colour_, c, text);
+}
+std::string talk::on_stderr(colour c, std::string_view text) const {
+    return coloured(stderr_colour_, c, text);
+}
+
+std::string grouped(std::uint64_t n) {
+    std::string out = std::to_string(n);
+    for (std::size_t at = out.size(); at > 3;) {
+        at -= 3;
+        out.insert(at, ",");
+    }
+    return out;
+}
+
+std::string short_duration(double seconds) {
+    if (!std::isfinite(seconds) || seconds < 0) return "-";
+    const auto s = static_cast<std::uint64_t>(std::min(seconds, 1e15));
+    if (s < 60) return fmt::format("{}s", s);
+    if (s < 3600) return fmt::format("{}m{:02}s", s / 60, s % 60);
+    if (s < 86'400) return fmt::format("{}h{:02}m", s / 3600, s / 60 % 60);
+    return fmt::format("{}d{:02}h", s / 86'400, s / 3600 % 24);
+}
+
+std::string printable(std::string_view text) {
+    std::string out(text);
+    for (char& c : out)
+        if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F) c = c == '\n' || c == '\t' ? c : '?';
+    return out;
+}
+
+}  // namespace culld::ctl

@@ -1,0 +1,58 @@
+// What cullctl says: data to stdout, talk to stderr, colours and a bar only where somebody looks (contract,
+// section 5; NO_COLOR, TERM=dumb and CLICOLOR_FORCE as no-color.org and bixense.com/clicolors describe them).
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "culld/core/problem.hpp"
+
+namespace culld::ctl {
+
+enum class colour { none, green, yellow, red, bold, dim };
+
+class talk {
+  public:
+    // `never_colour` is --no-color; `quiet` leaves out what say() has to tell, never errors.
+    talk(bool never_colour, bool quiet);
+
+    // Data, to stdout. A stdout that cannot be written shows in flush().
+    void data(std::string_view text);
+    // Everything is out. Call it once at the end: the exit code depends on it.
+    [[nodiscard]] result<void> flush();
+
+    // A line of talk, to stderr.
+    void say(std::string_view line);
+    void complain(const problem& about);
+    void complain(std::string_view line);
+
+    // A line that the next one replaces, to stderr; only where stderr is a terminal.
+    void progress(std::string_view line);
+    void end_progress();
+
+    [[nodiscard]] bool stdout_is_terminal() const { return stdout_terminal_; }
+    [[nodiscard]] bool stderr_is_terminal() const { return stderr_terminal_; }
+    // `text` in a colour, if stdout (or stderr) shows any.
+    [[nodiscard]] std::string on_stdout(colour c, std::string_view text) const;
+    [[nodiscard]] std::string on_stderr(colour c, std::string_view text) const;
+
+  private:
+    bool quiet_;
+    bool stdout_terminal_, stderr_terminal_;
+    bool stdout_colour_, stderr_colour_;
+    bool in_progress_ = false;
+    bool write_failed_ = false;
+    int write_errno_ = 0;
+    std::string pending_;
+};
+
+// 1,234,567 for people.
+[[nodiscard]] std::string grouped(std::uint64_t n);
+// "3m20s", "2h05m", "4d": how long something takes or is past.
+[[nodiscard]] std::string short_duration(double seconds);
+// Control characters made visible as ?, so that a name from a spool cannot drive a terminal.
+[[nodiscard]] std::string printable(std::string_view text);
+
+}  // namespace culld::ctl

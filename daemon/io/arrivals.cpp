@@ -1,0 +1,455 @@
+#include "culld/io/arrivals.hpp"
+
+#include <algorithm>
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/experimental/awaitable_operators.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <utility>
+
+namespace culld {
+
+namespace asio = boost::asio;
+
+namespace {
+
+using executor = arrivals::executor;
+constexpr auto token = asio::as_tuple(asio::use_awaitable_t<executor>());
+
+constexpr nanoseconds slice_time = std::chrono::milliseconds(1);  // of scanning, before others get their turn
+constexpr nanoseconds watch_retry = std::chrono::seconds(1);      // while the folder is away
+constexpr std::size_t troubles_max = 16;  // told at a time; more would say nothing new
+constexpr std::size_t complete_sidecars_max = 256;
+
+steady_time now_steady() {
+    return std::chrono::steady_clock::now();
+}
+wall_time now_wall() {
+    return std::chrono::time_point_cast<std::chrono::microseconds>(std::chrono::system_clock::now());
+}
+
+problem folder_gone() {
+    return {.what = "the folder incoming/ was removed, moved or unmounted",
+            .hint = "it is used again as soon as it is back",
+            .file = {}};
+}
+
+}  // namespace
+
+// A sidecar() that waits.
+struct arrivals::sidecar_wait {
+    sidecar_wait(arrivals& all, const std::string& of) : owner(all), name(of), wake(all.loop_) {
+        owner.sidecar_waits_.push_back(this);
+    }
+    ~sidecar_wait() { std::erase(owner.sidecar_waits_, this); }
+    sidecar_wait(const sidecar_wait&) = delete;
+    sidecar_wait& operator=(const sidecar_wait&) = delete;
+
+    arrivals& owner;
+    const std::string& name;
+    timer wake;
+};
+
+arrivals::arrivals(executor loop, const spool& from, arrivals_limits limits)
+    : loop_(loop),
+      spool_(from),
+      limits_(limits),
+      wake_(loop),
+      watch_again_at_(now_steady()),
+      scan_at_(now_steady()) {}
+
+arrivals::awaitable<std::optional<arrivals_batch>> arrivals::next() {
+    co_await asio::this_coro::throw_if_cancelled(false);
+    for (;;) {
+        const auto cancelled = co_await asio::this_coro::cancellation_state;
+        if (stopped_ || cancelled.cancelled() != asio::cancellation_type::none) co_return std::nullopt;
+
+        const steady_time now = now_steady();
+        if (!watch_ && now >= watch_again_at_) open_watch(now);
+        // Events before looks: the open that follows a creation must be known before its grace is over.
+        const bool busy = read_events(now);
+        if (!busy) look_at_due(now);
+        if (!ready_.empty() || !troubles_.empty()) co_return hand_out();
+
+        const bool scanning = present_ && room() && (scan_ || now >= scan_at_);
+        if (scanning && !busy) scan_slice(now);
+        if (busy || scanning) {
+            co_await asio::post(loop_, asio::use_awaitable_t<executor>());
+            continue;
+        }
+        if (!idle())
+            idle_told_ = false;
+        else if (!std::exchange(idle_told_, true))
+            co_return arrivals_batch{};
+        co_await wait(next_due());
+    }
+}
+
+arrivals::awaitable<void> arrivals::wait(steady_time until) {
+    using asio::experimental::awaitable_operators::operator||;
+    incoming_.reset();
+    wake_.expires_at(until);
+    if (watch_)
+        static_cast<void>(
+            co_await (watch_->readable().async_wait(spool_watch::descriptor::wait_read, token) ||
+                      wake_.async_wait(token)));
+    else
+        static_cast<void>(co_await wake_.async_wait(token));
+}
+
+bool arrivals::idle() const {
+    if (!scanned_ || scan_ || scan_at_ <= now_steady() || handed_count_ != 0) return false;
+    return std::ranges::all_of(entries_, [](const auto& it) { return it.second.state.being_written(); });
+}
+
+void arrivals::settled(const std::string& name) {
+    const auto it = entries_.find(name);
+    if (it == entries_.end()) return;
+    const std::optional<sighting> seen_again = it->second.seen_again;
+    const bool was_full = !room();
+    forget(it);
+    if (seen_again) static_cast<void>(saw(name, *seen_again, now_steady()));
+    if (seen_again || was_full) wake_.cancel();
+}
+
+void arrivals::again(const std::string& name, nanoseconds delay) {
+    const auto it = entries_.find(name);
+    if (it == entries_.end()) return;
+    put(it, entry::place::waiting);
+    it->second.seen_again.reset();
+    schedule(it, now_steady() + delay);
+    wake_.cancel();
+}
+
+void arrivals::rescan() {
+    want_scan(now_steady());
+    wake_.cancel();
+}
+
+void arrivals::stop() {
+    stopped_ = true;
+    wake_.cancel();
+    for (sidecar_wait* waiting : sidecar_waits_) waiting->wake.cancel();
+}
+
+// The folder, open; none if it is away, which open_watch() will tell.
+const folder* arrivals::incoming() {
+    if (incoming_) return &*incoming_;
+    auto in = spool_.at(spool_folder::incoming);
+    if (!in) {
+        in.error().hint = "make it again, with the owner and mode it had; until then nothing new is taken";
+        lose_folder(std::move(in.error()));
+        return nullptr;
+    }
+    incoming_ = std::move(*in);
+    return &*incoming_;
+}
+
+void arrivals::open_watch(steady_time now) {
+    incoming_.reset();
+    const folder* const in = incoming();
+    if (in == nullptr) return;
+    present_ = true;
+    want_scan(now);
+    auto watching = spool_watch::open(loop_, *in);
+    auto which = look(*in, ".");
+    if (!watching || !which) {
+        problem why = !watching ? std::move(watching.error()) : std::move(which.error());
+        if (why.hint.empty()) why.hint = "files are found by the regular rescan only";
+        return lose_watch(std::move(why), limits_.rescan);
+    }
+    watch_.emplace(std::move(*watching));
+    watched_ = *which;
+    if (std::exchange(watch_loss_told_, false))
+        complain({.what = "the folder is watched again", .hint = {}, .file = in->path()});
+}
+
+// Told once, however often it is tried again.
+void arrivals::lose_watch(problem why, nanoseconds again_in) {
+    watch_.reset();
+    watch_again_at_ = now_steady() + again_in;
+    if (!std::exchange(watch_loss_told_, true)) complain(std::move(why));
+}
+
+void arrivals::lose_folder(problem why) {
+    incoming_.reset();
+    scan_.reset();
+    present_ = false;
+    lose_watch(std::move(why), watch_retry);
+}
+
+// True if there were some: there may be more.
+bool arrivals::read_events(steady_time now) {
+    if (!watch_) return false;
+    auto batch = watch_->poll();
+    if (!batch) {
+        forget_waiting();
+        lose_watch(std::move(batch.error()), watch_retry);
+        return true;
+    }
+    for (const watch_event& event : batch->events) static_cast<void>(saw(event.name, event.what, now));
+    if (batch->overflow || batch->gone) {
+        // A close may be among what was lost: nothing that waits for one may go on waiting.
+        forget_waiting();
+        want_scan(now);
+    }
+    if (batch->gone) lose_folder(folder_gone());
+    return batch->overflow || batch->gone || !batch->events.empty();
+}
+
+void arrivals::look_at_due(steady_time now) {
+    const steady_time slice_ends = now + slice_time;
+    while (!due_.empty() && due_.begin()->first <= now && room() && now_steady() < slice_ends) {
+        const auto it = entries_.find(due_.begin()->second);
+        schedule(it, std::nullopt);
+        const folder* const in = incoming();
+        if (in == nullptr) return forget(it);
+        const auto facts = look(*in, it->first);
+        if (!facts) complain(facts.error());
+        if (!facts || !*facts) {
+            const std::string name = it->first;
+            forget(it);
+            wake_sidecar(name);
+            continue;
+        }
+        static_cast<void>(carry_out(it, it->second.state.looked(**facts, now, now_wall()), **facts, now));
+    }
+}
+
+void arrivals::scan_slice(steady_time now) {
+    const steady_time slice_ends = now + slice_time;
+    if (!scan_) {
+        const folder* const in = incoming();
+        if (in == nullptr) return;
+        scan_at_ = now + limits_.rescan;
+        const auto which = look(*in, ".");
+        if (watch_ && which && *which &&
+            ((*which)->inode != watched_->inode || (*which)->device != watched_->device)) {
+            // Another folder than the one watched, which somebody still has open.
+            forget_waiting();
+            return lose_folder(folder_gone());
+        }
+        auto begun = folder_scan::open(*in);
+        if (!begun) return complain(std::move(begun.error()));
+        scan_.emplace(std::move(*begun));
+    }
+    while (scan_ && room() && now_steady() < slice_ends) {
+        const auto name = scan_->next();
+        if (!name) complain(name.error());
+        if (!name || !*name) {
+            scan_.reset();
+            scanned_ = scanned_ || name.has_value();
+            return;
+        }
+        const std::string known(**name);
+        const auto it = entries_.find(known);
+        if (it == entries_.end() || it->second.where == entry::place::waiting)
+            static_cast<void>(saw(known, sighting::found, now));
+    }
+}
+
+// What became of it: keep where it is of no consequence.
+arrivals::action arrivals::saw(const std::string& name, sighting what, steady_time now) {
+    if (type_of(name).kind == file_kind::ignored) return action::leave_alone;
+    auto it = entries_.find(name);
+    const bool known = it != entries_.end();
+    if (known && it->second.where == entry::place::handed) {
+        if (what != sighting::opened && what != sighting::left) it->second.seen_again = what;
+        return action::keep;
+    }
+    if (!known && (what == sighting::opened || what == sighting::left)) return action::leave_alone;
+    // Found already, but for a look that is due anyway.
+    if (known && what == sighting::found && it->second.look_at) return action::keep;
+
+    const folder* const in = incoming();
+    if (in == nullptr) return action::leave_alone;
+    const auto facts = look(*in, name);
+    if (!facts) complain(facts.error());
+    if (!facts || !*facts) {
+        if (known) forget(it);
+        wake_sidecar(name);
+        return action::leave_alone;
+    }
+    if (!room()) {
+        want_scan(now);
+        return action::keep;
+    }
+    if (!known) it = entries_.try_emplace(name, name).first;
+    return carry_out(it, it->second.state.seen(what, **facts, now, now_wall()), **facts, now);
+}
+
+arrivals::action arrivals::carry_out(entries::iterator it, arrival_step step, const node_facts& facts,
+                                     steady_time now) {
+    if (step.what == action::ask_writer)
+        step = it->second.state.answered(ask_writer(*incoming_, it->first), now);
+    const std::string name = it->first;
+    const bool sidecar = it->second.state.kind() == file_kind::sidecar;
+    switch (step.what) {
+        case action::ready:
+            if (!sidecar) {
+                put(it, entry::place::handed);
+                ready_.push_back({.name = name, .facts = facts, .refuse = std::nullopt});
+                break;
+            }
+            forget(it);
+            if (complete_sidecars_.size() == complete_sidecars_max) complete_sidecars_.pop_front();
+            complete_sidecars_.emplace_back(name, facts);
+            wake_sidecar(name);
+            break;
+        case action::reject:
+            put(it, entry::place::handed);
+            ready_.push_back({.name = name, .facts = facts, .refuse = std::move(step.why)});
+            if (sidecar) wake_sidecar(name);
+            break;
+        case action::look_again:
+        case action::wait_for_close:
+            put(it, entry::place::waiting);
+            if (waiting_count_ > limits_.waiting_max) {
+                forget(it);
+                want_scan(now + arrival::quiet_time);
+                return action::keep;
+            }
+            schedule(it, step.what == action::look_again ? std::optional(step.at) : std::nullopt);
+            break;
+        case action::leave_alone:
+            forget(it);
+            break;
+        case action::keep:
+        case action::ask_writer:
+            break;
+    }
+    return step.what;
+}
+
+void arrivals::put(entries::iterator it, entry::place where) {
+    schedule(it, std::nullopt);
+    waiting_count_ -= it->second.where == entry::place::waiting ? 1U : 0U;
+    handed_count_ -= it->second.where == entry::place::handed ? 1U : 0U;
+    it->second.where = where;
+    waiting_count_ += where == entry::place::waiting ? 1U : 0U;
+    handed_count_ += where == entry::place::handed ? 1U : 0U;
+}
+
+void arrivals::schedule(entries::iterator it, std::optional<steady_time> at) {
+    if (it->second.look_at) {
+        auto [from, to] = due_.equal_range(*it->second.look_at);
+        due_.erase(std::find_if(from, to, [&it](const auto& due) { return due.second == it->first; }));
+    }
+    it->second.look_at = at;
+    if (at) due_.emplace(*at, it->first);
+}
+
+void arrivals::forget(entries::iterator it) {
+    put(it, entry::place::fresh);
+    entries_.erase(it);
+}
+
+void arrivals::forget_waiting() {
+    for (auto it = entries_.begin(); it != entries_.end();) {
+        const auto at = it++;
+        if (at->second.where == entry::place::handed)
+            at->second.seen_again = sighting::found;
+        else
+            forget(at);
+    }
+    for (sidecar_wait* waiting : sidecar_waits_) waiting->wake.cancel();
+}
+
+void arrivals::want_scan(steady_time at) {
+    scan_at_ = std::min(scan_at_, at);
+}
+
+void arrivals::complain(problem what) {
+    if (troubles_.size() < troubles_max) troubles_.push_back(std::move(what));
+}
+
+steady_time arrivals::next_due() const {
+    steady_time out = present_ && room() ? scan_at_ : steady_time::max();
+    if (!watch_) out = std::min(out, watch_again_at_);
+    if (!due_.empty() && room()) out = std::min(out, due_.begin()->first);
+    return out;
+}
+
+arrivals_batch arrivals::hand_out() {
+    incoming_.reset();
+    arrivals_batch out;
+    out.troubles = std::exchange(troubles_, {});
+    while (!ready_.empty() && out.files.size() < limits_.batch_max) {
+        out.files.push_back(std::move(ready_.front()));
+        ready_.pop_front();
+    }
+    return out;
+}
+
+void arrivals::wake_sidecar(const std::string& name) {
+    for (sidecar_wait* waiting : sidecar_waits_)
+        if (waiting->name == name) waiting->wake.cancel();
+}
+
+arrivals::awaitable<sidecar_answer> arrivals::sidecar(std::string name, steady_time deadline) {
+    co_await asio::this_coro::throw_if_cancelled(false);
+    sidecar_wait waiting(*this, name);
+    for (;;) {
+        sidecar_answer out;
+        const auto cancelled = co_await asio::this_coro::cancellation_state;
+        if (stopped_ || cancelled.cancelled() != asio::cancellation_type::none) {
+            out.state = sidecar_state::stopped;
+            co_return out;
+        }
+        const steady_time now = now_steady();
+        out = ask_sidecar(name, now);
+        const bool decided = out.state == sidecar_state::complete || out.state == sidecar_state::refused;
+        if (decided || now >= deadline) co_return out;
+        waiting.wake.expires_at(std::min(deadline, now + arrival::quiet_time));
+        static_cast<void>(co_await waiting.wake.async_wait(token));
+    }
+}
+
+sidecar_answer arrivals::ask_sidecar(const std::string& name, steady_time now) {
+    sidecar_answer out{.state = sidecar_state::missing,
+                       .why = {.what = "the list is not in incoming/",
+                               .hint = "drop the list first, then the job that names it",
+                               .file = name}};
+    const auto facts = spool_.look(spool_folder::incoming, name);
+    if (!facts) {
+        out.why = facts.error();
+        return out;
+    }
+    if (!*facts) return out;
+
+    const auto remembered = [&] {
+        const auto it = std::ranges::find(complete_sidecars_, std::pair(name, **facts));
+        if (it == complete_sidecars_.end()) return false;
+        complete_sidecars_.erase(it);
+        return true;
+    };
+    const auto refused = [&](problem why) {
+        out.state = sidecar_state::refused;
+        out.why = std::move(why);
+        out.why.file = name;
+        return out;
+    };
+    if (remembered()) {
+        out.state = sidecar_state::complete;
+        return out;
+    }
+    static_cast<void>(saw(name, sighting::found, now));
+    const auto it = entries_.find(name);
+    if (it == entries_.end() && remembered()) {
+        out.state = sidecar_state::complete;
+        return out;
+    }
+    if (it != entries_.end() && it->second.where == entry::place::handed) {
+        if (auto fault = name_fault(name)) return refused(std::move(*fault));
+        if (auto fault = type_fault((*facts)->type)) return refused(std::move(*fault));
+        if ((*facts)->links > 1) return refused(link_fault((*facts)->links));
+    }
+    out.state = sidecar_state::unfinished;
+    out.why = {.what = "the list is still being written",
+               .hint = "write it to tmp/ and rename it into incoming/ before the job",
+               .file = name};
+    return out;
+}
+
+}  // namespace culld

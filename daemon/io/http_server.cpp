@@ -1,0 +1,196 @@
+#include "culld/io/http_server.hpp"
+
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/local/stream_protocol.hpp>
+#include <boost/beast/core/basic_stream.hpp>
+#include <boost/beast/core/flat_buffer.hpp>
+#include <boost/beast/http/parser.hpp>
+#include <boost/beast/http/read.hpp>
+#include <boost/beast/http/string_body.hpp>
+#include <boost/beast/http/write.hpp>
+#include <set>
+
+#include "culld/io/file.hpp"
+#include "culld/io/log.hpp"
+
+namespace culld {
+
+namespace beast = boost::beast;
+namespace http = beast::http;
+using boost::system::error_code;
+
+namespace {
+
+constexpr std::uint64_t request_limit = 16 * 1024;
+constexpr std::size_t connections_max = 64;
+constexpr auto request_time = std::chrono::seconds(10);
+constexpr auto quietly = asio::as_tuple(use_task);
+
+template <class Protocol>
+class server final : public http_server {
+  public:
+    using acceptor = asio::basic_socket_acceptor<Protocol, loop_executor>;
+    using stream = beast::basic_stream<Protocol, loop_executor>;
+
+    server(loop_executor on, acceptor listening, server_handler handler)
+        : on_(on), listening_(std::move(listening)), handler_(std::move(handler)), ended_(on) {
+        ++running_;
+        asio::co_spawn(on_, accept(), asio::detached);
+    }
+
+    task<void> stop() override {
+        stopping_ = true;
+        error_code ignored;
+        listening_.close(ignored);
+        for (stream* s : open_) s->socket().close(ignored);
+        ended_.notify();
+        while (running_ > 0) co_await ended_.wait();
+    }
+
+  private:
+    task<void> accept() {
+        while (!stopping_) {
+            auto [ec, socket] = co_await listening_.async_accept(quietly);
+            if (ec == asio::error::operation_aborted || stopping_) break;
+            if (ec) {
+                // Out of descriptors, say: the connection waits in the kernel's queue, and so do we.
+                log(log_level::warn, "control.accept", ec.message());
+                co_await ended_.wait_until(steady_now() + std::chrono::seconds(1));
+                continue;
+            }
+            if (open_.size() >= connections_max) continue;
+            ++running_;
+            asio::co_spawn(on_, serve(std::move(socket)), asio::detached);
+        }
+        --running_;
+        ended_.notify();
+    }
+
+    task<void> serve(asio::basic_stream_socket<Protocol, loop_executor> socket) {
+        std::optional<peer> from = peer_of(socket);
+        stream s(std::move(socket));
+        open_.insert(&s);
+        beast::flat_buffer buffer(2 * request_limit);
+        for (bool more = true; more && !stopping_;) {
+            http::request_parser<http::string_body> parser;
+            parser.header_limit(static_cast<std::uint32_t>(request_limit));
+            parser.body_limit(request_limit);
+            s.expires_after(request_time);
+            auto [read_error, got] = co_await http::async_read(s, buffer, parser, quietly);
+            if (read_error) break;
+            auto& in = parser.get();
+            server_request request{.method = std::string(in.method_string()),
+                                   .target = std::string(in.target()),
+                                   .body = std::move(in.body()),
+                                   .from = from};
+            server_answer reply = handler_(request);
+            http::response<http::string_body> out(static_cast<http::status>(reply.status), in.version());
+            out.set(http::field::server, "culld");
+            out.set(http::field::content_type, reply.content_type);
+            out.set(http::field::cache_control, "no-store");
+            out.set("X-Content-Type-Options", "nosniff");
+            out.set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'");
+            if (!reply.allow.empty()) out.set(http::field::allow, reply.allow);
+            out.keep_alive(in.keep_alive());
+            if (request.method == "HEAD") {
+                out.content_length(reply.body.size());
+            } else {
+                out.body() = std::move(reply.body);
+                out.prepare_payload();
+            }
+            more = out.keep_alive();
+            http::response_serializer<http::string_body> writer(out);
+            writer.split(request.method == "HEAD");
+            error_code write_error;
+            if (request.method == "HEAD") {
+                auto [ec, n] = co_await http::async_write_header(s, writer, quietly);
+                write_error = ec;
+            } else {
+                auto [ec, n] = co_await http::async_write(s, writer, quietly);
+                write_error = ec;
+            }
+            if (write_error) break;
+        }
+        open_.erase(&s);
+        error_code ignored;
+        s.socket().shutdown(asio::socket_base::shutdown_both, ignored);
+        s.close();
+        --running_;
+        ended_.notify();
+    }
+
+    template <class Socket>
+    static std::optional<peer> peer_of(Socket& socket) {
+        if constexpr (std::is_same_v<Protocol, asio::local::stream_protocol>) {
+            ucred who{};
+            socklen_t size = sizeof who;
+            if (::getsockopt(socket.native_handle(), SOL_SOCKET, SO_PEERCRED, &who, &size) == 0)
+                return peer{who.uid, who.gid, who.pid};
+        }
+        return std::nullopt;
+    }
+
+    loop_executor on_;
+    acceptor listening_;
+    server_handler handler_;
+    event ended_;
+    std::set<stream*> open_;
+    std::size_t running_ = 0;
+    bool stopping_ = false;
+};
+
+}  // namespace
+
+result<std::unique_ptr<http_server>> http_server::on_socket(loop_executor on, const std::string& path, unsigned mode,
+                                                            server_handler handler) {
+    using protocol = asio::local::stream_protocol;
+    if (path.size() >= sizeof(sockaddr_un::sun_path))
+        return fail(problem{.what = "longer than a Unix socket's name may be (107 bytes)", .hint = "set http.socket", .file = path});
+    struct stat st {};
+    if (::lstat(path.c_str(), &st) == 0) {
+        if (!S_ISSOCK(st.st_mode))
+            return fail(problem{.what = "is there and no socket", .hint = "set http.socket to another path", .file = path});
+        // The folder lock says that no other daemon of ours is alive, so this one is stale.
+        if (::unlink(path.c_str()) != 0) return fail(errno_problem("remove stale socket", path, errno));
+    }
+    error_code ec;
+    asio::basic_socket_acceptor<protocol, loop_executor> listening(on);
+    listening.open(protocol(), ec);
+    if (!ec) listening.bind(protocol::endpoint(path), ec);
+    if (!ec && ::chmod(path.c_str(), mode) != 0) ec = error_code(errno, boost::system::system_category());
+    if (!ec) listening.listen(asio::socket_base::max_listen_connections, ec);
+    if (ec) return fail(problem{.what = "listen: " + ec.message(), .hint = "check http.socket and its folder", .file = path});
+    return std::make_unique<server<protocol>>(on, std::move(listening), std::move(handler));
+}
+
+result<std::unique_ptr<http_server>> http_server::on_address(loop_executor on, const std::string& address,
+                                                             server_handler handler) {
+    using protocol = asio::ip::tcp;
+    const std::size_t colon = address.rfind(':');
+    std::string host = address.substr(0, colon);
+    if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
+    error_code ec;
+    const auto ip = asio::ip::make_address(host == "localhost" ? "127.0.0.1" : host, ec);
+    const unsigned long port = colon == std::string::npos ? 65536 : std::strtoul(address.c_str() + colon + 1, nullptr, 10);
+    if (ec || port > 65535) return fail(problem{.what = "\"" + address + "\" is no address:port", .hint = {}, .field = "http.listen"});
+    asio::basic_socket_acceptor<protocol, loop_executor> listening(on);
+    const protocol::endpoint at(ip, static_cast<std::uint16_t>(port));
+    listening.open(at.protocol(), ec);
+    if (!ec) listening.set_option(asio::socket_base::reuse_address(true), ec);
+    if (!ec) listening.bind(at, ec);
+    if (!ec) listening.listen(asio::socket_base::max_listen_connections, ec);
+    if (ec)
+        return fail(problem{.what = "listen on " + address + ": " + ec.message(), .hint = "set http.listen to a free port, or to \"\" for none",
+                            .field = "http.listen"});
+    return std::make_unique<server<protocol>>(on, std::move(listening), std::move(handler));
+}
+
+}  // namespace culld

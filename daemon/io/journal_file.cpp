@@ -1,0 +1,112 @@
+#include "culld/io/journal_file.hpp"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+namespace culld {
+
+namespace {
+constexpr auto group_window = std::chrono::milliseconds(5);
+}
+
+result<unique_fd> journal_file::create(const folder& dir, const std::string& name) {
+    return dir.open_file(name, O_WRONLY | O_CREAT | O_EXCL | O_APPEND, 0640);
+}
+
+result<unique_fd> journal_file::reopen(const folder& dir, const std::string& name, std::uint64_t size) {
+    auto fd = dir.open_file(name, O_WRONLY | O_APPEND);
+    if (!fd) return fd;
+    struct stat st {};
+    if (::fstat(fd->get(), &st) != 0) return fail(errno_problem("look at", name, errno));
+    if (static_cast<std::uint64_t>(st.st_size) != size) {
+        if (::ftruncate(fd->get(), static_cast<off_t>(size)) != 0) return fail(errno_problem("cut torn tail of", name, errno));
+        if (auto synced = sync_file(fd->get(), name); !synced) return fail(std::move(synced.error()));
+    }
+    return fd;
+}
+
+journal_file::journal_file(loop_executor on, worker_thread& thread, const folder& dir, std::string name, unique_fd fd,
+                           bool fresh)
+    : on_(on),
+      thread_(thread),
+      dir_(dir),
+      name_(std::move(name)),
+      fd_(std::move(fd)),
+      name_durable_(!fresh),
+      progress_(on),
+      window_(on),
+      alive_(std::make_shared<bool>(true)) {}
+
+journal_file::~journal_file() { *alive_ = false; }
+
+void journal_file::commit_soon() {
+    if (dead_ || buffer_.empty()) return;
+    if (committing_) {
+        wanted_ = true;
+        return;
+    }
+    if (buffer_.size() > 1U << 20U) return start_commit();
+    if (timer_set_) return;
+    timer_set_ = true;
+    window_.expires_after(group_window);
+    window_.async_wait([this, alive = alive_](boost::system::error_code ec) {
+        if (!*alive) return;
+        timer_set_ = false;
+        if (!ec && !committing_ && !buffer_.empty() && !dead_) start_commit();
+    });
+}
+
+void journal_file::commit_now() {
+    if (dead_ || buffer_.empty()) return;
+    if (committing_)
+        wanted_ = true;
+    else
+        start_commit();
+}
+
+void journal_file::start_commit() {
+    committing_ = true;
+    wanted_ = false;
+    writing_.clear();
+    writing_.swap(buffer_);
+    taken_ += writing_.size();
+    if (on_commit) on_commit();
+    auto work = [this, bytes = std::string_view(writing_), sync_name = !name_durable_]() -> result<void> {
+        if (auto done = write_all(fd_.get(), bytes, name_); !done) return done;
+        if (auto done = sync_data(fd_.get(), name_); !done) return done;
+        if (sync_name) return dir_.sync();
+        return {};
+    };
+    thread_.post(std::move(work), [this, alive = alive_](result<void> outcome) {
+        if (*alive) committed(outcome);
+    });
+}
+
+void journal_file::committed(const result<void>& outcome) {
+    committing_ = false;
+    if (!outcome) {
+        dead_ = outcome.error();
+        progress_.notify();
+        if (on_dead) on_dead(*dead_);
+        return;
+    }
+    name_durable_ = true;
+    durable_ = taken_;
+    if (on_durable) on_durable();
+    progress_.notify();
+    if (wanted_ && !buffer_.empty()) start_commit();
+}
+
+task<result<void>> journal_file::durable() {
+    const std::uint64_t upto = appended();
+    commit_now();
+    const auto alive = alive_;
+    while (*alive && durable_ < upto && !dead_) co_await progress_.wait();
+    if (!*alive) co_return fail("the journal was closed");
+    if (durable_ >= upto) co_return result<void>();
+    co_return fail(*dead_);
+}
+
+}  // namespace culld

@@ -1,0 +1,36 @@
+#include "culld/io/rate_mark.hpp"
+
+#include <fcntl.h>
+
+namespace culld {
+
+namespace {
+const std::string mark_name = ".last-request";
+constexpr std::string_view running = "running\n";
+}  // namespace
+
+result<bool> rate_mark::quiet_for(std::chrono::duration<double> span, wall_time now) {
+    const bool used = where_.exists(mark_name);
+    if (used) {
+        auto fd = where_.open_file(mark_name, O_RDONLY);
+        if (!fd) return fail(std::move(fd.error()));
+        std::string text(64, '\0');
+        const auto got = read_some_at(fd->get(), text.data(), text.size(), 0, mark_name);
+        if (!got) return fail(got.error());
+        text.resize(*got);
+        while (!text.empty() && text.back() == '\n') text.pop_back();
+        if (const auto t = parse_rfc3339(text); t) before_ = *t;
+    }
+    if (auto done = where_.replace(mark_name, running, 0640); !done) return fail(std::move(done.error()));
+    if (!used) return true;
+    // A clock that went backwards proves nothing.
+    return before_ && *before_ <= now && std::chrono::duration<double>(now - *before_) >= span;
+}
+
+result<void> rate_mark::leave(std::optional<wall_time> last_sent, wall_time now) {
+    if (!last_sent) last_sent = before_;
+    // Where neither run knows of a request, one before them may have sent it right up to its crash.
+    return where_.replace(mark_name, rfc3339(last_sent.value_or(now)) + "\n", 0640);
+}
+
+}  // namespace culld

@@ -1,0 +1,43 @@
+// What the control socket and the status listener answer (contract, section 7). Reading is anybody's who may connect;
+// changing a job is for the socket only, and for root, the daemon's own user and members of its group, as the kernel
+// names them.
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "culld/app/job_table.hpp"
+#include "culld/app/sender.hpp"
+#include "culld/io/http_server.hpp"
+
+namespace culld {
+
+class control {
+  public:
+    control(services& with, job_table& jobs, sender& sending) : with_(with), jobs_(jobs), sending_(sending) {}
+
+    // `writable`: on the control socket.
+    [[nodiscard]] server_answer answer(const server_request& request, bool writable);
+
+    bool ready = false;  // set once recovery and the first scan are done
+    std::function<bool()> live;
+
+    // {"job_id","file","state","status","totals","in_flight","remaining","rate","eta_seconds","reason","accepted_at",
+    //  "finished_at"}
+    static void append_job(std::string& out, const job_run& job);
+    static void append_job(std::string& out, const finished_job& job);
+    static void append_job(std::string& out, const stuck_job& job);
+
+  private:
+    [[nodiscard]] std::string job_list() const;
+    [[nodiscard]] std::optional<std::string> job_json(std::string_view id) const;
+    [[nodiscard]] server_answer command(const server_request& request, std::string_view id, std::string_view verb);
+    [[nodiscard]] std::string metrics() const;
+    [[nodiscard]] std::string page() const;
+
+    services& with_;
+    job_table& jobs_;
+    sender& sending_;
+};
+
+}  // namespace culld

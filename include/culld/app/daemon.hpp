@@ -1,0 +1,23 @@
+// The daemon's life: start, recovery, work, reload, stop.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "culld/io/config_files.hpp"
+
+namespace culld {
+
+struct daemon_options {
+    config_sources sources;
+    std::string credentials_folder;  // $CREDENTIALS_DIRECTORY
+    bool once = false;               // take what is in the spool, finish it, exit
+};
+
+// Runs until a signal, or with `once` until nothing is left to do; the process's exit code (contract, section 5).
+[[nodiscard]] int run_daemon(const daemon_options& options);
+
+// Loads and checks everything that --check-config checks; complaints go to stderr. 0 or 78.
+[[nodiscard]] int check_config(const daemon_options& options);
+
+}  // namespace culld

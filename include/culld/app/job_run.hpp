@@ -1,0 +1,169 @@
+// A job that culld has accepted: its plan, its ids, its journal, from job.accepted to its file in done/ or failed/.
+//
+// A plain state machine on the loop: whoever sends asks it for batches and brings back what came of them; the journal
+// tells it how far stable storage reaches. It writes every record before the fact is acted on or reported.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "culld/app/services.hpp"
+#include "culld/core/answer.hpp"
+#include "culld/core/job_spec.hpp"
+#include "culld/core/journal_write.hpp"
+#include "culld/core/pace.hpp"
+#include "culld/core/plan.hpp"
+#include "culld/core/resource.hpp"
+#include "culld/io/http_client.hpp"
+#include "culld/io/id_store.hpp"
+#include "culld/io/journal_file.hpp"
+
+namespace culld {
+
+enum class job_state : std::uint8_t { waiting, running, paused, blocked, finished };
+[[nodiscard]] std::string_view name_of(job_state s);
+
+struct block_facts {
+    std::string error_class;  // auth, rejected, journal, store, ...
+    std::string code;
+    std::string detail;
+    std::string help;
+};
+
+// Everything a run starts from, for a new job and for one found at a restart.
+struct job_seed {
+    job_intake intake;
+    std::uint32_t uid = 0, gid = 0;  // the submitter
+    wall_time modified_at;
+    std::string active_file;
+    std::string active_list;  // the sidecar's name in active/, may be empty
+    unique_fd journal;
+    bool fresh = true;  // the journal is new and empty
+    chain_head head;
+    plan_state state;
+    std::uint64_t requests = 0, retries = 0, throttled = 0;
+    wall_time accepted_at;
+    bool paused = false;
+    std::optional<double> rate;
+    std::optional<skip_reason> stopped;  // it was being cancelled, aborted, or ran out of time
+    spans in_doubt;                      // open intents whose fate is unknown
+    std::uint64_t torn_bytes = 0;
+    std::optional<std::string> status;  // job.finished is in the journal already: only the filing is left
+    std::optional<wall_time> finished_at;
+};
+
+class job_run {
+  public:
+    // `ids` may be empty for a job whose journal is finished.
+    job_run(services& with, job_seed seed, std::optional<id_store> ids);
+    ~job_run();
+    job_run(const job_run&) = delete;
+    job_run& operator=(const job_run&) = delete;
+
+    // Writes the first records and begins.
+    void start();
+
+    // ---- for the sender ----
+    // In the queue of those that may have something to send.
+    [[nodiscard]] bool dispatchable() const { return state_ == job_state::running && !finishing_; }
+    [[nodiscard]] bool ready(steady_time now) const;
+    [[nodiscard]] std::optional<steady_time> due(steady_time now) const;
+    [[nodiscard]] const batch* take(steady_time now);
+    // The batch's ids as they go on the wire, `"id","id",…`, replacing what `out` holds.
+    [[nodiscard]] result<void> compose(const batch& b, std::string& out);
+
+    void landed(const batch* b, const judgement& j, const http_answer& answer, std::string_view sent);
+    // `earliest`: when the batch may go again at the earliest.
+    void missed(const batch* b, plan::miss how, std::string_view error_class, const http_answer& answer,
+                std::string_view code, std::string_view detail, steady_time earliest, std::string_view sent);
+    void halved(const batch* b, const http_answer& answer, const reading& why, std::string_view sent);
+    void asked(const batch* b, presence answer, std::string_view sent);
+    void ask_missed(const batch* b, steady_time earliest);
+    void give_back(const batch* b);  // nothing was done with it: shutdown, or its ids could not be read
+
+    // ---- for operators ----
+    // False if the job's state does not allow it.
+    bool pause(person by, std::string_view reason);
+    bool resume(person by, std::string_view reason);
+    bool cancel(person by, std::string_view reason);
+    bool set_rate(person by, double per_second);
+
+    void block(block_facts why);
+    void unblock(std::string_view why);
+    // Deadline and abort_when, at `now`. (not_before is part of due() and ready().)
+    void check_rules();
+
+    // Ends the timers and writes what is buffered; the journal stays as a restart wants to find it.
+    [[nodiscard]] task<void> close();
+
+    [[nodiscard]] const job_spec& spec() const { return intake_.spec; }
+    [[nodiscard]] const job_intake& intake() const { return intake_; }
+    [[nodiscard]] const resource_profile& resource() const { return *resource_; }
+    [[nodiscard]] job_state state() const;
+    [[nodiscard]] const std::optional<block_facts>& blocked() const { return blocked_; }
+    [[nodiscard]] const std::string& status() const { return status_; }
+    [[nodiscard]] const job_totals& totals() const { return shown_; }  // durable facts only
+    [[nodiscard]] std::uint64_t in_flight() const { return plan_.in_flight(); }
+    [[nodiscard]] bool idle() const { return plan_.idle(); }
+    [[nodiscard]] double rate_now(steady_time now) const;  // ids settled a second, lately
+    [[nodiscard]] std::optional<double> rate_limit() const;
+    [[nodiscard]] wall_time accepted_at() const { return accepted_at_; }
+    [[nodiscard]] std::optional<wall_time> finished_at() const { return finished_at_; }
+    [[nodiscard]] bool journal_dead() const { return journal_.dead(); }
+    [[nodiscard]] bool journal_quiet() const { return journal_.quiet(); }
+    [[nodiscard]] const std::string& active_file() const { return active_file_; }
+
+    std::uint64_t last_served = 0;  // the sender's: round robin inside a priority
+
+  private:
+    void follow_up();
+    void on_durable();
+    void record_verdicts(const std::vector<verdict>& all);
+    void record_verdict(const verdict& v);
+    void stop(skip_reason reason);
+    void begin_finish();
+    void file_away();
+    [[nodiscard]] job_totals count() const;
+    [[nodiscard]] std::string_view final_status() const;
+    void append_error(const batch* b, std::string_view error_class, const http_answer& answer, std::string_view code,
+                      std::string_view detail, std::optional<nanoseconds> retry_in, std::string_view sent);
+    void count_request(const batch& b, const http_answer& answer);
+
+    services& with_;
+    job_intake intake_;
+    const resource_profile* resource_;
+    std::uint32_t uid_, gid_;
+    wall_time modified_at_;
+    std::string active_file_, active_list_;
+    std::optional<id_store> ids_;
+    chain_writer chain_;
+    journal_file journal_;
+    plan plan_;
+    std::optional<pace> own_pace_;
+    job_state state_ = job_state::running;
+    bool paused_before_block_ = false;
+    std::optional<block_facts> blocked_;
+    std::uint64_t requests_, retries_, throttled_;
+    job_totals pending_, shown_;  // at the commit under way; durable
+    std::uint64_t checkpoint_at_ = 0;
+    spans intent_;                   // written, not durable
+    std::uint64_t intent_upto_ = 0;  // appended() with it
+    bool fresh_;
+    spans in_doubt_;
+    std::uint64_t torn_bytes_;
+    std::optional<skip_reason> stop_reason_;
+    bool finishing_ = false;
+    std::optional<std::uint64_t> finish_upto_;
+    std::string status_;
+    wall_time accepted_at_;
+    std::optional<wall_time> finished_at_;
+    steady_time rate_mark_{};
+    std::uint64_t rate_mark_ids_ = 0;
+    double rate_ = 0;
+    std::string ids_text_;
+    sorted_ids sorted_;
+    std::shared_ptr<bool> alive_;
+};
+
+}  // namespace culld

@@ -1,0 +1,69 @@
+// All jobs the daemon knows: those that run, those set aside because their journal cannot be trusted or read, and the
+// last finished ones. Owns them. Loop thread.
+#pragma once
+
+#include <deque>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "culld/app/job_run.hpp"
+#include "culld/app/services.hpp"
+
+namespace culld {
+
+class sender;
+
+// A job that cannot run: its journal is damaged, or its disk does not answer.
+struct stuck_job {
+    std::string job_id;
+    std::string file;
+    block_facts why;
+    bool damaged = false;  // never repaired, never tried again; else tried again every few seconds
+};
+
+// What is left of a job when it is over.
+struct finished_job {
+    std::string job_id, file, status;
+    job_totals totals;
+    wall_time accepted_at, finished_at;
+};
+
+class job_table {
+  public:
+    explicit job_table(services& with) : with_(with) {}
+
+    void add(std::unique_ptr<job_run> job);
+    void set_aside(stuck_job job);
+    // Moves what is over out of the way; returns jobs whose journal is dead and which nobody uses any more: to be
+    // recovered from the disk. `from` forgets them.
+    std::vector<std::string> reap(sender& from);
+
+    [[nodiscard]] job_run* find(std::string_view job_id);
+    [[nodiscard]] const std::map<std::string, std::unique_ptr<job_run>, std::less<>>& running() const { return running_; }
+    [[nodiscard]] const std::map<std::string, stuck_job, std::less<>>& stuck() const { return stuck_; }
+    [[nodiscard]] const std::deque<finished_job>& finished() const { return finished_; }
+    void forget_stuck(std::string_view job_id);
+    [[nodiscard]] std::size_t open() const { return running_.size() + stuck_.size(); }
+    // No job can get on by itself.
+    [[nodiscard]] bool all_stuck() const;
+
+    // The worst of what finished jobs ask of --once's exit code: 0, 1, 2.
+    [[nodiscard]] int worst() const { return worst_; }
+    struct counters {
+        std::uint64_t accepted = 0, rejected = 0;
+        std::map<std::string, std::uint64_t> finished;  // by status
+        job_totals ids;                                 // of finished jobs
+    };
+    counters counted;
+
+  private:
+    services& with_;
+    std::map<std::string, std::unique_ptr<job_run>, std::less<>> running_;
+    std::map<std::string, stuck_job, std::less<>> stuck_;
+    std::deque<finished_job> finished_;
+    int worst_ = 0;
+};
+
+}  // namespace culld

@@ -1,0 +1,32 @@
+// Finding at start, and after a disk that failed, what a journal on disk says of its job, and making a run of it again
+// (contract, promise 2). Blocking; any thread, the caller's turn only.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "culld/app/job_run.hpp"
+#include "culld/app/job_table.hpp"
+#include "culld/io/intake.hpp"
+
+namespace culld {
+
+// Jobs to be gone on with: journals that the ledger does not name, and jobs it names whose filing was not completed.
+[[nodiscard]] result<std::vector<std::string>> open_jobs(const folder& journals, const folder& plans, const ledger_file& ledger);
+
+struct ready_to_run {
+    job_seed seed;
+    std::optional<id_store> ids;  // none for a job that only has to be filed
+};
+struct never_accepted {};  // the journal holds no whole first record: nothing was ever sent, and it was removed
+
+using recovered = std::variant<ready_to_run, never_accepted, stuck_job>;
+
+// Reads the journal (from its last checkpoint on, where it is large), opens the id store, or makes it anew from the
+// job's files in active/ where it is gone or damaged.
+[[nodiscard]] recovered recover_job(const std::string& job_id, const folder& journals, const spool& files,
+                                    const intake_surroundings& around);
+
+}  // namespace culld

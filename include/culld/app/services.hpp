@@ -1,0 +1,37 @@
+// What every room of the app floor is handed: the loop, the folders, the threads, the settings. Owned by the daemon,
+// which outlives them all. Loop thread, unless a member says otherwise.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <random>
+#include <string>
+
+#include "culld/core/config.hpp"
+#include "culld/io/file.hpp"
+#include "culld/io/ledger_file.hpp"
+#include "culld/io/loop.hpp"
+#include "culld/io/spool.hpp"
+
+namespace culld {
+
+struct services {
+    loop_executor loop;
+    worker_thread& disk;  // journals, ledger, filing away
+    const spool& files;   // blocking: on worker threads only, but at start
+    const folder& journals;
+    const folder& plans;  // journals/.plan
+    ledger_file& ledger;  // on the disk thread only
+    std::shared_ptr<const config> settings;  // replaced as a whole on reload
+    std::string config_sha256;
+    std::mt19937_64 dice;  // jitter and job ids; no secret rests on it
+
+    // Something became ready to be sent.
+    std::function<void()> pump;
+    // A job's state or place in the queue changed.
+    std::function<void()> jobs_changed;
+
+    [[nodiscard]] double chance() { return std::uniform_real_distribution<double>(0.0, 1.0)(dice); }
+};
+
+}  // namespace culld

@@ -1,0 +1,55 @@
+// What an HTTP answer means for the requests to come (contract, section 6; secmaster-api.md 1.7, 3.5, 5): the gateway's
+// and the service's error texts, read into one small set of consequences. A 200 to a deletion goes to the judge.
+//
+// Pure. Messages handed back are cleaned: one line, at most 512 bytes, header values that the gateway echoes redacted.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "culld/core/time.hpp"
+
+namespace culld {
+
+enum class consequence : std::uint8_t {
+    accepted,         // 200: read on
+    gone,             // the incident asked for does not exist (400 SecMaster.20030005)
+    throttled,        // 429
+    unauthorized,     // 401: every worker stops
+    blocked,          // no request of this job can succeed: 403, workspace or project unknown, redirects, ...
+    content,          // 400 naming what the batch holds: halve it
+    refused,          // the deletion failed as a whole, by the service's own word: counts as an attempt
+    form_absent,      // 404 APIGW.0101: this form of the call is not published here
+    busy,             // 500, 503 and their like: later
+    lost,             // 502, 504: it may have been done
+};
+
+struct reading {
+    consequence what = consequence::lost;
+    std::string_view error_class;  // batch.error's class: throttled, server, auth, rejected, protocol
+    std::string code;              // APIGW.0308, SecMaster.20030001, ...; may be empty
+    std::string message;
+    std::string help;                          // for blocked and unauthorized: what an operator can do
+    std::optional<nanoseconds> pause;          // how long the answer asks everybody to wait
+    std::optional<double> limit_per_second;    // the limit it names
+};
+
+// `retry_after`: that header's value, if any: seconds or an HTTP date, compared with `now`.
+[[nodiscard]] reading read_answer(unsigned status, std::string_view retry_after, std::string_view body, wall_time now);
+
+// Retry-After (RFC 9110, 10.2.3): seconds or an HTTP date. None if it is neither; negative and past become 0.
+[[nodiscard]] std::optional<nanoseconds> parse_retry_after(std::string_view value, wall_time now);
+
+// `... policy user over ratelimit,limit:100,time:1 minute` (secmaster-api.md 5.3).
+struct throttle_text {
+    double limit = 0;
+    nanoseconds window{};
+};
+[[nodiscard]] std::optional<throttle_text> parse_throttle_text(std::string_view message);
+
+// One line, no control characters, echoed credentials replaced by ***, cut to `limit` bytes at a character's edge.
+[[nodiscard]] std::string clean_message(std::string_view text, std::size_t limit = 512);
+
+}  // namespace culld

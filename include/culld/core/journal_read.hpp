@@ -1,0 +1,103 @@
+// One line of a journal or of the ledger, read: {"seq":N,"ts":"…","type":"…", …fields…,"prev":"<64 hex>"}
+// (contract, section 3). Checks what holds for every record: one JSON object, these keys at these places, no
+// key twice. What a record's own fields must hold is the audit's (audit.hpp) and the recovery's.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "culld/core/journal_write.hpp"
+#include "culld/core/json_scan.hpp"
+#include "culld/core/problem.hpp"
+#include "culld/core/sha256.hpp"
+#include "culld/core/span.hpp"
+#include "culld/core/time.hpp"
+#include "culld/core/totals.hpp"
+
+namespace culld {
+
+enum class record_type {
+    job_accepted,
+    intent,
+    batch_result,
+    batch_error,
+    ids_absent,
+    ids_deleted,
+    ids_failed,
+    ids_skipped,
+    job_paused,
+    job_resumed,
+    job_cancelled,
+    job_rate,
+    job_recovered,
+    checkpoint,
+    job_blocked,
+    job_unblocked,
+    job_finished,
+    job_rejected,  // in the ledger only
+    unknown,       // a type of a later version; its name is in record_view::type_name
+};
+// "job.accepted"; "unknown" for the last.
+[[nodiscard]] std::string_view name_of(record_type type);
+
+inline constexpr std::size_t record_members_max = 48;
+
+// Views into the line, which must outlive it.
+struct record_view {
+    std::uint64_t seq = 0;
+    std::string_view ts;  // 2026-11-25T01:02:03.123456Z, form checked
+    record_type type = record_type::unknown;
+    std::string_view type_name;
+    digest prev{};
+    std::array<json_member, record_members_max> members;  // those between type and prev, in order
+    std::size_t member_count = 0;
+
+    [[nodiscard]] bool has(std::string_view key) const { return find(key) != nullptr; }
+    // Null where the record has no such member.
+    [[nodiscard]] const json_value* find(std::string_view key) const;
+
+    // Each names the key where it is absent or of another kind.
+    [[nodiscard]] result<std::string> text(std::string_view key) const;
+    [[nodiscard]] result<std::uint64_t> u64(std::string_view key) const;
+    [[nodiscard]] result<bool> boolean(std::string_view key) const;
+    // Absent counts as no runs: a list that is empty need not name its positions.
+    [[nodiscard]] result<spans> runs(std::string_view key) const;
+    // Positions of an intent, batch.error or ids.skipped: first and count, or `at`.
+    [[nodiscard]] result<spans> positions() const;
+};
+
+// `line` without its newline. Fills `out` (a large value: reuse it); problem::column is the byte at fault.
+[[nodiscard]] result<void> read_record(std::string_view line, record_view& out);
+
+// {"ids":…,"deleted":…,…}: every key once, in any order, others ignored.
+[[nodiscard]] result<job_totals> read_totals(const json_value& object);
+
+// A line of ledger.jsonl.
+struct ledger_entry {
+    std::uint64_t seq = 0;
+    std::string ts;
+    bool rejected = false;  // job.rejected: totals, journal and head are null
+    std::string job_id;     // may be empty for a rejected file
+    std::string file;
+    std::string status;
+    job_totals totals;
+    std::string journal;  // file name beside the ledger
+    std::string head;     // 64 hex: SHA-256 of the journal's last line
+    std::uint64_t records = 0;
+    std::string error;  // rejected: why
+    std::string sig;    // base64, empty if not signed
+};
+[[nodiscard]] result<ledger_entry> read_ledger_entry(const record_view& record);
+
+// {"seq":N,"sha256":"…","sig":"…"} of ledger.head.
+struct ledger_head {
+    std::uint64_t seq = 0;
+    std::string sha256;
+    std::string sig;  // empty if not signed
+};
+[[nodiscard]] result<ledger_head> read_ledger_head(std::string_view text);
+
+}  // namespace culld

@@ -1,0 +1,39 @@
+// When the next request may be sent so that no window at the server ever holds too many (contract, promise 3): at
+// most ceil(rate * T) + burst - 1 in any T >= 1/rate, with at least 99.5 % of the rate used.
+//
+// A generic cell rate algorithm whose interval is 0.35 % longer than 1/rate: the surplus of a window of one second
+// is 3.5 ms, which is what the way to the server may compress it by. A send that comes late by the timer's grain
+// keeps the schedule (`slack`), one that comes later starts a new one. Pure; one strand.
+#pragma once
+
+#include <cstdint>
+
+#include "culld/core/time.hpp"
+
+namespace culld {
+
+class pace {
+  public:
+    // `full`: the bucket holds its burst at `now`; else it is empty, as after an end that left no trace of what
+    // was sent last.
+    pace(double per_second, std::uint32_t burst, steady_time now, bool full);
+
+    // The earliest time for the next request; it may lie in the past.
+    [[nodiscard]] steady_time ready_at() const;
+    // A request goes out at `now` (>= ready_at()).
+    void sent(steady_time now);
+    // Another rate from now on. What was sent before still counts, at the new rate.
+    void set(double per_second, std::uint32_t burst, steady_time now);
+    [[nodiscard]] double per_second() const { return per_second_; }
+
+  private:
+    void derive();
+
+    double per_second_;
+    std::uint32_t burst_;
+    nanoseconds interval_{};
+    nanoseconds slack_{};
+    steady_time next_;  // when a bucket of one would be ready
+};
+
+}  // namespace culld

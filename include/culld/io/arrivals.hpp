@@ -1,0 +1,167 @@
+// The files in incoming/ that are ready to be taken: the watch, the scan and the decisions of core/arrival in
+// one.
+//
+// A name is handed out once, until settled() or again() says what became of it. Memory is bounded: past the
+// limits names are forgotten and found again by a later scan, which stops while there is no room for what it
+// finds. A timer runs only while something must be looked at again, and for the regular rescan. Scanning goes
+// on in slices of about a millisecond.
+//
+// Belongs to the loop's thread; next() is called by one coroutine at a time.
+#pragma once
+
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/basic_waitable_timer.hpp>
+#include <boost/asio/io_context.hpp>
+#include <chrono>
+#include <deque>
+#include <map>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "culld/core/arrival.hpp"
+#include "culld/core/problem.hpp"
+#include "culld/core/time.hpp"
+#include "culld/io/spool.hpp"
+#include "culld/io/spool_watch.hpp"
+
+namespace culld {
+
+// A name that came out of the waiting.
+struct arrived_file {
+    std::string name;
+    node_facts facts;
+    std::optional<problem> refuse;  // set: reject(incoming, name, *refuse); else take(name)
+};
+
+struct arrivals_batch {
+    std::vector<arrived_file> files;  // each to be answered by settled() or again()
+    std::vector<problem>
+        troubles;  // for the log: the watch is lost, the folder cannot be read, it works again
+};
+
+struct arrivals_limits {
+    nanoseconds rescan = std::chrono::seconds(30);
+    std::size_t handed_max = 1024;   // names ready or handed out
+    std::size_t waiting_max = 4096;  // names not complete yet
+    std::size_t batch_max = 64;      // files a call of next()
+};
+
+enum class sidecar_state {
+    complete,    // take(name)
+    refused,     // it is there, but no regular file: reject it and its job
+    missing,     // not there at the deadline
+    unfinished,  // there, but still being written at the deadline
+    stopped,
+};
+struct sidecar_answer {
+    sidecar_state state = sidecar_state::missing;
+    problem why;  // unless complete or stopped: what to tell the submitter
+};
+
+class arrivals {
+  public:
+    using executor = boost::asio::io_context::executor_type;
+    template <class T>
+    using awaitable = boost::asio::awaitable<T, executor>;
+
+    // `from` must outlive this.
+    arrivals(executor loop, const spool& from, arrivals_limits limits);
+
+    // Waits until there is something; nothing when stopped or cancelled.
+    awaitable<std::optional<arrivals_batch>> next();
+    // True once a whole scan since the start is over and nothing is ready, handed out or waiting: --once may
+    // end.
+    [[nodiscard]] bool idle() const;
+
+    // The file was taken, rejected or is gone: the name may come again.
+    void settled(const std::string& name);
+    // It could not be taken yet (its name is busy in active/): hand it out again after `delay`.
+    void again(const std::string& name, nanoseconds delay);
+    // Scan now, as on SIGHUP.
+    void rescan();
+    // next() and sidecar() end; nothing is handed out any more.
+    void stop();
+
+    // Waits until the sidecar `name` in incoming/ is complete, at most until `deadline`. Several may wait at
+    // a time.
+    awaitable<sidecar_answer> sidecar(std::string name, steady_time deadline);
+
+  private:
+    using timer =
+        boost::asio::basic_waitable_timer<std::chrono::steady_clock,
+                                          boost::asio::wait_traits<std::chrono::steady_clock>, executor>;
+    using action = arrival_step::action;
+
+    // What is known of a name. Names that are no business of ours, and complete sidecars, have no entry.
+    struct entry {
+        explicit entry(std::string_view name) : state(name) {}
+
+        arrival state;
+        enum class place {
+            fresh,
+            waiting,
+            handed
+        } where = place::fresh;              // handed: in ready_, or with the caller
+        std::optional<steady_time> look_at;  // waiting: when to look again; none: the next sighting says more
+        std::optional<sighting> seen_again;  // handed: the last since; looked into when it is settled
+    };
+    using entries = std::unordered_map<std::string, entry>;
+    struct sidecar_wait;
+
+    void open_watch(steady_time now);
+    void lose_watch(problem why, nanoseconds again_in);
+    void lose_folder(problem why);
+    const folder* incoming();
+    bool read_events(steady_time now);
+    void look_at_due(steady_time now);
+    void scan_slice(steady_time now);
+    action saw(const std::string& name, sighting what, steady_time now);
+    action carry_out(entries::iterator it, arrival_step step, const node_facts& facts, steady_time now);
+    void put(entries::iterator it, entry::place where);
+    void schedule(entries::iterator it, std::optional<steady_time> at);
+    void forget(entries::iterator it);
+    void forget_waiting();
+    void want_scan(steady_time at);
+    void complain(problem what);
+    sidecar_answer ask_sidecar(const std::string& name, steady_time now);
+    void wake_sidecar(const std::string& name);
+    [[nodiscard]] bool room() const { return handed_count_ < limits_.handed_max; }
+    [[nodiscard]] steady_time next_due() const;
+    arrivals_batch hand_out();
+    awaitable<void> wait(steady_time until);
+
+    executor loop_;
+    const spool& spool_;
+    arrivals_limits limits_;
+    timer wake_;  // the end of next()'s wait; cancelled when there is news
+    bool stopped_ = false;
+    bool idle_told_ = false;
+
+    // Open only while next() is at work: the kernel tells of a removed folder when nobody has it open any
+    // more.
+    std::optional<folder> incoming_;
+    bool present_ = false;  // incoming/ was there when last looked for
+    std::optional<spool_watch> watch_;
+    std::optional<node_facts> watched_;  // which folder that is
+    steady_time watch_again_at_;         // without a watch: when to try again
+    bool watch_loss_told_ = false;
+
+    entries entries_;
+    std::size_t waiting_count_ = 0;
+    std::size_t handed_count_ = 0;
+    std::deque<arrived_file> ready_;
+    std::multimap<steady_time, std::string> due_;  // exactly one for each entry with look_at
+    std::vector<problem> troubles_;
+
+    std::optional<folder_scan> scan_;  // under way; stands still while there is no room
+    steady_time scan_at_;              // when the next one begins
+    bool scanned_ = false;             // a whole one is over
+
+    std::deque<std::pair<std::string, node_facts>>
+        complete_sidecars_;                     // the last few, so that none waits twice
+    std::vector<sidecar_wait*> sidecar_waits_;  // each on the stack of a sidecar()
+};
+
+}  // namespace culld

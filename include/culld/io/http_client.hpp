@@ -1,0 +1,73 @@
+// One keep-alive connection to the API: HTTP/1.1 over TCP, with TLS where the endpoint is https (Beast).
+//
+// Bounded whatever the other side does: one deadline for a whole exchange (a server that drips a byte a second gains
+// nothing), header at most 64 KiB, body at most 32 MiB. Redirects are not followed. Bytes left over after an answer,
+// or a `Connection: close`, end the connection. Loop thread; one exchange at a time.
+#pragma once
+
+#include <boost/asio/ssl/context.hpp>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "culld/core/problem.hpp"
+#include "culld/core/time.hpp"
+#include "culld/io/loop.hpp"
+
+namespace culld {
+
+struct api_endpoint {
+    bool tls = true;
+    std::string host;       // without brackets
+    std::string port;       // decimal
+    std::string authority;  // for the Host header: the port only where it is not the scheme's
+};
+// `https://host[:port]`, or http to loopback only. The text was checked by the configuration.
+[[nodiscard]] result<api_endpoint> parse_endpoint(std::string_view url);
+
+// A context that verifies: the system's authorities plus `ca_file`, TLS 1.2 or later, host names checked per connection.
+[[nodiscard]] result<std::unique_ptr<asio::ssl::context>> make_tls_context(const std::string& ca_file);
+
+// How an exchange that brought no answer ended; journal's batch.error class.
+enum class transport_failure : std::uint8_t {
+    none,
+    connect,    // no connection: nothing was sent
+    tls,        // no trust: nothing was sent
+    timeout,    // sent, and no answer in time
+    transport,  // sent, then the connection broke
+    protocol,   // the answer is no HTTP/1.1 answer, or over a limit
+};
+[[nodiscard]] std::string_view name_of(transport_failure f);
+
+struct http_answer {
+    transport_failure failure = transport_failure::none;
+    bool sent = false;   // some byte of the request may have reached the server
+    std::string detail;  // of a failure
+    unsigned status = 0;
+    std::string retry_after;
+    std::vector<std::string> request_ids;  // every X-Request-Id, in order; the gateway's and the service's differ
+    std::string_view body;                 // good until the next exchange
+    milliseconds took{};
+};
+
+class http_connection {
+  public:
+    // All referred to must outlive it; `tls` may be null for a plain endpoint.
+    http_connection(loop_executor on, const api_endpoint& to, asio::ssl::context* tls, nanoseconds connect_timeout,
+                    nanoseconds request_timeout);
+    ~http_connection();
+    http_connection(const http_connection&) = delete;
+    http_connection& operator=(const http_connection&) = delete;
+
+    // Sends a whole request (head and body) and reads its answer, connecting first where needed.
+    [[nodiscard]] task<http_answer> exchange(std::string_view request);
+    // Breaks off whatever is under way; the exchange ends as a transport failure.
+    void close();
+
+  private:
+    struct parts;
+    std::unique_ptr<parts> parts_;
+};
+
+}  // namespace culld

@@ -1,0 +1,92 @@
+// The loop's executor and the two things coroutines on it wait for: an event, and work done by another thread.
+#pragma once
+
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/thread_pool.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <deque>
+#include <optional>
+
+#include "culld/core/time.hpp"
+
+namespace culld {
+
+namespace asio = boost::asio;
+
+using loop_executor = asio::io_context::executor_type;
+template <class T>
+using task = asio::awaitable<T, loop_executor>;
+constexpr asio::use_awaitable_t<loop_executor> use_task{};
+using loop_timer = asio::basic_waitable_timer<std::chrono::steady_clock, asio::wait_traits<std::chrono::steady_clock>,
+                                              loop_executor>;
+
+[[nodiscard]] inline steady_time steady_now() { return std::chrono::steady_clock::now(); }
+[[nodiscard]] inline wall_time wall_now() {
+    return std::chrono::time_point_cast<wall_time::duration>(std::chrono::system_clock::now());
+}
+
+// Something happened: wakes everybody who waits. Whoever waits looks again at what it waits for, since it may be woken
+// for nothing. Loop thread only.
+class event {
+  public:
+    explicit event(loop_executor on) : timer_(on, steady_time::max()) {}
+
+    void notify() { timer_.cancel(); }
+    [[nodiscard]] task<void> wait();
+    // Returns at `at` at the latest.
+    [[nodiscard]] task<void> wait_until(steady_time at);
+
+  private:
+    loop_timer timer_;
+};
+
+// One thread for blocking calls, in the order of posting. The number of things waiting is bounded by its users: each
+// has at most one under way. Posting and completion are the loop's; the work itself touches nothing of the loop's.
+class worker_thread {
+  public:
+    explicit worker_thread(loop_executor home) : home_(home), pool_(1) {}
+    ~worker_thread() { join(); }
+
+    // Runs `work()` there and hands its result (not void) back on the loop. The caller's frame must outlive it: a
+    // coroutine that waits here is not destroyed before the work is done.
+    template <class Work>
+    [[nodiscard]] task<std::invoke_result_t<Work&>> run(Work work) {
+        std::optional<std::invoke_result_t<Work&>> out;
+        event done(home_);
+        post(std::move(work), [&out, &done](auto value) {
+            out.emplace(std::move(value));
+            done.notify();
+        });
+        while (!out) co_await done.wait();
+        co_return std::move(*out);
+    }
+
+    // Runs `work()` there, then `then(result)` on the loop.
+    template <class Work, class Then>
+    void post(Work work, Then then) {
+        started_.push_back(steady_now());
+        asio::post(pool_, [this, work = std::move(work), then = std::move(then)]() mutable {
+            auto value = work();
+            asio::post(home_, [this, then = std::move(then), value = std::move(value)]() mutable {
+                started_.pop_front();
+                then(std::move(value));
+            });
+        });
+    }
+
+    // Since when the oldest piece of work has been waiting or running; none if there is none. For the watchdog.
+    [[nodiscard]] std::optional<steady_time> busy_since() const {
+        return started_.empty() ? std::nullopt : std::optional(started_.front());
+    }
+    void join() { pool_.join(); }
+
+  private:
+    loop_executor home_;
+    asio::thread_pool pool_;
+    std::deque<steady_time> started_;  // loop thread only
+};
+
+}  // namespace culld

@@ -1,0 +1,21 @@
+// What a process does once at its start to be a safe place for secrets and thousands of sockets.
+#pragma once
+
+#include <cstdint>
+
+#include "culld/core/problem.hpp"
+
+namespace culld {
+
+// No core dumps and no ptrace by others of the same user: PR_SET_DUMPABLE 0 and RLIMIT_CORE 0. From then on
+// most files in /proc/PID belong to root.
+[[nodiscard]] result<void> harden_process();
+
+// Raises the soft limit of open files to the hard one (systemd gives 1024 : 524288, since select() breaks
+// above 1024; we never call it). Returns the limit that holds.
+[[nodiscard]] result<std::uint64_t> raise_file_limit();
+
+// SIGPIPE and SIGXFSZ become EPIPE and EFBIG of the call that caused them.
+[[nodiscard]] result<void> ignore_write_signals();
+
+}  // namespace culld
