@@ -122,17 +122,15 @@ result<unique_fd> id_store_writer::reopen() const {
     return out;
 }
 
-result<void> id_store_writer::publish(const std::string& name) {
+result<bool> id_store_writer::publish(const std::string& name) {
     if (!sealed_ || temporary_.empty())
         throw std::logic_error("an id store is sealed once, then published once");
-    if (auto done = sync_file(file_.get(), temporary_); !done) return done;
+    if (auto done = sync_file(file_.get(), temporary_); !done) return fail(std::move(done.error()));
     const auto moved = where_->move(temporary_, *where_, name);
-    if (!moved) return fail(moved.error());
-    if (!*moved)
-        return fail(problem{.what = fmt::format("{}/{} is there already", where_->path(), name),
-                            .hint = "a job of this id is open"});
+    if (!moved || !*moved) return moved;
     temporary_.clear();
-    return where_->sync();
+    if (auto done = where_->sync(); !done) return fail(std::move(done.error()));
+    return true;
 }
 
 }  // namespace culld

@@ -236,8 +236,11 @@ result<job_intake> intake::finish() {
         return refuse(
             "ids", fmt::format("{} ids, and the setting limits.max_ids_per_job allows {}", found_.ids, cap),
             "split the list");
-    if (auto done = store->publish(store_name(found_.spec.id)); !done)
-        return failed<job_intake>(std::move(done.error()), intake_fault::ours);
+    const auto published = store->publish(store_name(found_.spec.id));
+    if (!published) return failed<job_intake>(published.error(), intake_fault::ours);
+    if (!*published)
+        return refuse("id", fmt::format("a job with the id \"{}\" is open already", found_.spec.id),
+                      "wait for it, or give this one another id");
     sink_.reset();
     return std::move(found_);
 }

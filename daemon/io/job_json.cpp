@@ -196,7 +196,7 @@ class id_array {
             json::error_code ec;
             const json::value v = json::parse(fmt::format("\"{}\"", raw), ec);
             if (ec) return wrong(fmt::format("not JSON: {}", ec.message()), quote_at_, {}, "ids");
-            decoded = json::value_to<std::string>(v);
+            decoded.assign(v.as_string().begin(), v.as_string().end());
             raw = decoded;
         }
         if (!sink_.take(raw)) return refused_at(sink_, quote_at_);
