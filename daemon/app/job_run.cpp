@@ -297,15 +297,8 @@ void job_run::follow_up() {
         begin_finish();
         return;
     }
-    if (intent_.empty()) {
-        intent_ = plan_.wants_intent();
-        for (const span& range : intent_) write_intent(chain_, journal_.buffer(), wall_now(), range);
-        if (!intent_.empty()) {
-            intent_upto_ = journal_.appended();
-            journal_.commit_now();
-        }
-    }
-    if (journal_.appended() >= checkpoint_at_) {
+    // Not while an intent is on its way: the plan does not count its ids as intended yet, and the journal does.
+    if (intent_.empty() && journal_.appended() >= checkpoint_at_) {
         checkpoint_at_ = journal_.appended() + checkpoint_every;
         const plan_state state = plan_.state();
         write_checkpoint(chain_, journal_.buffer(), wall_now(),
@@ -314,6 +307,14 @@ void job_run::follow_up() {
                           .paused = state_ == job_state::paused || paused_before_block_,
                           .rate = rate_limit(),
                           .stopped = stop_reason_});
+    }
+    if (intent_.empty()) {
+        intent_ = plan_.wants_intent();
+        for (const span& range : intent_) write_intent(chain_, journal_.buffer(), wall_now(), range);
+        if (!intent_.empty()) {
+            intent_upto_ = journal_.appended();
+            journal_.commit_now();
+        }
     }
     journal_.commit_soon();
 }

@@ -260,7 +260,7 @@ batch plan::next_of(queues& from, const key& of, batch::purpose what, std::uint6
     queue& q = it->second;
     batch b{.what = what, .attempt = of.attempts, .last = of.last, .sent_before = true};
     const steady_time first_due = q.entries.front().due;
-    std::vector<span> parts;
+    spans parts;
     while (most > 0 && !q.entries.empty()) {
         waiting& w = q.entries.front();
         if (w.due > first_due && !parts.empty() && what == batch::purpose::remove && w.due > first_due + rules_.retry.base)
@@ -273,8 +273,7 @@ batch plan::next_of(queues& from, const key& of, batch::purpose what, std::uint6
         if (w.at.count == 0) q.entries.pop_front();
     }
     // In the list's order: the answer is compared in one pass, and a run is one span.
-    std::sort(parts.begin(), parts.end(), [](const span& x, const span& y) { return x.first < y.first; });
-    for (const span& part : parts) append(b.at, part);
+    b.at = sorted(std::move(parts));
     count_outstanding(0, b.count());
     if (q.entries.empty()) from.erase(it);
     return b;
@@ -336,6 +335,7 @@ void plan::settle(std::vector<verdict>& out, verdict v) {
         case verdict_kind::skipped: counts_.skipped += n; break;
     }
     must_hold(counts_.sum() <= ids_, "more verdicts than ids");
+    v.at = sorted(std::move(v.at));
     out.push_back(std::move(v));
 }
 
@@ -484,7 +484,6 @@ std::vector<verdict> plan::stop(skip_reason reason, steady_time now) {
         for (const waiting& w : q.entries) append(at, w.at);
         doom(out, k, at, now);
     }
-    std::sort(unsent.begin(), unsent.end(), [](const span& x, const span& y) { return x.first < y.first; });
     if (!unsent.empty()) skip(out, unsent);
     return out;
 }
@@ -512,10 +511,7 @@ plan_state plan::state() const {
     for (std::size_t h = hole_; h < holes_.size(); ++h)
         if (holes_[h].end() > intended_) out.holes.push_back(holes_[h]);
     for (auto& [k, at] : open) {
-        std::sort(at.begin(), at.end(), [](const span& x, const span& y) { return x.first < y.first; });
-        spans joined;
-        for (const span& s : at) append(joined, s);
-        out.open.push_back({k.attempts, k.last, std::move(joined)});
+        out.open.push_back({k.attempts, k.last, sorted(std::move(at))});
     }
     return out;
 }

@@ -111,6 +111,7 @@ result<void> recovery::feed(const record_view& r) {
     if (!job_.accepted && r.type != record_type::job_accepted) return fail("the first record is not job.accepted");
     if (job_.status) return fail("a record follows job.finished");
     plan_state& s = job_.state;
+    ++records_;
     switch (r.type) {
         case record_type::job_accepted: return accepted(r);
         case record_type::intent: return intent(r);
@@ -131,7 +132,9 @@ result<void> recovery::feed(const record_view& r) {
         case record_type::job_resumed: job_.paused = false; return {};
         case record_type::job_cancelled: job_.stopped = skip_reason::cancelled; return {};
         case record_type::job_rate: return put(job_.rate, number(r.find("requests_per_second"), "requests_per_second"));
-        case record_type::checkpoint: return checkpoint(r);
+        case record_type::checkpoint:
+            // In the middle of a reading it says what is known already.
+            return records_ == 2 ? checkpoint(r) : result<void>();
         case record_type::job_finished:
             if (auto done = put(job_.status, r.text("status")); !done) return done;
             return put(job_.finished_at, time_of(r.text("finished_at")));
@@ -248,6 +251,12 @@ result<void> recovery::batch_error(const record_view& r) {
     if (*error_class == "connect" || *error_class == "tls") return {};  // nothing was sent
     count_request(*at, *attempt);
     if (*error_class == "throttled") ++job_.throttled;
+    const auto status = r.has("http_status") ? r.u64("http_status") : result<std::uint64_t>(0U);
+    if (*error_class == "rejected" && status && (*status == 400 || *status == 413) && count_of(*at) == 1) {
+        // The one id that its request was refused for.
+        open_.assign(at->front(), {static_cast<std::uint32_t>(*attempt), word::rejected, true});
+        return {};
+    }
     const bool declined = *error_class == "throttled" || *error_class == "auth" || *error_class == "rejected";
     for (const span& run : *at)
         for (const auto& part : open_.within(run)) {
@@ -277,7 +286,6 @@ result<void> recovery::verdict(const record_view& r, std::uint64_t& count, std::
 }
 
 result<void> recovery::checkpoint(const record_view& r) {
-    // In the middle of a reading it says what is known already; at the start of one it says all.
     plan_state s;
     s.ids = job_.state.ids;
     const auto intended = r.u64("intended");
@@ -349,6 +357,10 @@ recovered_job recovery::finish() {
     for (const auto& run : ahead_.all())
         if (run.at.end() > s.intended)
             append(s.holes, {std::max(run.at.first, s.intended), run.at.end() - std::max(run.at.first, s.intended)});
+    if (s.intended + count_of(s.holes) == s.ids) {  // nothing fresh is left, as the plan itself puts it
+        s.intended = s.ids;
+        s.holes.clear();
+    }
     return std::move(job_);
 }
 

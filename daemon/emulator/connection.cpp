@@ -252,7 +252,7 @@ asio::awaitable<bool> stream_connection<Stream>::finish() {
             close_with_reset();
             co_return false;
         case reply::ending::refuse:
-            close_with_reset();
+            // The listener goes first: the client, once reset, may be back at once.
             owner_.go_dark(reply_.refuse_for);
             co_return false;
         case reply::ending::hang:

@@ -1,6 +1,7 @@
 // What a restart makes of a journal: the job as it was accepted, and the state of its plan (contract, promise 2).
 //
-// Fed with the records of one open journal in order, from the first, or with the first and then from a checkpoint on.
+// Fed with the records of one open journal in order, from the first, or with the first and then from a checkpoint on:
+// both come to the same.
 // Pure. Records were checked by the chain before they come here; what does not fit is a problem, and the job is set
 // aside, never guessed at.
 #pragma once
@@ -54,6 +55,7 @@ class recovery {
     result<void> within(const spans& at) const;
 
     recovered_job job_;
+    std::uint64_t records_ = 0;
     position_map<open_id> open_;
     position_map<bool> ahead_;  // settled beyond what is intended
 };

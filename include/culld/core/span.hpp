@@ -1,6 +1,7 @@
 // Positions in a job's distinct list, and runs of them.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <vector>
 
@@ -33,6 +34,14 @@ inline void append(spans& all, span s) {
         all.back().count += s.count;
     else
         all.push_back(s);
+}
+
+// Ascending, and joined where runs follow on. The runs must not overlap.
+[[nodiscard]] inline spans sorted(spans all) {
+    std::sort(all.begin(), all.end(), [](const span& a, const span& b) { return a.first < b.first; });
+    spans out;
+    for (const span& s : all) append(out, s);
+    return out;
 }
 
 }  // namespace culld
