@@ -107,7 +107,7 @@ TEST_F(CullctlVerify, ASymbolicLinkIsNotFollowed) {
 
 TEST_F(CullctlVerify, SignaturesAreCheckedWithAPublicKey) {
     const auto shell = [&](const std::string& line) {
-        return std::system(fmt::format("cd {} && {} >/dev/null 2>&1", root, line).c_str());  // NOLINT
+        return std::system(fmt::format("cd {} && ({}) >/dev/null 2>&1", root, line).c_str());  // NOLINT
     };
     if (shell("command -v openssl") != 0) GTEST_SKIP() << "no openssl command";
     ASSERT_EQ(shell("openssl genpkey -algorithm ed25519 -out key.pem"), 0);
