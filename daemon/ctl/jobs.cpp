@@ -62,6 +62,7 @@ job_facts facts_of(const json::object& o) {
     out.reason = text_of(o, "reason");
     out.accepted_at = text_of(o, "accepted_at");
     out.finished_at = text_of(o, "finished_at");
+    out.from_daemon = true;
     out.json = json::serialize(o);
     return out;
 }

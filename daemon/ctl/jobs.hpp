@@ -27,6 +27,7 @@ struct job_facts {
     std::string reason;       // why it is paused, blocked or was cancelled; of a rejected file the error
     std::string accepted_at;  // RFC 3339, may be empty
     std::string finished_at;
+    bool from_daemon = false;
     std::string json;  // the object, as it came or in the same form
 
     [[nodiscard]] bool finished() const { return state == "finished"; }
