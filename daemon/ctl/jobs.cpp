@@ -266,6 +266,20 @@ outcome<std::vector<job_facts>> all_jobs(const context& with) {
     return std::move(**told);
 }
 
+outcome<std::vector<job_facts>> all_jobs_ever(const context& with) {
+    auto told = ask_daemon(with);
+    if (!told) return tl::unexpected(std::move(told.error()));
+    auto jobs = jobs_from_journals(with);
+    if (!jobs || !*told) return jobs;
+    std::map<std::string, job_facts> by_id;
+    for (job_facts& job : *jobs) by_id[job.job_id] = std::move(job);
+    for (job_facts& job : **told) by_id[job.job_id] = std::move(job);
+    std::vector<job_facts> out;
+    for (auto& [id, job] : by_id) out.push_back(std::move(job));
+    sort_by_age(out);
+    return out;
+}
+
 outcome<job_facts> find_job(const context& with, std::string_view name) {
     problem why;
     auto told = ask_daemon(with);

@@ -33,9 +33,12 @@ struct job_facts {
     [[nodiscard]] bool finished() const { return state == "finished"; }
 };
 
-// All that are known, the oldest first.
+// Those the daemon tells of (it remembers the last finished ones), else those of the journals; the oldest
+// first.
 [[nodiscard]] outcome<std::vector<job_facts>> all_jobs(const context& with);
-// Without asking the daemon. `report_at` none: a journal that is damaged shows as a blocked job.
+// Those of the journals, with the daemon's word where it has one.
+[[nodiscard]] outcome<std::vector<job_facts>> all_jobs_ever(const context& with);
+// Without asking the daemon. An open journal that is damaged shows as a blocked job.
 [[nodiscard]] outcome<std::vector<job_facts>> jobs_from_journals(const context& with);
 
 // The one that `name` means: a job's id, the file's name (its newest job), or the beginning of exactly one

@@ -10,9 +10,12 @@ verb list_verb(CLI::App& app) {
     auto* command = app.add_subcommand(
         "list", "show the jobs: from the daemon, or from its journals where it does not run");
     auto open_only = std::make_shared<bool>(false);
+    auto everything = std::make_shared<bool>(false);
+    command->add_flag("--all", *everything,
+                      "old jobs too, which the daemon has forgotten and the ledger has not");
     command->add_flag("--open", *open_only, "only jobs that are not finished");
-    return {command, [open_only](const context& with) -> int {
-                auto jobs = all_jobs(with);
+    return {command, [open_only, everything](const context& with) -> int {
+                auto jobs = *everything ? all_jobs_ever(with) : all_jobs(with);
                 if (!jobs) return report(with, jobs.error());
                 if (*open_only) std::erase_if(*jobs, [](const job_facts& job) { return job.finished(); });
                 if (with.json) {

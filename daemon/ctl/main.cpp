@@ -42,7 +42,8 @@ void add_flag_names(const CLI::App& app, std::vector<std::string>& out) {
 
 std::string guess(std::string_view word, const std::vector<std::string>& known) {
     const std::vector<std::string_view> views(known.begin(), known.end());
-    return did_you_mean(word, views);
+    std::string hint = did_you_mean(word, views);
+    return hint.empty() ? "--help lists what there is" : hint;
 }
 
 // What stands on the command line and is not known, with the name that was probably meant.

@@ -8,6 +8,7 @@
 #include <memory>
 #include <optional>
 
+#include "control_client.hpp"
 #include "culld/core/file_kind.hpp"
 #include "culld/core/free_name.hpp"
 #include "culld/core/json_scan.hpp"
@@ -121,9 +122,27 @@ std::optional<std::string> rejection_of(const context& with, const submitted& s)
     return std::nullopt;
 }
 
+// Where a submitted file is on its way to a job.
+struct whereabouts {
+    bool incoming = false;         // still in the drop box
+    bool active = false;           // taken; its list is being read, which takes minutes where it is long
+    bool active_readable = false;  // else nothing is known about `active`
+};
+
+whereabouts whereabouts_of(const context& with, const submitted& s) {
+    whereabouts out;
+    if (auto dir = folder::open(with.settings.spool.dir + "/incoming")) out.incoming = dir->exists(s.file);
+    if (auto dir = folder::open(with.settings.spool.dir + "/active")) {
+        out.active_readable = true;
+        out.active = dir->exists(s.file);
+    }
+    return out;
+}
+
 // Waits until the daemon has taken the file, then follows its job. The exit code.
 int wait_for(const context& with, const submitted& s) {
-    constexpr std::chrono::seconds patience(10);
+    constexpr std::chrono::seconds patience(10);        // while nothing moves
+    constexpr std::chrono::seconds blind_patience(60);  // where active/ cannot be looked into
     const interrupt_guard guard;
     auto moved = std::chrono::steady_clock::now();
     while (!interrupt_guard::interrupted()) {
@@ -144,14 +163,14 @@ int wait_for(const context& with, const submitted& s) {
             with.out.complain(problem{.what = "rejected: " + *why, .hint = {}, .file = s.file});
             return bad_job;
         }
-        const bool daemon = jobs && !jobs->empty() && jobs->front().from_daemon;
-        const auto incoming = folder::open(with.settings.spool.dir + "/incoming");
-        const bool waits = incoming && incoming->exists(s.file);
-        if (daemon && waits) moved = std::chrono::steady_clock::now();
-        if (std::chrono::steady_clock::now() - moved >= patience) {
-            if (waits)
+        const whereabouts at = whereabouts_of(with, s);
+        const bool daemon = with.ask_daemon && ask(with.settings.http.socket, "GET", "/livez").has_value();
+        const auto now = std::chrono::steady_clock::now();
+        if (daemon && (at.incoming || at.active)) moved = now;
+        if (now - moved >= (daemon && !at.active_readable ? blind_patience : patience)) {
+            if (at.incoming || at.active)
                 return report(with, {no_daemon,
-                                     {.what = "nobody takes the file out of the drop box",
+                                     {.what = "no daemon answers, and the file is not worked on",
                                       .hint = "is culld running? The file stays, and is taken when it starts",
                                       .file = s.file}});
             return report(with, {try_later,

@@ -88,7 +88,8 @@ class verification {
   public:
     verification(const context& with, const folder& dir) : with_(with), dir_(dir) {}
 
-    // Nothing: the ledger named the job twice, or not at all.
+    // One journal against itself and against the ledger. Failures are the disk's; what is wrong goes to
+    // `out`.
     outcome<void> journal(const std::string& job_id, const ledger_reading& ledger, tally& out) {
         const ledger_entry* entry = ledger.of_job(job_id);
         const std::string name = journal_name(job_id);
@@ -219,8 +220,9 @@ int verify(const context& with, const std::vector<std::string>& names) {
     verification each(with, *dir);
     for (const std::string& job : jobs)
         if (auto done = each.journal(job, *ledger, t); !done) return report(with, done.error());
+    const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
     if (auto done = each.look_again(t); !done) return report(with, done.error());
-    show(with, t, std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count());
+    show(with, t, seconds);
     return t.findings.empty() ? all_well : not_verified;
 }
 

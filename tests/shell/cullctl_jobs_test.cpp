@@ -155,6 +155,15 @@ TEST_F(CullctlJobs, OldJobsTheDaemonForgotAreFoundInTheJournals) {
     EXPECT_EQ(here("status job-1 --socket " + root + "/s").code, 0);
 }
 
+TEST_F(CullctlJobs, ListAllShowsWhatTheDaemonForgot) {
+    stand_in_daemon daemon(root + "/s", two_jobs);
+    const ran r = here("list --all --json --socket " + root + "/s");
+    ASSERT_EQ(r.code, 0) << r.err;
+    const auto parsed = boost::json::parse(r.out);
+    ASSERT_EQ(parsed.at("jobs").as_array().size(), 3U);
+    EXPECT_NE(r.out.find("\"rate\":1.5"), std::string::npos) << "the daemon knows better";
+}
+
 TEST_F(CullctlJobs, CommandsArePosted) {
     stand_in_daemon daemon(root + "/s", two_jobs);
     const std::string socket = " --socket " + root + "/s";

@@ -79,11 +79,6 @@ TEST_F(CullctlResult, AChangedJournalIsNotBelieved) {
 }
 
 TEST_F(CullctlResult, FormulasAreDefused) {
-    journal_builder j;
-    j.accepted(1).intent(0, 1).add(
-        "batch.result",
-        R"("batch":0,"attempt":1,"http_status":200,"code":"","request_ids":["=cmd|' /C calc'!A0,\"x\""],"ms":1,"deleted":["-a"],"failed":[],"unknown":[],"at":[[0,1]])");
-    write(journals + "/evil.jsonl", j.text);
     journal_builder named;
     named.accepted(1, R"("dry_run":false,"verify":"failed")", "evil")
         .intent(0, 1)
