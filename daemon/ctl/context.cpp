@@ -21,7 +21,7 @@ result<config> from_environment() {
         const setting* known = find_setting(name);
         const char* value = known == nullptr ? nullptr : std::getenv(known->variable().c_str());  // NOLINT
         if (value == nullptr) continue;
-        if (auto set = known->set(out, value); !set) {
+        if (auto set = known->assign(out, value); !set) {
             set.error().file = known->variable();
             return fail(std::move(set.error()));
         }
@@ -58,18 +58,19 @@ tl::unexpected<failure> give_up_on(const std::string& path, problem about) {
     }
 }
 
-result<config> find_settings(const common_options& options) {
+result<found_settings> find_settings(const common_options& options) {
     const std::string fallback(default_config_path);
     const bool named = !options.config_file.empty();
+    // Copies of journals are read without the configuration of the machine they are read on.
     const bool copies = !named && !options.journal_dir.empty();
     const bool readable = named || (!copies && ::access(fallback.c_str(), R_OK) == 0);
     auto settings = readable ? from_files(named ? options.config_file : fallback) : from_environment();
-    if (!settings) return settings;
+    if (!settings) return fail(std::move(settings.error()));
     if (!options.socket.empty()) settings->http.socket = options.socket;
     if (!options.spool.empty()) settings->spool.dir = options.spool;
     if (!options.journal_dir.empty()) settings->journal.dir = options.journal_dir;
     if (!options.public_key.empty()) settings->journal.public_key_file = options.public_key;
-    return settings;
+    return found_settings{std::move(*settings), readable};
 }
 
 }  // namespace culld::ctl

@@ -30,6 +30,7 @@ struct context {
     config settings;  // with spool.dir, journal.dir, http.socket and journal.public_key_file as they apply
     // False with --journal-dir and no --socket: what is read are copies, and no daemon is asked about them.
     bool ask_daemon = true;
+    bool have_config = false;  // a configuration file was read
     bool json = false;
     bool verbose = false;
     talk& out;
@@ -51,6 +52,10 @@ using outcome = tl::expected<T, failure>;
 
 // A broken configuration is an error (exit 78). Without --config a file that is not there, or that this user
 // may not read, leaves the built-in settings and the environment.
-[[nodiscard]] result<config> find_settings(const common_options& options);
+struct found_settings {
+    config settings;
+    bool from_file = false;
+};
+[[nodiscard]] result<found_settings> find_settings(const common_options& options);
 
 }  // namespace culld::ctl

@@ -62,6 +62,7 @@ job_facts facts_of(const json::object& o) {
     out.reason = text_of(o, "reason");
     out.accepted_at = text_of(o, "accepted_at");
     out.finished_at = text_of(o, "finished_at");
+    out.from_daemon = true;
     out.json = json::serialize(o);
     return out;
 }
@@ -263,6 +264,20 @@ outcome<std::vector<job_facts>> all_jobs(const context& with) {
     if (!*told) return jobs_from_journals(with);
     sort_by_age(**told);
     return std::move(**told);
+}
+
+outcome<std::vector<job_facts>> all_jobs_ever(const context& with) {
+    auto told = ask_daemon(with);
+    if (!told) return tl::unexpected(std::move(told.error()));
+    auto jobs = jobs_from_journals(with);
+    if (!jobs || !*told) return jobs;
+    std::map<std::string, job_facts> by_id;
+    for (job_facts& job : *jobs) by_id[job.job_id] = std::move(job);
+    for (job_facts& job : **told) by_id[job.job_id] = std::move(job);
+    std::vector<job_facts> out;
+    for (auto& [id, job] : by_id) out.push_back(std::move(job));
+    sort_by_age(out);
+    return out;
 }
 
 outcome<job_facts> find_job(const context& with, std::string_view name) {

@@ -27,14 +27,18 @@ struct job_facts {
     std::string reason;       // why it is paused, blocked or was cancelled; of a rejected file the error
     std::string accepted_at;  // RFC 3339, may be empty
     std::string finished_at;
+    bool from_daemon = false;
     std::string json;  // the object, as it came or in the same form
 
     [[nodiscard]] bool finished() const { return state == "finished"; }
 };
 
-// All that are known, the oldest first.
+// Those the daemon tells of (it remembers the last finished ones), else those of the journals; the oldest
+// first.
 [[nodiscard]] outcome<std::vector<job_facts>> all_jobs(const context& with);
-// Without asking the daemon. `report_at` none: a journal that is damaged shows as a blocked job.
+// Those of the journals, with the daemon's word where it has one.
+[[nodiscard]] outcome<std::vector<job_facts>> all_jobs_ever(const context& with);
+// Without asking the daemon. An open journal that is damaged shows as a blocked job.
 [[nodiscard]] outcome<std::vector<job_facts>> jobs_from_journals(const context& with);
 
 // The one that `name` means: a job's id, the file's name (its newest job), or the beginning of exactly one

@@ -1,3 +1,131 @@
-int main() {
-    return 0;
+// cullctl: the companion of culld (contract, section 5). Parses the command line, finds the settings, runs
+// one verb.
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <array>
+#include <string>
+#include <vector>
+
+#include "culld/core/nearest.hpp"
+#include "verb.hpp"
+
+namespace culld::ctl {
+namespace {
+
+constexpr const char* footer =
+    "Exit codes: 0 all well; 1 done, some ids failed; 2 aborted, cancelled or expired; 3 daemon not "
+    "reachable;\n"
+    "4 verification failed; 64 usage; 65 bad job or list; 66 no such job or file; 74 I/O; 75 try later;\n"
+    "77 not allowed; 78 bad configuration; 130 interrupted.";
+
+void add_common(CLI::App& app, common_options& options) {
+    app.add_option("--config", options.config_file, "culld's configuration (default /etc/culld/culld.yaml)");
+    app.add_option("--socket", options.socket, "the daemon's control socket");
+    app.add_option("--spool", options.spool, "the spool folder");
+    app.add_option("--journal-dir", options.journal_dir,
+                   "the journal folder; without --socket no daemon is asked about it");
+    app.add_flag("--json", options.json, "data as JSON");
+    app.add_flag("--no-color", options.no_colour, "no colours (NO_COLOR does the same)");
+    app.add_flag("-q,--quiet", options.quiet, "errors only");
+    app.add_flag("-v,--verbose", options.verbose, "say more");
+}
+
+// Long and short names of an app's options, with their dashes.
+void add_flag_names(const CLI::App& app, std::vector<std::string>& out) {
+    for (const CLI::Option* option : app.get_options()) {
+        for (const std::string& name : option->get_lnames()) out.push_back("--" + name);
+        for (const std::string& name : option->get_snames()) out.push_back("-" + name);
+    }
+}
+
+std::string guess(std::string_view word, const std::vector<std::string>& known) {
+    const std::vector<std::string_view> views(known.begin(), known.end());
+    std::string hint = did_you_mean(word, views);
+    return hint.empty() ? "--help lists what there is" : hint;
+}
+
+// What stands on the command line and is not known, with the name that was probably meant.
+problem complaint_of(const CLI::App& app, const CLI::ParseError& error) {
+    const auto chosen = app.get_subcommands();
+    std::vector<std::string> verbs, flags;
+    for (const CLI::App* command : app.get_subcommands({})) verbs.push_back(command->get_name());
+    add_flag_names(app, flags);
+    if (!chosen.empty()) add_flag_names(*chosen.front(), flags);
+    const auto rest = app.remaining(true);
+    for (const std::string& word : rest) {
+        if (word.size() > 1 && word[0] == '-') {
+            const std::string name = word.substr(0, word.find('='));
+            return {.what = fmt::format("no option {}", printable(name)), .hint = guess(name, flags)};
+        }
+        if (chosen.empty())
+            return {.what = fmt::format("no command \"{}\"", printable(word)), .hint = guess(word, verbs)};
+        return {.what = fmt::format("\"{}\" is one argument too many", printable(word)),
+                .hint = fmt::format("cullctl {} --help", chosen.front()->get_name())};
+    }
+    return {.what = error.what(),
+            .hint = chosen.empty() ? "cullctl --help"
+                                   : fmt::format("cullctl {} --help", chosen.front()->get_name())};
+}
+
+int run(int argc, char** argv) {
+    CLI::App app("Speaks with culld, and reads what it wrote.", "cullctl");
+    app.set_version_flag("--version,-V", CULLD_VERSION);
+    app.footer(footer);
+    app.fallthrough();  // common options may stand behind the verb; subcommands made from here on inherit it
+    app.require_subcommand(0, 1);
+    common_options options;
+    add_common(app, options);
+    const std::array verbs = {submit_verb(app), list_verb(app),   status_verb(app),         watch_verb(app),
+                              pause_verb(app),  resume_verb(app), cancel_verb(app),         rate_verb(app),
+                              result_verb(app), lint_verb(app),   verify_verb(app, options)};
+    try {
+        app.parse(argc, argv);
+    } catch (const CLI::CallForHelp& e) {
+        return app.exit(e) == 0 ? all_well : io_error;
+    } catch (const CLI::Success& e) {  // --version
+        return app.exit(e) == 0 ? all_well : io_error;
+    } catch (const CLI::ParseError& e) {
+        talk out(options.no_colour, false);
+        out.complain(complaint_of(app, e));
+        return usage;
+    }
+    talk out(options.no_colour, options.quiet);
+    const auto chosen =
+        std::find_if(verbs.begin(), verbs.end(), [](const verb& v) { return v.command->parsed(); });
+    if (chosen == verbs.end()) {
+        out.complain(app.help());
+        return usage;
+    }
+    auto found = find_settings(options);
+    if (!found) {
+        out.complain(found.error());
+        return bad_config;
+    }
+    const context with{.settings = std::move(found->settings),
+                       .ask_daemon = options.journal_dir.empty() || !options.socket.empty(),
+                       .have_config = found->from_file,
+                       .json = options.json,
+                       .verbose = options.verbose,
+                       .out = out};
+    const int code = chosen->run(with);
+    if (auto flushed = out.flush(); !flushed) {
+        out.complain(flushed.error());
+        return io_error;
+    }
+    return code;
+}
+
+}  // namespace
+}  // namespace culld::ctl
+
+int main(int argc, char** argv) {
+    try {
+        return culld::ctl::run(argc, argv);
+    } catch (const std::exception& e) {
+        // Memory, or the crypto library refusing to work: nobody can handle that.
+        static_cast<void>(std::fprintf(stderr, "cullctl: %s\n", e.what()));
+        return culld::ctl::io_error;
+    }
 }

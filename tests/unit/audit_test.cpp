@@ -92,19 +92,9 @@ TEST(Audit, AnHonestJournalIsSound) {
 }
 
 TEST(Audit, EveryFlippedBitIsFound) {
-    journal_builder j, ledger;
-    ledger.ledger(j, test::story(j), "completed_with_failures");
-    journal_builder good_ledger;
-    good_ledger.ledger(j,
-                       {.ids = 8,
-                        .deleted = 5,
-                        .absent = 1,
-                        .failed = 1,
-                        .skipped = 1,
-                        .requests = 4,
-                        .retries = 2,
-                        .throttled = 1},
-                       "completed_with_failures");
+    journal_builder j, good_ledger;
+    const job_totals totals = test::story(j);
+    good_ledger.ledger(j, totals, "completed_with_failures");
     const std::string head = good_ledger.ledger_head();
     ASSERT_TRUE(sound(j.text, good_ledger.text, head));
     std::string text = j.text;
@@ -225,12 +215,9 @@ TEST(Audit, PositionsBeyondTheListAreFound) {
 
 TEST(Audit, TotalsAreAddedUpAgain) {
     const auto with = [](auto change) {
-        journal_builder j, honest;
+        journal_builder honest, out;
         job_totals totals = test::story(honest);
-        // The story without its last line, and another end.
-        std::string text = honest.text;
-        text.erase(text.rfind("\n{") + 1);
-        journal_builder out;
+        // The story again, up to its last line.
         out.accepted(8)
             .skipped({7, 1}, "protected")
             .intent(0, 7)

@@ -17,7 +17,7 @@ class journal_builder {
     // `fields`: the record's members as JSON text, without braces: "\"first\":0,\"count\":4". May be empty.
     journal_builder& add(std::string_view type, std::string_view fields) {
         const std::size_t start = text.size();
-        text += fmt::format("{{\"seq\":{},\"ts\":\"2026-11-25T01:02:{:02}.000000Z\",\"type\":\"{}\",", seq,
+        text += fmt::format("{{\"seq\":{},\"ts\":\"{}:{:02}.000000Z\",\"type\":\"{}\",", seq, minute,
                             seq % 60, type);
         if (!fields.empty()) text.append(fields) += ',';
         text += fmt::format("\"prev\":\"{}\"}}", hex(head));
@@ -118,6 +118,7 @@ class journal_builder {
         return fmt::format("{{\"seq\":{},\"sha256\":\"{}\"}}\n", seq - 1, hex(head));
     }
 
+    std::string minute = "2026-11-25T01:02";  // of every record; seq gives the second
     std::string text;
     std::uint64_t seq = 0;
     digest head{};

@@ -70,7 +70,6 @@ class repeat_finder {
     [[nodiscard]] result<bool> repeats(std::uint64_t ordinal);
 
   private:
-    const folder* scratch_;
     hash_secret secret_;
     distinct_shape shape_;
     std::uint64_t count_;

@@ -54,9 +54,9 @@ class id_store_writer {
     [[nodiscard]] result<void> seal(const digest& source);
     // A descriptor of the sealed file, for an id_store.
     [[nodiscard]] result<unique_fd> reopen() const;
-    // After seal(): fsync, rename to `name`, fsync the folder. A store of that name is never replaced: that
-    // is an error (the job of that name is open, or left-overs of an unclean end were not swept).
-    [[nodiscard]] result<void> publish(const std::string& name);
+    // After seal(): fsync, rename to `name`, fsync the folder. A store of that name is never replaced: then false
+    // (a job of that name is open, or the left-overs of an unclean end were not swept).
+    [[nodiscard]] result<bool> publish(const std::string& name);
 
   private:
     id_store_writer() = default;
@@ -87,7 +87,7 @@ class id_store {
     [[nodiscard]] std::uint64_t content_bytes() const { return content_; }
     [[nodiscard]] const digest& source() const { return source_; }
 
-    // Appends `"a","b"`: no comma in front or behind. Positions past the end are a broken invariant (abort).
+    // Appends `"a","b"`: no comma in front or behind. Positions past the end break an invariant: std::logic_error.
     [[nodiscard]] result<void> append_quoted(position first, std::uint64_t count, std::string& out);
     [[nodiscard]] result<void> append_quoted(std::span<const span> at, std::string& out);
     // The ids bare, one by one; stops where the sink refuses, with its reason.

@@ -12,6 +12,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -93,7 +94,7 @@ class intake {
     class list_sink;
     template <class T>
     [[nodiscard]] result<T> failed(problem p, intake_fault whose);
-    [[nodiscard]] result<void> compact();
+    [[nodiscard]] result<id_store_writer> compact();
 
     intake_surroundings around_;
     wall_time now_;

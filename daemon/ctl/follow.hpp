@@ -1,0 +1,35 @@
+// Following jobs to their end: for watch, and for submit --wait.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "jobs.hpp"
+
+namespace culld::ctl {
+
+// Ctrl-C ends following and nothing else: the job goes on. Lives as long as following does.
+class interrupt_guard {
+  public:
+    interrupt_guard();
+    ~interrupt_guard();
+    interrupt_guard(const interrupt_guard&) = delete;
+    interrupt_guard& operator=(const interrupt_guard&) = delete;
+    [[nodiscard]] static bool interrupted();
+};
+
+// Where lines about a job's progress go.
+enum class follow_style {
+    data,  // they are what the verb was asked for: stdout
+    talk,  // stderr
+};
+
+// Shows `job_id` until it is finished: a bar on a terminal, else a line every 10 s; with --json the job's
+// object on a line of stdout whenever something changed. Returns the job as it ended; none after Ctrl-C.
+[[nodiscard]] outcome<std::optional<job_facts>> follow(const context& with, const std::string& job_id,
+                                                       follow_style style);
+
+// Waits for half a second, less if interrupted.
+void pause_between_looks();
+
+}  // namespace culld::ctl

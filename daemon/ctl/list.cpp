@@ -1,0 +1,51 @@
+// cullctl list, cullctl status JOB
+#include <memory>
+
+#include "jobs.hpp"
+#include "verb.hpp"
+
+namespace culld::ctl {
+
+verb list_verb(CLI::App& app) {
+    auto* command = app.add_subcommand(
+        "list", "show the jobs: from the daemon, or from its journals where it does not run");
+    auto open_only = std::make_shared<bool>(false);
+    auto everything = std::make_shared<bool>(false);
+    command->add_flag("--all", *everything,
+                      "old jobs too, which the daemon has forgotten and the ledger has not");
+    command->add_flag("--open", *open_only, "only jobs that are not finished");
+    return {command, [open_only, everything](const context& with) -> int {
+                auto jobs = *everything ? all_jobs_ever(with) : all_jobs(with);
+                if (!jobs) return report(with, jobs.error());
+                if (*open_only) std::erase_if(*jobs, [](const job_facts& job) { return job.finished(); });
+                if (with.json) {
+                    std::string text = "{\"jobs\":[";
+                    for (std::size_t i = 0; i < jobs->size(); ++i)
+                        text.append(i == 0 ? "" : ",").append((*jobs)[i].json);
+                    with.out.data(text + "]}\n");
+                } else if (jobs->empty()) {
+                    with.out.say("no jobs");
+                } else {
+                    print_table(with, *jobs);
+                }
+                return all_well;
+            }};
+}
+
+verb status_verb(CLI::App& app) {
+    auto* command = app.add_subcommand("status", "show one job in full");
+    auto name = std::make_shared<std::string>();
+    command->add_option("JOB", *name, "a job's id, the beginning of one, or the file it was submitted as")
+        ->required();
+    return {command, [name](const context& with) -> int {
+                auto job = find_job(with, *name);
+                if (!job) return report(with, job.error());
+                if (with.json)
+                    with.out.data(job->json + "\n");
+                else
+                    print_job(with, *job);
+                return all_well;
+            }};
+}
+
+}  // namespace culld::ctl

@@ -1,0 +1,186 @@
+#include "result_rows.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace culld::ctl {
+
+namespace {
+
+std::string first_string(const record_view& record, std::string_view key) {
+    const json_value* list = record.find(key);
+    if (list == nullptr) return {};
+    json_strings strings(*list);
+    std::string_view raw;
+    return strings.next(raw) ? json_unescaped(raw) : std::string();
+}
+
+// `at` without the parts in `without`, both ascending.
+spans subtract(const spans& at, const spans& without) {
+    spans out;
+    std::size_t k = 0;
+    for (span s : at) {
+        while (s.count > 0) {
+            while (k < without.size() && without[k].end() <= s.first) ++k;
+            if (k == without.size() || without[k].first >= s.end()) {
+                append(out, s);
+                break;
+            }
+            if (without[k].first > s.first) append(out, {s.first, without[k].first - s.first});
+            const position next = std::min(without[k].end(), s.end());
+            s = {next, s.end() - next};
+        }
+    }
+    return out;
+}
+
+}  // namespace
+
+void result_rows::remember(const spans& at, const answer& heard) {
+    for (const span& s : at)
+        for (position p = s.first; p < s.end(); ++p) {
+            answer& known = heard_[p];
+            // A request that never got an answer leaves what was heard before.
+            if (heard.http_status == 0 && known.http_status != 0) continue;
+            known = heard;
+        }
+}
+
+void result_rows::forget(const spans& at) {
+    if (heard_.empty()) return;
+    if (count_of(at) < heard_.size()) {
+        for (const span& s : at)
+            for (position p = s.first; p < s.end(); ++p) heard_.erase(p);
+        return;
+    }
+    std::erase_if(heard_, [&](const auto& entry) {
+        const auto run = std::upper_bound(at.begin(), at.end(), entry.first,
+                                          [](position p, const span& s) { return p < s.end(); });
+        return run != at.end() && run->first <= entry.first;
+    });
+}
+
+result<void> result_rows::feed(const record_view& record) {
+    switch (record.type) {
+        case record_type::batch_result:
+            return batch_result(record);
+        case record_type::batch_error: {
+            const auto at = record.positions();
+            if (!at) return fail(at.error());
+            remember(*at,
+                     {.http_status = record.u64("http_status").value_or(0), .attempts = 0, .request_id = {}});
+            return {};
+        }
+        case record_type::ids_deleted:
+            return verdict(record, "deleted");
+        case record_type::ids_absent:
+            return verdict(record, "absent");
+        case record_type::ids_failed:
+            return verdict(record, "failed");
+        case record_type::ids_skipped:
+            return verdict(record, "skipped");
+        default:
+            return {};
+    }
+}
+
+result<void> result_rows::batch_result(const record_view& record) {
+    const auto at = record.runs("at"), failed = record.runs("failed_at"), unknown = record.runs("unknown_at");
+    if (!at || !failed || !unknown) return fail("the record's positions cannot be read");
+    const answer heard{.http_status = record.u64("http_status").value_or(0),
+                       .attempts = record.u64("attempt").value_or(0),
+                       .request_id = first_string(record, "request_ids")};
+    remember(*failed, heard);
+    remember(*unknown, heard);
+    const spans good = failed->empty() && unknown->empty() ? *at : subtract(subtract(*at, *failed), *unknown);
+    const json_value* deleted = record.find("deleted");
+    if (deleted == nullptr) {
+        remember(good, heard);  // reported only: the verdict comes later
+        return {};
+    }
+    forget(good);
+    if (!wanted("deleted")) return {};
+    json_strings ids(*deleted);
+    std::string_view raw;
+    std::string unescaped;
+    while (ids.next(raw)) {
+        if (raw.find('\\') != std::string_view::npos) raw = unescaped = json_unescaped(raw);
+        if (auto done = sink_({.id = raw,
+                               .verdict = "deleted",
+                               .reason = {},
+                               .attempts = heard.attempts,
+                               .http_status = heard.http_status,
+                               .request_id = heard.request_id,
+                               .at = record.ts});
+            !done)
+            return done;
+    }
+    return {};
+}
+
+result<void> result_rows::verdict(const record_view& record, std::string_view name) {
+    const auto at = record.positions();
+    if (!at) return fail(at.error());
+    const bool show = wanted(name);
+    const std::string reason = record.text("reason").value_or(record.text("how").value_or(""));
+    const auto attempts = record.u64("attempts");
+    std::size_t run = 0;
+    std::uint64_t within = 0;
+    const auto row = [&](std::string_view id) -> result<void> {
+        // The list and its positions run side by side.
+        while (run < at->size() && within == (*at)[run].count) {
+            ++run;
+            within = 0;
+        }
+        if (run == at->size()) return fail("more ids than positions");
+        const position p = (*at)[run].first + within++;
+        const auto found = heard_.find(p);
+        const answer none;
+        const answer& heard = found == heard_.end() ? none : found->second;
+        result<void> done;
+        if (show)
+            done = sink_({.id = id,
+                          .verdict = name,
+                          .reason = reason,
+                          .attempts = attempts.value_or(heard.attempts),
+                          .http_status = heard.http_status,
+                          .request_id = heard.request_id,
+                          .at = record.ts});
+        if (found != heard_.end()) heard_.erase(found);
+        return done;
+    };
+    const json_value* ids = record.find("ids");
+    if (ids == nullptr) {
+        if (show) return lookup_(*at, row);
+        forget(*at);
+        return {};
+    }
+    json_strings strings(*ids);
+    std::string_view raw;
+    std::string unescaped;
+    while (strings.next(raw)) {
+        if (raw.find('\\') != std::string_view::npos) raw = unescaped = json_unescaped(raw);
+        if (auto done = row(raw); !done) return done;
+    }
+    return {};
+}
+
+std::string csv_field(std::string_view text) {
+    const bool is_id = std::all_of(text.begin(), text.end(), [](char c) {
+        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+               c == '-';
+    });
+    if (is_id) return std::string(text);
+    std::string out;
+    if (std::string_view("=+-@\t\r").find(text.front()) != std::string_view::npos) out += '\'';
+    out += text;
+    if (out.find_first_of(",\"\r\n") == std::string::npos) return out;
+    std::string quoted = "\"";
+    for (const char c : out) {
+        if (c == '"') quoted += '"';
+        quoted += c;
+    }
+    return quoted + "\"";
+}
+
+}  // namespace culld::ctl

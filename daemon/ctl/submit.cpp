@@ -1,0 +1,236 @@
+// cullctl submit FILE…: checked first, then dropped; with --wait followed to the end.
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <filesystem>
+#include <memory>
+#include <optional>
+
+#include "control_client.hpp"
+#include "culld/core/file_kind.hpp"
+#include "culld/core/free_name.hpp"
+#include "culld/core/json_scan.hpp"
+#include "culld/core/json_text.hpp"
+#include "drop.hpp"
+#include "follow.hpp"
+#include "list_check.hpp"
+#include "verb.hpp"
+
+namespace culld::ctl {
+
+namespace {
+
+struct submit_options {
+    std::vector<std::string> files;
+    std::string name = "stdin.txt";
+    bool wait = false;
+};
+
+struct submitted {
+    std::string file;  // its name in incoming/
+    std::uint64_t ids = 0;
+    std::string at;  // RFC 3339: no job older than this is this one
+};
+
+std::string now_text() {
+    return rfc3339(std::chrono::time_point_cast<std::chrono::microseconds>(std::chrono::system_clock::now()));
+}
+
+outcome<void> check_kind(const std::string& name) {
+    const file_type type = type_of(name);
+    if (is_job(type.kind)) return {};
+    if (type.kind == file_kind::sidecar)
+        return give_up(
+            bad_job, {.what = "a list for a job's ids_file is no job by itself",
+                      .hint = "submit the job that names it: the list is taken along; or call the list *.txt",
+                      .file = name});
+    return give_up(
+        bad_job,
+        {.what = "is no name of a job",
+         .hint =
+             "jobs are *.json, *.yaml, *.yml; lists *.txt, *.csv, *.jsonl, *.ndjson, with .gz or .zst too",
+         .file = name});
+}
+
+outcome<submitted> submit(const context& with, const std::string& path, const submit_options& options) {
+    const bool from_stdin = path == "-";
+    const std::string name = from_stdin ? options.name : std::filesystem::path(path).filename().string();
+    if (auto kind = check_kind(name); !kind) return tl::unexpected(std::move(kind.error()));
+    unique_fd file;
+    if (!from_stdin) {
+        auto opened = open_own_file(path);
+        if (!opened) return tl::unexpected(std::move(opened.error()));
+        file = std::move(*opened);
+    }
+    // What is checked is the copy that will be dropped: the original may change meanwhile.
+    auto copy = dropping::copy(with, from_stdin ? STDIN_FILENO : file.get(), name);
+    if (!copy) return tl::unexpected(std::move(copy.error()));
+    const std::filesystem::path parent = std::filesystem::path(path).parent_path();
+    const std::string beside = from_stdin || parent.empty() ? "." : parent.string();
+    auto checked = check_job(with, copy->fd(), name, beside);
+    if (!checked) {
+        if (checked.error().about.file.empty() || checked.error().about.file == name)
+            checked.error().about.file = path;
+        return tl::unexpected(std::move(checked.error()));
+    }
+    if (!checked->spec.ids_file.empty()) {
+        const std::string list_path = (std::filesystem::path(beside) / checked->spec.ids_file).string();
+        auto list = open_own_file(list_path);
+        if (!list) return tl::unexpected(std::move(list.error()));
+        auto list_copy = dropping::copy(with, list->get(), checked->spec.ids_file);
+        if (!list_copy) return tl::unexpected(std::move(list_copy.error()));
+        auto dropped = list_copy->drop(name_policy::exactly);
+        if (!dropped) return tl::unexpected(std::move(dropped.error()));
+    }
+    submitted out{.file = {}, .ids = checked->ids, .at = now_text()};
+    auto dropped = copy->drop(name_policy::or_free);
+    if (!dropped) return tl::unexpected(std::move(dropped.error()));
+    out.file = std::move(*dropped);
+    return out;
+}
+
+// Why the file was rejected, if it was since it was submitted.
+std::optional<std::string> rejection_of(const context& with, const submitted& s) {
+    if (auto dir = folder::open(with.settings.journal.dir))
+        if (auto ledger = read_ledger(*dir))
+            for (const ledger_entry& e : ledger->entries)
+                if (e.rejected && e.file == s.file && e.ts >= s.at) return e.error;
+    // Not everybody may read the ledger.
+    auto rejected = folder::open(with.settings.spool.dir + "/rejected");
+    const auto submitted_at = parse_rfc3339(s.at);
+    if (!rejected || !submitted_at) return std::nullopt;
+    constexpr std::uint32_t names_max = 1000;
+    constexpr std::size_t reason_bytes_max = 1U << 20U;
+    for (std::uint32_t attempt = 0; attempt < names_max; ++attempt) {
+        const std::string name = free_name(s.file, attempt) + ".reason.json";
+        auto facts = rejected->stat(name);
+        if (!facts) break;
+        const auto written =
+            std::chrono::seconds(facts->st_mtim.tv_sec) + std::chrono::nanoseconds(facts->st_mtim.tv_nsec);
+        // File times come from a clock that ticks up to 10 ms behind.
+        if (written + std::chrono::milliseconds(20) < submitted_at->time_since_epoch()) continue;
+        auto text = read_small_file(rejected->path() + "/" + name, reason_bytes_max);
+        if (!text) return "see " + rejected->path() + "/" + name;
+        json_scanner scanner(*text);
+        json_member member;
+        while (scanner.next(member))
+            if (member.key == "error")
+                return member.value.text().value_or("see " + rejected->path() + "/" + name);
+    }
+    return std::nullopt;
+}
+
+// Where a submitted file is on its way to a job.
+struct whereabouts {
+    bool incoming = false;         // still in the drop box
+    bool active = false;           // taken; its list is being read, which takes minutes where it is long
+    bool active_readable = false;  // else nothing is known about `active`
+};
+
+whereabouts whereabouts_of(const context& with, const submitted& s) {
+    whereabouts out;
+    if (auto dir = folder::open(with.settings.spool.dir + "/incoming")) out.incoming = dir->exists(s.file);
+    if (auto dir = folder::open(with.settings.spool.dir + "/active")) {
+        out.active_readable = true;
+        out.active = dir->exists(s.file);
+    }
+    return out;
+}
+
+// Waits until the daemon has taken the file, then follows its job. The exit code.
+int wait_for(const context& with, const submitted& s) {
+    constexpr std::chrono::seconds patience(10);        // while nothing moves
+    constexpr std::chrono::seconds blind_patience(60);  // where active/ cannot be looked into
+    const interrupt_guard guard;
+    auto moved = std::chrono::steady_clock::now();
+    while (!interrupt_guard::interrupted()) {
+        auto jobs = all_jobs(with);
+        if (jobs) {
+            const auto mine = std::find_if(jobs->rbegin(), jobs->rend(), [&](const job_facts& job) {
+                return job.file == s.file && job.accepted_at >= s.at;
+            });
+            if (mine != jobs->rend()) {
+                auto ended = follow(with, mine->job_id, follow_style::talk);
+                if (!ended) return report(with, ended.error());
+                if (!*ended) return interrupted;
+                with.out.data(with.json ? (*ended)->json + "\n" : "");
+                return exit_code_of((*ended)->status);
+            }
+        }
+        if (auto why = rejection_of(with, s)) {
+            with.out.complain(problem{.what = "rejected: " + *why, .hint = {}, .file = s.file});
+            return bad_job;
+        }
+        const whereabouts at = whereabouts_of(with, s);
+        const bool daemon = with.ask_daemon && ask(with.settings.http.socket, "GET", "/livez").has_value();
+        const auto now = std::chrono::steady_clock::now();
+        if (daemon && (at.incoming || at.active)) moved = now;
+        if (now - moved >= (daemon && !at.active_readable ? blind_patience : patience)) {
+            if (at.incoming || at.active)
+                return report(with, {no_daemon,
+                                     {.what = "no daemon answers, and the file is not worked on",
+                                      .hint = "is culld running? The file stays, and is taken when it starts",
+                                      .file = s.file}});
+            return report(with, {try_later,
+                                 {.what = "the file was taken, but no job of it shows",
+                                  .hint = "cullctl list, or culld's log, may say more",
+                                  .file = s.file}});
+        }
+        pause_between_looks();
+    }
+    with.out.complain(fmt::format("{} stays submitted", printable(s.file)));
+    return interrupted;
+}
+
+}  // namespace
+
+verb submit_verb(CLI::App& app) {
+    auto* command = app.add_subcommand("submit", "check job files or lists and put them into the drop box");
+    auto options = std::make_shared<submit_options>();
+    command->add_option("FILE", options->files, "job files or bare lists; - reads a list from standard input")
+        ->required();
+    command->add_flag("--wait", options->wait,
+                      "follow the jobs to their end; the exit code tells how they ended");
+    command->add_option("--name", options->name, "the name for standard input; its suffix tells its kind")
+        ->check([](const std::string& name) {
+            return name.find('/') == std::string::npos && !name.empty()
+                       ? ""
+                       : "must be a file name without a folder";
+        })
+        ->capture_default_str();
+    return {
+        command, [options](const context& with) -> int {
+            int worst = all_well;
+            std::vector<submitted> done;
+            if (std::count(options->files.begin(), options->files.end(), "-") > 1) {
+                with.out.complain(problem{.what = "- stands for standard input, which can be read once"});
+                return usage;
+            }
+            for (const std::string& path : options->files) {
+                auto one = submit(with, path, *options);
+                if (!one) {
+                    worst = std::max(worst, report(with, one.error()));
+                    continue;
+                }
+                if (with.json && !options->wait) {
+                    std::string text;
+                    json_object o(text);
+                    o.member("path", path).member("file", one->file).member("ids", one->ids).close();
+                    with.out.data(text + "\n");
+                } else if (!options->wait) {
+                    with.out.data(one->file + "\n");
+                }
+                with.out.say(fmt::format(
+                    "submitted {} ({} ids){}", printable(one->file), grouped(one->ids),
+                    options->wait ? "" : fmt::format("; cullctl watch {} follows it", printable(one->file))));
+                done.push_back(std::move(*one));
+            }
+            if (options->wait)
+                for (const submitted& s : done) worst = std::max(worst, wait_for(with, s));
+            return worst;
+        }};
+}
+
+}  // namespace culld::ctl

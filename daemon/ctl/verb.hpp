@@ -1,0 +1,35 @@
+// The verbs of cullctl. Each adds itself to the command line and hands back what runs it; the function runs
+// after parsing and returns the exit code.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <functional>
+
+#include "context.hpp"
+
+namespace culld::ctl {
+
+struct verb {
+    CLI::App* command = nullptr;
+    std::function<int(const context&)> run;
+};
+
+[[nodiscard]] verb submit_verb(CLI::App& app);
+[[nodiscard]] verb list_verb(CLI::App& app);
+[[nodiscard]] verb status_verb(CLI::App& app);
+[[nodiscard]] verb watch_verb(CLI::App& app);
+[[nodiscard]] verb pause_verb(CLI::App& app);
+[[nodiscard]] verb resume_verb(CLI::App& app);
+[[nodiscard]] verb cancel_verb(CLI::App& app);
+[[nodiscard]] verb rate_verb(CLI::App& app);
+[[nodiscard]] verb result_verb(CLI::App& app);
+[[nodiscard]] verb verify_verb(CLI::App& app, common_options& options);
+[[nodiscard]] verb lint_verb(CLI::App& app);
+
+// Says what went wrong; the code to exit with.
+[[nodiscard]] inline int report(const context& with, const failure& why) {
+    with.out.complain(why.about);
+    return why.code;
+}
+
+}  // namespace culld::ctl
