@@ -17,6 +17,10 @@ namespace {
 namespace json = boost::json;
 
 constexpr std::size_t error_body_max = 256 * 1024;
+// No answer makes anything wait longer, however it came by its number: an operator who mends the other side would wait
+// in vain.
+constexpr nanoseconds pause_max = std::chrono::hours(1);
+constexpr std::chrono::seconds retry_after_max = std::chrono::hours(24 * 365);
 
 struct envelope {
     std::string code;
@@ -167,9 +171,10 @@ reading read_answer(unsigned status, std::string_view retry_after, std::string_v
                 r.error_class = status < 400 ? "protocol" : "rejected";
             }
     }
-    if (r.what == consequence::busy || (r.what == consequence::lost && status >= 500)) r.error_class = "server";
+    if (r.what == consequence::busy || status == 502 || status == 504) r.error_class = "server";
     if (r.what == consequence::lost && status == 408) r.error_class = "timeout";
-    if (r.what == consequence::busy && !retry_after.empty()) r.pause = parse_retry_after(retry_after, now);
+    if (r.what == consequence::busy) r.pause = parse_retry_after(retry_after, now);
+    if (r.pause) r.pause = std::min(*r.pause, pause_max);
     if (r.what == consequence::blocked || r.what == consequence::unauthorized || r.what == consequence::form_absent)
         r.help = help_for(r.code, status);
     return r;
@@ -180,18 +185,25 @@ std::optional<nanoseconds> parse_retry_after(std::string_view value, wall_time n
     while (!value.empty() && (value.back() == ' ' || value.back() == '\t')) value.remove_suffix(1);
     if (value.empty()) return std::nullopt;
     if (std::all_of(value.begin(), value.end(), [](unsigned char c) { return std::isdigit(c) != 0; })) {
-        std::uint32_t seconds = 0;
+        std::int64_t seconds = 0;
         const auto [end, ec] = std::from_chars(value.data(), value.data() + value.size(), seconds);
-        if (ec == std::errc::result_out_of_range) return nanoseconds(std::chrono::hours(24 * 365));
+        if (ec == std::errc::result_out_of_range) return retry_after_max;
         if (ec != std::errc{} || end != value.data() + value.size()) return std::nullopt;
-        return nanoseconds(std::chrono::seconds(seconds));
+        return std::min(std::chrono::seconds(seconds), retry_after_max);
     }
-    std::tm tm{};
+    // The form of today and the two that came before it: "Sun, 06 Nov 1994 08:49:37 GMT", "Sunday, 06-Nov-94 08:49:37
+    // GMT", "Sun Nov  6 08:49:37 1994".
     const std::string text(value);
-    const char* end = ::strptime(text.c_str(), "%a, %d %b %Y %H:%M:%S GMT", &tm);
-    if (end == nullptr || *end != '\0') return std::nullopt;
-    const auto then = std::chrono::system_clock::from_time_t(::timegm(&tm));
-    return std::max(nanoseconds(0), std::chrono::duration_cast<nanoseconds>(then - now));
+    for (const char* form : {"%a, %d %b %Y %H:%M:%S GMT", "%A, %d-%b-%y %H:%M:%S GMT", "%a %b %e %H:%M:%S %Y"}) {
+        std::tm tm{};
+        const char* end = ::strptime(text.c_str(), form, &tm);
+        if (end == nullptr || *end != '\0') continue;
+        // In seconds all the way: the year 9999 in nanoseconds is more than 64 bits hold.
+        const std::chrono::seconds then(::timegm(&tm));
+        const auto wait = then - std::chrono::floor<std::chrono::seconds>(now.time_since_epoch());
+        return std::clamp(std::chrono::seconds(wait), std::chrono::seconds(0), retry_after_max);
+    }
+    return std::nullopt;
 }
 
 std::optional<throttle_text> parse_throttle_text(std::string_view message) {
@@ -201,7 +213,8 @@ std::optional<throttle_text> parse_throttle_text(std::string_view message) {
         double value = 0;
         const char* begin = message.data() + at + key.size();
         const auto [end, ec] = std::from_chars(begin, message.data() + message.size(), value, std::chars_format::fixed);
-        if (ec != std::errc{} || !(value > 0) || value > 1e9) return std::nullopt;
+        // Whole requests in whole units: a share of one is no limit anybody means, and 1/rate of it has no end.
+        if (ec != std::errc{} || !(value >= 1) || value > 1e9) return std::nullopt;
         return std::pair(value, static_cast<std::size_t>(end - message.data()));
     };
     const auto limit = number_after("limit:", 0);
@@ -220,24 +233,55 @@ std::optional<throttle_text> parse_throttle_text(std::string_view message) {
     return throttle_text{limit->first, nanoseconds(static_cast<std::int64_t>(seconds * 1e9))};
 }
 
+namespace {
+
+char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
+
+// Where a header's value begins, its name having ended at `after`: `name: v`, `name=v`, `"name":"v"`. None if none follows.
+std::optional<std::size_t> value_of(std::string_view text, std::size_t after) {
+    const std::size_t sign = text.find_first_not_of(" \"'", after);
+    if (sign == std::string_view::npos || (text[sign] != ':' && text[sign] != '=')) return std::nullopt;
+    return std::min(text.find_first_not_of(" \"'", sign + 1), text.size());
+}
+
+struct secret_header {
+    std::string_view name;
+    std::string_view end;  // what ends its value: an Authorization has commas and semicolons in it
+};
+constexpr std::array<secret_header, 4> secret_headers{{
+    {"x-auth-token", "|,;\"'"},
+    {"x-security-token", "|,;\"'"},
+    {"x-subject-token", "|,;\"'"},
+    {"authorization", "|\""},
+}};
+
+}  // namespace
+
 std::string clean_message(std::string_view text, std::size_t limit) {
     std::string out;
     out.reserve(std::min(text.size(), limit));
-    for (const char c : text) {
-        const auto u = static_cast<unsigned char>(c);
-        const bool space = u < 0x20 || u == 0x7F || u == ' ';
-        if (space && (out.empty() || out.back() == ' ')) continue;
-        out.push_back(space ? ' ' : c);
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        const auto u = static_cast<unsigned char>(text[i]);
+        // U+0080 to U+009F are control characters too: C2 80 to C2 9F.
+        const bool c1 = u == 0xC2 && i + 1 < text.size() && (static_cast<unsigned char>(text[i + 1]) & 0xE0U) == 0x80U;
+        const bool space = u <= 0x20 || u == 0x7F || c1;
+        if (c1) ++i;
+        if (!space)
+            out.push_back(text[i]);
+        else if (!out.empty() && out.back() != ' ')
+            out.push_back(' ');
     }
     // A 401 echoes the canonical request, header values and all, with `|` for newlines.
-    std::string lower(out);
-    std::transform(lower.begin(), lower.end(), lower.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-    for (const std::string_view header : {"x-auth-token:", "x-security-token:", "authorization:", "x-subject-token:"})
-        for (std::size_t at = lower.find(header); at != std::string::npos; at = lower.find(header, at + header.size())) {
-            const std::size_t value = at + header.size();
-            const std::size_t end = std::min(lower.find_first_of("|,;\"", value), lower.size());
-            out.replace(value, end - value, "***");
-            lower.replace(value, end - value, "***");
+    std::string low(out);
+    std::transform(low.begin(), low.end(), low.begin(), lower);
+    for (const secret_header& header : secret_headers)
+        for (std::size_t at = low.find(header.name); at != std::string::npos; at = low.find(header.name, at)) {
+            at += header.name.size();
+            const auto value = value_of(low, at);
+            if (!value) continue;
+            const std::size_t end = std::min(low.find_first_of(header.end, *value), low.size());
+            out.replace(*value, end - *value, "***");
+            low.replace(*value, end - *value, "***");
         }
     while (!out.empty() && out.back() == ' ') out.pop_back();
     if (out.size() > limit) {

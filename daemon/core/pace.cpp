@@ -20,6 +20,9 @@ void pace::derive() {
     // above, one wake-up serves several sends.
     slack_ = per_second_ <= 1000 ? std::min<nanoseconds>(std::chrono::microseconds(250), interval_ / 4)
                                  : nanoseconds(std::chrono::milliseconds(1));
+    // What the burst gives back by itself need not be given twice: where it covers a late send, no window at all is
+    // fuller than the law allows.
+    slack_ = std::max(nanoseconds(0), slack_ - interval_ * (burst_ - 1));
 }
 
 steady_time pace::ready_at() const { return next_ - interval_ * (burst_ - 1); }

@@ -245,26 +245,26 @@ const batch* plan::take(steady_time now) {
         case source::fresh: return launch(next_fresh());
         case source::again: {
             const key of = *c.of;
-            batch b = next_of(again_, of, batch::purpose::remove, rules_.batch_size);
+            batch b = next_of(again_, of, batch::purpose::remove, rules_.batch_size, now);
             b.number = next_batch_++;
             b.attempt = of.attempts + 1;
             return launch(std::move(b));
         }
-        case source::ask: return launch(next_of(asks_, key(*c.of), batch::purpose::ask, 1));
+        case source::ask: return launch(next_of(asks_, key(*c.of), batch::purpose::ask, 1, now));
     }
     return nullptr;
 }
 
-batch plan::next_of(queues& from, const key& of, batch::purpose what, std::uint64_t most) {
+batch plan::next_of(queues& from, const key& of, batch::purpose what, std::uint64_t most, steady_time now) {
     const auto it = from.find(of);
     queue& q = it->second;
     batch b{.what = what, .attempt = of.attempts, .last = of.last, .sent_before = true};
-    const steady_time first_due = q.entries.front().due;
+    // All that is due, and what will be in a moment: that is worth a fuller batch.
+    const steady_time until = std::max(now, q.entries.front().due + rules_.retry.base);
     spans parts;
     while (most > 0 && !q.entries.empty()) {
         waiting& w = q.entries.front();
-        if (w.due > first_due && !parts.empty() && what == batch::purpose::remove && w.due > first_due + rules_.retry.base)
-            break;
+        if (w.due > until) break;
         const span part{w.at.first, std::min(most, w.at.count)};
         parts.push_back(part);
         most -= part.count;
@@ -508,7 +508,10 @@ plan_state plan::state() const {
         for (const auto& [k, q] : *all)
             for (const waiting& w : q.entries) add(k, w.at);
     for (const span& s : unsettled(next_, std::max(next_, intended_))) add({0, word::unsent}, s);
-    for (std::size_t h = hole_; h < holes_.size(); ++h)
+    // From the first that ends beyond what is intended: the next fresh id may have gone past it already.
+    std::size_t h = hole_;
+    while (h > 0 && holes_[h - 1].end() > intended_) --h;
+    for (; h < holes_.size(); ++h)
         if (holes_[h].end() > intended_) out.holes.push_back(holes_[h]);
     for (auto& [k, at] : open) {
         out.open.push_back({k.attempts, k.last, sorted(std::move(at))});

@@ -4,6 +4,8 @@
 
 #include <charconv>
 
+#include "culld/core/interval_set.hpp"
+
 namespace culld {
 
 namespace {
@@ -56,6 +58,13 @@ result<void> put(std::optional<T>& to, result<T> from) {
     return {};
 }
 
+result<std::uint32_t> small(const json_value& v) {
+    const auto n = v.u64();
+    if (!n) return fail(n.error());
+    if (*n > UINT32_MAX) return fail(fmt::format("{} is out of range", *n));
+    return static_cast<std::uint32_t>(*n);
+}
+
 result<wall_time> time_of(const result<std::string>& text) {
     if (!text) return fail(text.error());
     return parse_rfc3339(*text);
@@ -72,9 +81,9 @@ result<void> read_source(const json_value& object, source_facts& out) {
 
 result<void> read_options(const json_value& object, job_spec& out) {
     return members(object, [&](const json_member& m) -> result<void> {
-        if (m.key == "batch_size") return put(out.batch_size, m.value.u64());
-        if (m.key == "max_attempts") return put(out.max_attempts, m.value.u64());
-        if (m.key == "priority") return put(out.priority, m.value.u64());
+        if (m.key == "batch_size") return put(out.batch_size, small(m.value));
+        if (m.key == "max_attempts") return put(out.max_attempts, small(m.value));
+        if (m.key == "priority") return put(out.priority, small(m.value));
         if (m.key == "not_before") return put(out.not_before, time_of(m.value.text()));
         if (m.key == "deadline") return put(out.deadline, time_of(m.value.text()));
         if (m.key == "dry_run") return put(out.dry_run, m.value.boolean());
@@ -101,6 +110,7 @@ result<void> read_options(const json_value& object, job_spec& out) {
 }  // namespace
 
 result<void> recovery::within(const spans& at) const {
+    if (at.empty()) return fail("the record names no positions");
     for (const span& s : at)
         if (s.end() > job_.state.ids || s.count == 0)
             return fail(fmt::format("positions {} to {} are not in a list of {} ids", s.first, s.end(), job_.state.ids));
@@ -177,6 +187,8 @@ result<void> recovery::accepted(const record_view& r) {
     step(put(in.ids, r.u64("ids")));
     step(put(in.duplicates, r.u64("duplicates")));
     step(read_options(*options, in.spec));
+    if (done && (in.spec.batch_size < 1 || in.spec.batch_size > 999 || in.spec.max_attempts < 1))
+        return fail("the options of job.accepted lack batch_size or max_attempts");
     if (labels != nullptr)
         step(members(*labels, [&](const json_member& m) -> result<void> {
             std::string value;
@@ -215,14 +227,17 @@ result<void> recovery::batch_result(const record_view& r) {
     const auto attempt = r.u64("attempt");
     const auto number_of_batch = r.u64("batch");
     if (!at || !failed || !unknown || !attempt || !number_of_batch) return fail("batch.result lacks at, attempt or batch");
-    for (const spans* all : {&*at, &*failed, &*unknown})
-        if (auto ok = within(*all); !ok) return ok;
+    if (auto ok = within(*at); !ok) return ok;
+    interval_set rest;  // what neither list names
+    rest.insert(*at);
+    for (const spans* all : {&*failed, &*unknown})
+        if (count_of(rest.erase(*all)) != count_of(*all)) return fail("batch.result lists positions that are not among its own");
     plan_state& s = job_.state;
     s.next_batch = std::max(s.next_batch, *number_of_batch + 1);
     count_request(*at, *attempt);
     const auto tries = static_cast<std::uint32_t>(*attempt);
     const std::uint64_t bad = count_of(*failed) + count_of(*unknown);
-    const std::uint64_t good = count_of(*at) - bad;
+    const std::uint64_t good = rest.count();
     if (tries == 1) {
         s.first_good += good;
         s.first_bad += bad;
@@ -247,13 +262,19 @@ result<void> recovery::batch_error(const record_view& r) {
     const auto error_class = r.text("class");
     if (!at || !attempt || !number_of_batch || !error_class) return fail("batch.error lacks at, attempt, batch or class");
     if (auto ok = within(*at); !ok) return ok;
+    for (const span& run : *at) {
+        std::uint64_t are_open = 0;
+        for (const auto& part : open_.within(run)) are_open += part.at.count;
+        if (are_open != run.count) return fail("batch.error is about ids that are not open");
+    }
     job_.state.next_batch = std::max(job_.state.next_batch, *number_of_batch + 1);
     if (*error_class == "connect" || *error_class == "tls") return {};  // nothing was sent
     count_request(*at, *attempt);
     if (*error_class == "throttled") ++job_.throttled;
     const auto status = r.has("http_status") ? r.u64("http_status") : result<std::uint64_t>(0U);
-    if (*error_class == "rejected" && status && (*status == 400 || *status == 413) && count_of(*at) == 1) {
-        // The one id that its request was refused for.
+    if (*error_class == "rejected" && status && (*status == 400 || *status == 413) && count_of(*at) == 1 &&
+        !r.has("retry_in_ms")) {
+        // The one id that its request was refused for. What goes again was refused for something else: its job.
         open_.assign(at->front(), {static_cast<std::uint32_t>(*attempt), word::rejected, true});
         return {};
     }
@@ -327,11 +348,22 @@ result<void> recovery::checkpoint(const record_view& r) {
         if (!read) return read;
         if (auto ok = within(at); !ok) return ok;
         if (v.last == word::unsent) v.sent = false;
-        for (const span& run : at) open_ids.assign(run, v);
+        for (const span& run : at) {
+            if (run.end() > s.intended || open_ids.erase(run) != 0)
+                return fail(fmt::format("the checkpoint has positions from {} to {} open twice or not intended", run.first, run.end()));
+            open_ids.assign(run, v);
+        }
     }
     open_ = std::move(open_ids);
     ahead_ = {};
     for (const span& h : *holes) ahead_.assign(h, true);
+    // What is settled, open and fresh is the whole list, or some id would be forgotten or judged twice.
+    std::uint64_t open_count = 0;
+    for (const auto& run : open_.all()) open_count += run.at.count;
+    const std::uint64_t fresh = s.ids - s.intended - std::min(s.ids - s.intended, count_of(*holes));
+    if (t->ids != s.ids || s.counts.sum() + open_count + fresh != s.ids)
+        return fail(fmt::format("the checkpoint does not account for every id: {} settled, {} open and {} fresh are not {}",
+                                s.counts.sum(), open_count, fresh, s.ids));
     job_.state = s;
     job_.requests = t->requests;
     job_.retries = t->retries;
@@ -341,7 +373,8 @@ result<void> recovery::checkpoint(const record_view& r) {
         if (auto done = put(job_.rate, number(r.find("requests_per_second"), "requests_per_second")); !done) return done;
     if (r.has("stopped")) {
         const auto name = r.text("stopped");
-        if (name) job_.stopped = skip_reason_named(*name);
+        job_.stopped = name ? skip_reason_named(*name) : std::nullopt;
+        if (!job_.stopped) return fail("the checkpoint was stopped for a reason nobody knows");
     }
     return {};
 }

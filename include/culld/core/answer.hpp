@@ -32,14 +32,15 @@ struct reading {
     std::string code;              // APIGW.0308, SecMaster.20030001, ...; may be empty
     std::string message;
     std::string help;                          // for blocked and unauthorized: what an operator can do
-    std::optional<nanoseconds> pause;          // how long the answer asks everybody to wait
+    std::optional<nanoseconds> pause;          // how long the answer asks everybody to wait; at most an hour
     std::optional<double> limit_per_second;    // the limit it names
 };
 
 // `retry_after`: that header's value, if any: seconds or an HTTP date, compared with `now`.
 [[nodiscard]] reading read_answer(unsigned status, std::string_view retry_after, std::string_view body, wall_time now);
 
-// Retry-After (RFC 9110, 10.2.3): seconds or an HTTP date. None if it is neither; negative and past become 0.
+// Retry-After (RFC 9110, 10.2.3): seconds or an HTTP date, in any of its three forms. None if it is neither; what is past
+// becomes 0, what is more than a year a year.
 [[nodiscard]] std::optional<nanoseconds> parse_retry_after(std::string_view value, wall_time now);
 
 // `... policy user over ratelimit,limit:100,time:1 minute` (secmaster-api.md 5.3).

@@ -189,7 +189,7 @@ class plan {
     [[nodiscard]] spans unsettled(position from, position to, std::uint64_t most = UINT64_MAX) const;
     void skip_holes();
     [[nodiscard]] batch next_fresh();
-    [[nodiscard]] batch next_of(queues& from, const key& of, batch::purpose what, std::uint64_t most);
+    [[nodiscard]] batch next_of(queues& from, const key& of, batch::purpose what, std::uint64_t most, steady_time now);
 
     const batch* launch(batch b);
     [[nodiscard]] batch retrieve(const batch* b);

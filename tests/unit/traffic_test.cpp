@@ -1,0 +1,209 @@
+#include "culld/core/traffic.hpp"
+
+#include <gtest/gtest.h>
+
+namespace culld {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr steady_time start{1h};
+
+traffic_rules fast() {
+    traffic_rules r;
+    r.per_second = 1000;
+    r.burst = 1000;  // so that the pace is out of the way
+    r.breaker_failures = 3;
+    r.probe = 15s;
+    return r;
+}
+
+TEST(Traffic, APaceThatIsNotReadySaysWhenToAskAgain) {
+    traffic t({.per_second = 5, .burst = 1}, start, true);
+    EXPECT_TRUE(t.admit(start, 0).go);
+    t.sent(start);
+    const auto wait = t.admit(start, 1);
+    EXPECT_FALSE(wait.go);
+    ASSERT_TRUE(wait.at);
+    EXPECT_GT(*wait.at, start + 199ms);
+    EXPECT_TRUE(t.admit(*wait.at, 1).go);
+}
+
+TEST(Traffic, AfterAnUncleanEndTheFirstRequestWaits) {
+    EXPECT_FALSE(traffic({.per_second = 5, .burst = 10}, start, false).admit(start, 0).go);
+}
+
+TEST(Traffic, TheBreakerOpensAfterFailuresInARowOnly) {
+    traffic t(fast(), start, true);
+    EXPECT_FALSE(t.went_badly(start));
+    EXPECT_FALSE(t.went_badly(start));
+    t.went_well();
+    EXPECT_FALSE(t.went_badly(start));
+    EXPECT_FALSE(t.went_badly(start));
+    EXPECT_FALSE(t.breaker_open());
+    EXPECT_TRUE(t.went_badly(start));
+    EXPECT_TRUE(t.breaker_open());
+    EXPECT_FALSE(t.went_badly(start)) << "it opens once";
+}
+
+TEST(Traffic, AnOpenBreakerLetsExactlyOneProbeThroughEachProbeInterval) {
+    traffic t(fast(), start, true);
+    for (int i = 0; i < 3; ++i) static_cast<void>(t.went_badly(start));
+    steady_time now = start;
+    int probes = 0;
+    std::uint32_t in_flight = 0;
+    steady_time answered{};
+    for (; now < start + 10min; now += 100ms) {
+        if (in_flight > 0 && now >= answered) {
+            --in_flight;
+            EXPECT_FALSE(t.went_badly(now));
+        }
+        while (t.admit(now, in_flight).go) {
+            t.sent(now);
+            ++in_flight;
+            ++probes;
+            EXPECT_EQ(in_flight, 1U) << "a probe goes alone";
+            answered = now + 100ms;
+        }
+    }
+    EXPECT_GE(probes, 38);  // 15.1 s apart
+    EXPECT_LE(probes, 40);
+}
+
+TEST(Traffic, WhileTheBreakerIsOpenTheNextProbesTimeIsNamed) {
+    traffic t(fast(), start, true);
+    for (int i = 0; i < 3; ++i) static_cast<void>(t.went_badly(start));
+    EXPECT_EQ(t.admit(start + 1s, 0).at, start + 15s);
+    const auto busy = t.admit(start + 20s, 1);
+    EXPECT_FALSE(busy.go);
+    EXPECT_FALSE(busy.at) << "only the probe's answer changes it";
+}
+
+TEST(Traffic, AProbeThatGoesWellClosesTheBreaker) {
+    traffic t(fast(), start, true);
+    for (int i = 0; i < 3; ++i) static_cast<void>(t.went_badly(start));
+    ASSERT_TRUE(t.admit(start + 15s, 0).go);
+    t.sent(start + 15s);
+    t.went_well();
+    EXPECT_FALSE(t.breaker_open());
+    EXPECT_TRUE(t.admit(start + 15s, 7).go);
+}
+
+TEST(Traffic, A429PausesEverybodyAndSaysTheServerLives) {
+    traffic t(fast(), start, true);
+    for (int i = 0; i < 3; ++i) static_cast<void>(t.went_badly(start));
+    EXPECT_EQ(t.throttled(start, 5s, std::nullopt, 0.5), start + 5s);
+    EXPECT_FALSE(t.breaker_open());
+    EXPECT_EQ(t.paused_until(), start + 5s);
+    for (const std::uint32_t in_flight : {0U, 1U, 9U}) {
+        const auto a = t.admit(start + 4999ms, in_flight);
+        EXPECT_FALSE(a.go);
+        EXPECT_EQ(a.at, start + 5s);
+    }
+    EXPECT_TRUE(t.admit(start + 5s, 9).go);
+}
+
+TEST(Traffic, AShorterPauseDoesNotCutALongerOne) {
+    traffic t(fast(), start, true);
+    static_cast<void>(t.throttled(start, 60s, std::nullopt, 0));
+    EXPECT_EQ(t.throttled(start + 1s, 1s, std::nullopt, 0), start + 60s);
+}
+
+TEST(Traffic, NoAnswerStopsUsForMoreThanAnHour) {
+    traffic t(fast(), start, true);
+    EXPECT_EQ(t.throttled(start, nanoseconds::max(), std::nullopt, 0), start + 1h);
+    traffic u(fast(), start, true);
+    EXPECT_EQ(u.throttled(start, -5s, std::nullopt, 0), start);
+}
+
+TEST(Traffic, A429ThatNamesNoPauseBacksOffMoreEachTime) {
+    traffic_rules r = fast();
+    r.throttle_backoff = {.base = 1s, .cap = 60s};
+    traffic t(r, start, true);
+    steady_time now = start;
+    nanoseconds last{};
+    for (int i = 0; i < 6; ++i) {
+        const steady_time until = t.throttled(now, std::nullopt, std::nullopt, 1.0);
+        EXPECT_GT(until - now, last);
+        last = until - now;
+        now = until;
+    }
+    t.went_well();
+    EXPECT_EQ(t.throttled(now, std::nullopt, std::nullopt, 1.0), now + 1s) << "a good answer ends the row";
+}
+
+TEST(Traffic, ALimitThatTheGatewayNamesIsKeptTo) {
+    traffic t(fast(), start, true);
+    static_cast<void>(t.throttled(start, 1s, 2.0, 0));
+    EXPECT_EQ(t.per_second(), 2.0);
+    steady_time now = start;
+    int sent = 0;
+    for (; now < start + 101s; now += 1ms)
+        while (t.admit(now, 0).go) {
+            t.sent(now);
+            ++sent;
+        }
+    EXPECT_GE(sent, 198);
+    EXPECT_LE(sent, 201);
+}
+
+TEST(Traffic, ALimitAboveTheOwnRateOrWithoutSenseChangesNothing) {
+    traffic t({.per_second = 5, .burst = 1}, start, true);
+    for (const double limit : {5.0, 100.0, 0.0, -1.0}) {
+        static_cast<void>(t.throttled(start, 0s, limit, 0));
+        EXPECT_EQ(t.per_second(), 5.0);
+    }
+}
+
+TEST(Traffic, WithoutAdaptiveTheLimitIsNotLearned) {
+    traffic t({.per_second = 5, .burst = 1, .adaptive = false}, start, true);
+    static_cast<void>(t.throttled(start, 0s, 1.0, 0));
+    EXPECT_EQ(t.per_second(), 5.0);
+}
+
+TEST(Traffic, NewRulesKeepALearnedLimitUntilItIsAboveThemOrUnwanted) {
+    traffic t({.per_second = 5, .burst = 3}, start, true);
+    static_cast<void>(t.throttled(start, 0s, 2.0, 0));
+    t.set_rules({.per_second = 10, .burst = 9}, start);
+    EXPECT_EQ(t.per_second(), 2.0);
+    EXPECT_GE(t.admit(start, 0).at.value_or(start), start + 499ms) << "and no burst with it";
+    t.set_rules({.per_second = 1, .burst = 1}, start);
+    EXPECT_EQ(t.per_second(), 1.0);
+    t.set_rules({.per_second = 10, .burst = 1, .adaptive = false}, start);
+    EXPECT_EQ(t.per_second(), 10.0);
+}
+
+TEST(Traffic, RefusedCredentialsStopEverythingUntilTheyChange) {
+    traffic t(fast(), start, true);
+    t.credentials_refused();
+    const auto a = t.admit(start + 1h, 0);
+    EXPECT_FALSE(a.go);
+    EXPECT_FALSE(a.at) << "time does not mend it";
+    t.went_well();  // the answer of a request sent before
+    EXPECT_EQ(t.credentials(), credential_state::refused);
+}
+
+TEST(Traffic, RenewedCredentialsAreTriedByOneRequestAlone) {
+    traffic t(fast(), start, true);
+    t.credentials_refused();
+    t.credentials_renewed();
+    EXPECT_FALSE(t.admit(start, 1).go) << "others are still under way";
+    ASSERT_TRUE(t.admit(start, 0).go);
+    t.sent(start);
+    EXPECT_FALSE(t.admit(start, 1).go);
+    t.went_well();
+    EXPECT_EQ(t.credentials(), credential_state::good);
+    EXPECT_TRUE(t.admit(start, 5).go);
+}
+
+TEST(Traffic, ATrialThatFailsForAnotherReasonStaysATrial) {
+    traffic t(fast(), start, true);
+    t.credentials_renewed();
+    static_cast<void>(t.went_badly(start));
+    EXPECT_EQ(t.credentials(), credential_state::trial);
+    EXPECT_TRUE(t.admit(start, 0).go);
+    EXPECT_FALSE(t.admit(start, 1).go);
+}
+
+}  // namespace
+}  // namespace culld
