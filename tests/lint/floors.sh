@@ -1,0 +1,18 @@
+#!/usr/bin/env bash
+# The floors of docs/architecture.md: an include points down, never up.
+set -u
+cd "$(dirname "$0")/../.."
+bad=0
+refuse() { # what, pattern, folders…
+    local found
+    found=$(grep -rnE "$2" "${@:3}") || return 0
+    printf 'floors: %s\n%s\n' "$1" "$found" >&2
+    bad=1
+}
+core=(daemon/core include/culld/core)
+io=(daemon/io include/culld/io)
+refuse 'core knows no sockets, files, threads or logs' \
+    '#include <(boost/asio|boost/beast|spdlog|fstream|thread|mutex|sys/|fcntl\.h|unistd\.h)' "${core[@]}"
+refuse 'core includes nothing from the floors above' '#include "culld/(io|app)/' "${core[@]}"
+refuse 'io includes nothing from the floor above' '#include "culld/app/' "${io[@]}"
+exit $bad
