@@ -1,0 +1,187 @@
+// The main job, with the three programs as their users run them.
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <boost/json.hpp>
+#include <chrono>
+#include <cstdlib>
+#include <random>
+#include <thread>
+
+#include "../shell/emulator_support.hpp"
+
+namespace culld {
+namespace {
+
+namespace fs = std::filesystem;
+namespace json = boost::json;
+using emulator_test::emulator;
+using emulator_test::scratch;
+
+// Starts a program with its output in a file; -1 where it could not be started.
+pid_t start(std::vector<std::string> command, const std::string& output) {
+    const pid_t pid = ::fork();
+    if (pid != 0) return pid;
+    const int fd = ::open(output.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+    std::vector<char*> argv;
+    for (std::string& word : command) argv.push_back(word.data());
+    argv.push_back(nullptr);
+    if (fd >= 0 && ::dup2(fd, STDOUT_FILENO) >= 0 && ::dup2(fd, STDERR_FILENO) >= 0) ::execv(argv[0], argv.data());
+    ::_exit(127);
+}
+
+int wait_for(pid_t pid) {
+    int status = 0;
+    ::waitpid(pid, &status, 0);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+class MainJob : public testing::Test {
+  protected:
+    void configure(const std::string& scenario, const std::string& limits = "requests_per_second: 500, concurrency: 4") {
+        server_ = std::make_unique<emulator>(
+            std::vector<std::string>{"--listen", "127.0.0.1:0", "--scenario", here_.write("scenario.yaml", scenario)});
+        fs::create_directories(here_.path("spool/incoming"));
+        here_.write("culld.yaml", fmt::format("api: {{endpoint: \"http://127.0.0.1:{}\", project_id: p, workspace_id: w}}\n"
+                                              "spool: {{dir: {}}}\njournal: {{dir: {}}}\nlimits: {{{}}}\nbatch: {{size: 20}}\n"
+                                              "retry: {{base_delay: 20ms, max_delay: 200ms, max_attempts: 3}}\n"
+                                              "http: {{listen: \"\", socket: {}}}\n",
+                                              server_->port(), here_.path("spool"), here_.path("journal"), limits,
+                                              here_.path("control.sock")));
+    }
+    std::vector<std::string> daemon(std::vector<std::string> more = {}) const {
+        std::vector<std::string> out{CULLD, "--config", here_.path("culld.yaml")};
+        out.insert(out.end(), more.begin(), more.end());
+        return out;
+    }
+    int once() const { return wait_for(start(daemon({"--once"}), here_.path("culld.log"))); }
+    int ctl(std::vector<std::string> words, const std::string& output = "ctl.log") const {
+        std::vector<std::string> command{CULLCTL, "--config", here_.path("culld.yaml")};
+        command.insert(command.end(), words.begin(), words.end());
+        return wait_for(start(command, here_.path(output)));
+    }
+    // Complete at once: renamed in.
+    void drop(const std::string& name, const std::string& content) const {
+        here_.write(name, content);
+        fs::rename(here_.path(name), here_.path("spool/incoming/" + name));
+    }
+    static std::string list(const std::string& prefix, int n) {
+        std::string out;
+        for (int i = 0; i < n; ++i) out += fmt::format("{}-{}\n", prefix, i);
+        return out;
+    }
+    // Verdict by id, as cullctl tells it.
+    std::map<std::string, std::string> verdicts(const std::string& job) const {
+        const std::string file = job + ".csv";
+        EXPECT_EQ(ctl({"result", job, "--csv"}, file), 0);
+        std::map<std::string, std::string> out;
+        std::ifstream in(here_.path(file));
+        std::string line;
+        std::getline(in, line);
+        while (std::getline(in, line)) {
+            const std::size_t comma = line.find(',');
+            const std::string verdict = line.substr(comma + 1, line.find(',', comma + 1) - comma - 1);
+            EXPECT_TRUE(out.emplace(line.substr(0, comma), verdict).second) << "two rows for " << line;
+        }
+        return out;
+    }
+    std::string log() const { return read_small_file(here_.path("culld.log"), 1U << 24U).value_or(""); }
+
+    scratch here_;
+    std::unique_ptr<emulator> server_;
+};
+
+TEST_F(MainJob, DeletesAListAndFilesItAway) {
+    configure("seed: 1");
+    drop("list.txt", list("id", 1000));
+    ASSERT_EQ(once(), 0) << log();
+    EXPECT_TRUE(fs::exists(here_.path("spool/done/list.txt")));
+    EXPECT_EQ(server_->truth().at("deleted_distinct").to_number<int>(), 1000);
+    EXPECT_EQ(ctl({"verify"}), 0);
+}
+
+TEST_F(MainJob, AYamlJobWithASidecarAndDuplicatesCountsEachIdOnce) {
+    configure("seed: 1");
+    here_.write("spool/incoming/batch.ids", list("id", 50) + list("id", 30));
+    drop("job.yaml", "version: 1\nid: clean\nids_file: batch.ids\nexpect_count: 50\nlabels: {ticket: SEC-1}\n");
+    ASSERT_EQ(once(), 0) << log();
+    EXPECT_EQ(verdicts("clean").size(), 50U);
+    EXPECT_TRUE(fs::exists(here_.path("spool/done/batch.ids")));
+    // The same again is refused, and harmless.
+    here_.write("spool/incoming/batch.ids", list("id", 50));
+    drop("again.yaml", "version: 1\nid: clean\nids_file: batch.ids\n");
+    EXPECT_EQ(once(), 65) << log();
+    EXPECT_TRUE(fs::exists(here_.path("spool/rejected/again.yaml.reason.json")));
+}
+
+TEST_F(MainJob, FailingIdsAreRetriedAskedForAndReported) {
+    configure("seed: 1\nfail_always: [id-3, id-4]\npoison_ids: [id-77]\nfail_ratio: 0.05\nlost_ratio: 0.1\n");
+    drop("job.yaml", "version: 1\nid: hard\nids_file: l.ids\n");
+    here_.write("spool/incoming/l.ids", list("id", 200));
+    ASSERT_EQ(once(), 1) << log();
+    const auto all = verdicts("hard");
+    ASSERT_EQ(all.size(), 200U);
+    EXPECT_EQ(all.at("id-3"), "failed");
+    EXPECT_EQ(all.at("id-77"), "failed");
+    const auto truth = server_->truth();
+    for (const auto& [id, what] : all) EXPECT_EQ(what != "failed", truth.at("deleted").as_object().contains(id)) << id << " " << what;
+    EXPECT_TRUE(fs::exists(here_.path("spool/failed/job.yaml")));
+    EXPECT_EQ(ctl({"verify"}), 0);
+}
+
+TEST_F(MainJob, ADryRunSendsNothing) {
+    configure("seed: 1");
+    drop("job.yaml", "version: 1\nid: dry\nids: [a, b, c]\ndry_run: true\n");
+    ASSERT_EQ(once(), 0) << log();
+    EXPECT_EQ(verdicts("dry").at("a"), "skipped");
+    EXPECT_EQ(server_->truth().at("delete_requests").to_number<int>(), 0);
+}
+
+TEST_F(MainJob, NoWindowHoldsMoreThanTheRate) {
+    configure("seed: 1\nfail_ratio: 0.05\n", "requests_per_second: 50, concurrency: 8");
+    drop("list.txt", list("id", 2000));
+    ASSERT_GE(once(), 0) << log();
+    const auto windows = server_->call("GET", "/_emulator/windows?seconds=1").json();
+    EXPECT_LE(windows.at("max").to_number<int>(), 50);
+}
+
+// Whenever it is killed, it goes on from the disk: no id is lost, none is judged twice, none is called gone that is not.
+TEST_F(MainJob, SurvivesBeingKilledAtAnyMoment) {
+    configure("seed: 7\nfail_ratio: 0.02\nlost_ratio: 0.03\nmissing_ratio: 0.002\nlatency: {fixed: 1ms, jitter: 3ms}\n"
+              "status_ratio: {503: 0.02, apply: never}\n");
+    const char* wanted = std::getenv("CULLD_TEST_KILLS");
+    const int kills = wanted != nullptr ? std::atoi(wanted) : 30;
+    std::mt19937 dice(7);
+    int jobs = 0;
+    const auto idle = [&] {
+        return !fs::exists(here_.path("spool/active")) ? jobs == 0
+                                                       : fs::is_empty(here_.path("spool/active")) && fs::is_empty(here_.path("spool/incoming"));
+    };
+    for (int i = 0; i < kills; ++i) {
+        if (idle()) {
+            ++jobs;
+            here_.write(fmt::format("spool/incoming/l{}.ids", jobs), list(fmt::format("j{}", jobs), 2000));
+            drop(fmt::format("job{}.yaml", jobs), fmt::format("version: 1\nid: job{}\nids_file: l{}.ids\n", jobs, jobs));
+        }
+        const pid_t pid = start(daemon(), here_.path("culld.log"));
+        std::this_thread::sleep_for(std::chrono::microseconds(std::uniform_int_distribution<int>(5'000, 120'000)(dice)));
+        ASSERT_EQ(::kill(pid, SIGKILL), 0);
+        int status = 0;
+        ::waitpid(pid, &status, 0);
+        ASSERT_TRUE(WIFSIGNALED(status)) << "it ended by itself\n" << log();
+    }
+    const int code = once();
+    ASSERT_TRUE(code == 0 || code == 1) << code << log();
+    EXPECT_EQ(ctl({"verify"}), 0) << read_small_file(here_.path("ctl.log"), 1U << 20U).value_or("");
+    const auto truth = server_->truth();
+    const auto& deleted = truth.at("deleted").as_object();
+    for (int job = 1; job <= jobs; ++job) {
+        const auto all = verdicts(fmt::format("job{}", job));
+        EXPECT_EQ(all.size(), 2000U);
+        for (const auto& [id, what] : all)
+            EXPECT_EQ(what == "deleted" || what == "absent", deleted.contains(id)) << id << " " << what;
+    }
+}
+
+}  // namespace
+}  // namespace culld
