@@ -121,7 +121,8 @@ task<void> taker::stopped() {
 
 task<void> taker::refuse_arrival(std::string name, problem why) {
     std::string copy = name;
-    co_await reject(spool_folder::incoming, std::move(name), std::move(why), {}, {});
+    const std::string no_id, no_sidecar;
+    co_await reject(spool_folder::incoming, std::move(name), std::move(why), no_id, no_sidecar);
     arrivals_.settled(copy);
 }
 
@@ -156,7 +157,8 @@ task<void> taker::take_inside(attempt& a) {
     if (!a.orphan) arrivals_.settled(a.name);
     if (a.job.what == take_result::outcome::gone) co_return;
     if (a.job.what == take_result::outcome::refused) {
-        co_await reject(spool_folder::active, a.name, a.job.why, {}, {});
+        const std::string no_id, no_sidecar;
+        co_await reject(spool_folder::active, a.name, a.job.why, no_id, no_sidecar);
         co_return;
     }
     const bool read_it = co_await read(a);
@@ -220,7 +222,8 @@ task<bool> taker::claim(attempt& a) {
     problem why{.what = fmt::format("a job with the id \"{}\" was accepted before", id),
                 .hint = "nothing was sent; give the job another id if it is meant to run again",
                 .field = "id"};
-    co_await reject(spool_folder::active, a.name, std::move(why), id, {});
+    const std::string no_sidecar;
+    co_await reject(spool_folder::active, a.name, std::move(why), id, no_sidecar);
     co_return false;
 }
 
@@ -256,8 +259,9 @@ task<bool> taker::fetch_sidecar(attempt& a) {
         else
             answer.why = problem{.what = fmt::format("the list {} was taken away again", a.spec.ids_file), .field = "ids_file"};
     }
-    const bool in_active = a.list.what == take_result::outcome::refused;
-    co_await reject(spool_folder::active, a.name, answer.why, a.spec.id, in_active ? a.spec.ids_file : std::string());
+    std::string sidecar;
+    if (a.list.what == take_result::outcome::refused) sidecar = a.spec.ids_file;
+    co_await reject(spool_folder::active, a.name, answer.why, a.spec.id, std::move(sidecar));
     co_return false;
 }
 

@@ -8,7 +8,11 @@
 #include <boost/asio/thread_pool.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <deque>
+#include <memory>
 #include <optional>
+#include <type_traits>
+#include <utility>
+#include <vector>
 
 #include "culld/core/time.hpp"
 
@@ -28,23 +32,31 @@ using loop_timer = asio::basic_waitable_timer<std::chrono::steady_clock, asio::w
     return std::chrono::time_point_cast<wall_time::duration>(std::chrono::system_clock::now());
 }
 
-// Something happened: wakes everybody who waits. Whoever waits looks again at what it waits for, since it may be woken
-// for nothing. Loop thread only.
+// Something happened: wakes everybody who waits, as does its end. Whoever waits looks again at what it waits for, since
+// it may be woken for nothing. Any number may wait, each with a deadline of its own. Loop thread only.
 class event {
   public:
-    explicit event(loop_executor on) : timer_(on, steady_time::max()) {}
+    explicit event(loop_executor on) : on_(on), waiting_(std::make_shared<std::vector<loop_timer*>>()) {}
+    ~event() { notify(); }
+    event(const event&) = delete;
+    event& operator=(const event&) = delete;
 
-    void notify() { timer_.cancel(); }
+    void notify();
     [[nodiscard]] task<void> wait();
     // Returns at `at` at the latest.
     [[nodiscard]] task<void> wait_until(steady_time at);
 
   private:
-    loop_timer timer_;
+    loop_executor on_;
+    // A timer for each who waits, in its own frame: one timer for all would be reset by each newcomer, which wakes the
+    // others, who come back and do the same for ever. Shared, since a frame may outlive the event.
+    std::shared_ptr<std::vector<loop_timer*>> waiting_;
 };
 
 // One thread for blocking calls, in the order of posting. The number of things waiting is bounded by its users: each
 // has at most one under way. Posting and completion are the loop's; the work itself touches nothing of the loop's.
+// Expected errors are part of the work's result. An exception in it is a broken invariant or the end of memory, and
+// ends the process (std::terminate, which prints it): handed on, it could be lost in a coroutine nobody looks at.
 class worker_thread {
   public:
     explicit worker_thread(loop_executor home) : home_(home), pool_(1) {}
@@ -68,7 +80,7 @@ class worker_thread {
     template <class Work, class Then>
     void post(Work work, Then then) {
         started_.push_back(steady_now());
-        asio::post(pool_, [this, work = std::move(work), then = std::move(then)]() mutable {
+        asio::post(pool_, [this, work = std::move(work), then = std::move(then)]() mutable noexcept {
             auto value = work();
             asio::post(home_, [this, then = std::move(then), value = std::move(value)]() mutable {
                 started_.pop_front();
