@@ -20,6 +20,8 @@ result<unique_fd> journal_file::reopen(const folder& dir, const std::string& nam
     if (!fd) return fd;
     struct stat st {};
     if (::fstat(fd->get(), &st) != 0) return fail(errno_problem("look at", name, errno));
+    if (static_cast<std::uint64_t>(st.st_size) < size)
+        return fail(problem{.what = "is shorter than what was read of it", .hint = {}, .file = name});
     if (static_cast<std::uint64_t>(st.st_size) != size) {
         if (::ftruncate(fd->get(), static_cast<off_t>(size)) != 0) return fail(errno_problem("cut torn tail of", name, errno));
         if (auto synced = sync_file(fd->get(), name); !synced) return fail(std::move(synced.error()));
@@ -96,7 +98,8 @@ void journal_file::committed(const result<void>& outcome) {
     durable_ = taken_;
     if (on_durable) on_durable();
     progress_.notify();
-    if (wanted_ && !buffer_.empty()) start_commit();
+    // on_durable may have begun one already.
+    if (wanted_ && !committing_ && !buffer_.empty()) start_commit();
 }
 
 task<result<void>> journal_file::durable() {

@@ -46,6 +46,9 @@ result<void> ledger_file::load() {
         if (auto synced = dir_->sync(); !synced) return synced;
     fd_ = std::move(*fd);
 
+    auto head = load_head();
+    if (!head) return fail(std::move(head.error()));
+    bool head_found = !*head;
     unique_fd reading(::fcntl(fd_.get(), F_DUPFD_CLOEXEC, 3));
     if (!reading) return fail(errno_problem("duplicate descriptor of", ledger_name, errno));
     if (::lseek(reading.get(), 0, SEEK_SET) != 0) return fail(errno_problem("read", ledger_name, errno));
@@ -65,7 +68,16 @@ result<void> ledger_file::load() {
             return fail(std::move(why));
         }
         if (const auto id = record.text("job_id"); id && record.type == record_type::job_finished) finished_.insert(key_of(*id));
+        if (*head && (*head)->seq == record.seq) head_found = (*head)->sha256 == hex(chain.head());
     }
+    if (!head_found)
+        return fail(problem{
+            .what = fmt::format("names line {} of the ledger, which is {}", (*head)->seq + 1,
+                                (*head)->seq < chain.records() ? "another one now"
+                                                               : fmt::format("not there: it was cut to {} lines", chain.records())),
+            .hint = "the ledger was changed or damaged; culld adds nothing to it: see `cullctl verify`, bring back ledger.jsonl "
+                    "from a copy, or move both aside to begin a new one",
+            .file = dir_->path() + "/" + head_name});
     struct stat st {};
     if (::fstat(fd_.get(), &st) != 0) return fail(errno_problem("look at", ledger_name, errno));
     const std::uint64_t good = lines.good_bytes();
@@ -81,6 +93,26 @@ result<void> ledger_file::load() {
         if (auto done = dir_->replace(head_name, ledger_head_text(chain_.head(), {}), 0640); !done) return done;
     trusted_ = true;
     return {};
+}
+
+// None where there is none: a crash may come between the first line and its head.
+result<std::optional<ledger_head>> ledger_file::load_head() const {
+    if (!dir_->exists(head_name)) return std::nullopt;
+    auto fd = dir_->open_file(head_name, O_RDONLY);
+    if (!fd) return fail(std::move(fd.error()));
+    std::string text(4096, '\0');
+    const auto got = read_some_at(fd->get(), text.data(), text.size(), 0, head_name);
+    if (!got) return fail(got.error());
+    text.resize(*got);
+    auto head = read_ledger_head(text);
+    if (!head) {
+        problem why = std::move(head.error());
+        why.file = dir_->path() + "/" + head_name;
+        why.hint = "it was changed or damaged; culld adds nothing to this ledger: see `cullctl verify`, and move it aside if the "
+                   "ledger itself is whole";
+        return fail(std::move(why));
+    }
+    return std::move(*head);
 }
 
 bool ledger_file::holds(std::string_view id) const { return finished_.contains(key_of(id)); }

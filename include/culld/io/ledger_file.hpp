@@ -5,11 +5,13 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
+#include <set>
 #include <string>
 #include <string_view>
-#include <set>
 #include <utility>
 
+#include "culld/core/journal_read.hpp"
 #include "culld/core/journal_write.hpp"
 #include "culld/io/file.hpp"
 
@@ -17,8 +19,9 @@ namespace culld {
 
 class ledger_file {
   public:
-    // Reads and checks the whole ledger; a torn last line is cut off. A broken chain is a problem: the ledger is never
-    // repaired, and nothing is added to one that cannot be trusted. `dir` must outlive it.
+    // Reads and checks the whole ledger; a torn last line is cut off, a head that is behind is replaced. A broken chain, or
+    // a head whose line is not there, is a problem: the ledger is never repaired, nothing is added to one that cannot be
+    // trusted, and what proves it stays as it is. `dir` must outlive it.
     static result<ledger_file> open(const folder& dir);
 
     struct line {
@@ -36,6 +39,7 @@ class ledger_file {
 
   private:
     [[nodiscard]] result<void> load();
+    [[nodiscard]] result<std::optional<ledger_head>> load_head() const;
 
     const folder* dir_ = nullptr;
     unique_fd fd_;

@@ -1,0 +1,253 @@
+#include "culld/io/ledger_file.hpp"
+
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/resource.h>
+
+#include <csignal>
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <vector>
+
+#include "culld/core/chain.hpp"
+#include "loop_fixture.hpp"
+
+namespace culld {
+namespace {
+
+using testing::AllOf;
+using testing::HasSubstr;
+
+const wall_time noon = parse_rfc3339("2026-11-25T12:00:00Z").value();
+const std::string some_head(64, 'a');
+
+std::string sha256_hex(std::string_view text) {
+    sha256 hash;
+    hash.update(text);
+    return hex(hash.finish());
+}
+
+class LedgerFile : public testing::Test {
+  protected:
+    LedgerFile() : dir_(std::move(folder::open(scratch_.path()).value())) {}
+
+    ledger_file open() {
+        auto out = ledger_file::open(dir_);
+        if (!out) throw std::runtime_error(out.error().text());
+        return std::move(*out);
+    }
+    std::string complaint() {
+        const auto out = ledger_file::open(dir_);
+        EXPECT_FALSE(out);
+        return out ? "" : out.error().text();
+    }
+    static result<ledger_file::line> finish(ledger_file& ledger, std::string_view id) {
+        job_totals totals;
+        totals.ids = totals.deleted = 3;
+        const std::string journal = std::string(id) + ".jsonl";
+        const ledger_facts facts{.job_id = id,
+                                 .file = "job.json",
+                                 .status = "completed",
+                                 .totals = &totals,
+                                 .journal = journal,
+                                 .head = some_head,
+                                 .records = 7};
+        return ledger.append(facts, noon);
+    }
+    static result<ledger_file::line> reject(ledger_file& ledger, std::string_view id) {
+        const ledger_facts facts{.job_id = id, .file = "job.json", .status = "rejected", .error = "no ids"};
+        return ledger.append(facts, noon);
+    }
+    void fill(int jobs) {
+        ledger_file ledger = open();
+        for (int i = 0; i < jobs; ++i) ASSERT_TRUE(finish(ledger, "job-" + std::to_string(i)));
+    }
+    [[nodiscard]] std::string text() const {
+        return read_small_file(scratch_.path("ledger.jsonl"), 1 << 20).value();
+    }
+    [[nodiscard]] std::vector<std::string> lines() const {
+        std::vector<std::string> out;
+        std::ifstream in(scratch_.path("ledger.jsonl"));
+        for (std::string line; std::getline(in, line);) out.push_back(line);
+        return out;
+    }
+    void rewrite(std::string_view content) const { std::ofstream(scratch_.path("ledger.jsonl")) << content; }
+    // ledger.head names the last line, and every line follows from the one before.
+    void expect_whole(std::size_t count) const {
+        chain_checker chain;
+        record_view record;
+        for (const std::string& line : lines()) ASSERT_TRUE(chain.feed(line, true, record));
+        EXPECT_EQ(chain.records(), count);
+        const auto head = read_ledger_head(read_small_file(scratch_.path("ledger.head"), 4096).value());
+        ASSERT_TRUE(head) << head.error().text();
+        EXPECT_EQ(head->seq + 1, count);
+        EXPECT_EQ(head->sha256, hex(chain.head()));
+    }
+
+    scratch_folder scratch_;
+    folder dir_;
+};
+
+TEST_F(LedgerFile, BeginsEmptyWithoutAHead) {
+    const ledger_file ledger = open();
+    EXPECT_EQ(ledger.lines(), 0U);
+    EXPECT_FALSE(ledger.holds("a"));
+    EXPECT_EQ(text(), "");
+    EXPECT_FALSE(dir_.exists("ledger.head"));
+    EXPECT_EQ(dir_.stat("ledger.jsonl")->st_mode & 0007, 0U);
+}
+
+TEST_F(LedgerFile, HoldsWhatWasAppendedAlsoAfterARestart) {
+    {
+        ledger_file ledger = open();
+        const auto line = finish(ledger, "a");
+        ASSERT_TRUE(line);
+        EXPECT_EQ(line->seq, 0U);
+        EXPECT_EQ(line->hash, sha256_hex(lines().at(0)));
+        EXPECT_TRUE(ledger.holds("a"));
+        expect_whole(1);
+    }
+    ledger_file ledger = open();
+    EXPECT_TRUE(ledger.holds("a"));
+    EXPECT_FALSE(ledger.holds("b"));
+    EXPECT_EQ(ledger.lines(), 1U);
+    ASSERT_TRUE(finish(ledger, "b"));
+    EXPECT_TRUE(ledger.holds("b"));
+    expect_whole(2);
+}
+
+TEST_F(LedgerFile, TakesAFinishedJobOnce) {
+    ledger_file ledger = open();
+    ASSERT_TRUE(finish(ledger, "a"));
+    const std::string before = text();
+    const auto again = finish(ledger, "a");
+    ASSERT_TRUE(again);
+    EXPECT_EQ(again->hash, "");
+    EXPECT_EQ(text(), before);
+    expect_whole(1);
+}
+
+TEST_F(LedgerFile, ARejectedJobIsNotAFinishedOne) {
+    ledger_file ledger = open();
+    ASSERT_TRUE(reject(ledger, "a"));
+    EXPECT_FALSE(ledger.holds("a"));
+    ASSERT_TRUE(finish(ledger, "a"));
+    EXPECT_TRUE(ledger.holds("a"));
+    expect_whole(2);
+    EXPECT_TRUE(open().holds("a"));
+}
+
+TEST_F(LedgerFile, CutsATornLastLine) {
+    fill(2);
+    const std::string whole = text();
+    rewrite(whole + R"({"seq":2,"ts":"2026-)");
+    ledger_file ledger = open();
+    EXPECT_EQ(ledger.torn_bytes(), 20U);
+    EXPECT_EQ(text(), whole);
+    ASSERT_TRUE(finish(ledger, "job-2"));
+    expect_whole(3);
+}
+
+TEST_F(LedgerFile, IsRefusedWithFileAndLineWhereItsChainBreaks) {
+    fill(3);
+    const auto good = lines();
+    const std::string file = scratch_.path("ledger.jsonl");
+    std::string changed = good[1];
+    changed.replace(changed.find("completed"), 9, "cOmpleted");
+    const struct {
+        std::string content, where;
+    } cases[] = {
+        {good[0] + "\n" + changed + "\n" + good[2] + "\n", ":3"},
+        {good[0] + "\n" + good[2] + "\n", ":2"},
+        {good[1] + "\n" + good[0] + "\n" + good[2] + "\n", ":1"},
+        {good[0] + "\n\n" + good[1] + "\n", ":2"},
+        {"not json\n", ":1"},
+    };
+    for (const auto& c : cases) {
+        rewrite(c.content);
+        EXPECT_THAT(complaint(), AllOf(HasSubstr(file + c.where), HasSubstr("cullctl verify"))) << c.content;
+        EXPECT_EQ(text(), c.content) << "never repaired";
+    }
+}
+
+TEST_F(LedgerFile, IsRefusedWhereWholeLinesAreMissingAtItsEnd) {
+    fill(3);
+    const auto good = lines();
+    const std::string head = read_small_file(scratch_.path("ledger.head"), 4096).value();
+    for (const std::string& content : {good[0] + "\n" + good[1] + "\n", good[0] + "\n", std::string()}) {
+        rewrite(content);
+        EXPECT_THAT(complaint(), AllOf(HasSubstr("ledger.head"), HasSubstr("cut"))) << content;
+        EXPECT_EQ(text(), content);
+        EXPECT_EQ(read_small_file(scratch_.path("ledger.head"), 4096), head) << "the evidence stays";
+    }
+    std::filesystem::remove(scratch_.path("ledger.jsonl"));
+    EXPECT_THAT(complaint(), HasSubstr("ledger.head"));
+}
+
+TEST_F(LedgerFile, IsRefusedWhereItIsAnotherOneThanItsHeadSays) {
+    fill(2);
+    std::filesystem::rename(scratch_.path("ledger.head"), scratch_.path("other.head"));
+    std::filesystem::remove(scratch_.path("ledger.jsonl"));
+    {
+        ledger_file ledger = open();
+        for (const char* id : {"x", "y", "z"}) ASSERT_TRUE(finish(ledger, id));
+    }
+    std::filesystem::rename(scratch_.path("other.head"), scratch_.path("ledger.head"));
+    EXPECT_THAT(complaint(), HasSubstr("ledger.head"));
+    std::ofstream(scratch_.path("ledger.head")) << "no head\n";
+    EXPECT_THAT(complaint(), HasSubstr("ledger.head"));
+}
+
+TEST_F(LedgerFile, HealsAHeadThatACrashLeftBehind) {
+    fill(1);
+    const std::string behind = read_small_file(scratch_.path("ledger.head"), 4096).value();
+    {
+        ledger_file ledger = open();
+        ASSERT_TRUE(finish(ledger, "b"));
+    }
+    std::ofstream(scratch_.path("ledger.head")) << behind;
+    static_cast<void>(open());
+    expect_whole(2);
+    std::filesystem::remove(scratch_.path("ledger.head"));
+    static_cast<void>(open());
+    expect_whole(2);
+}
+
+TEST_F(LedgerFile, IsReadAgainAfterAFailedAppend) {
+    ledger_file ledger = open();
+    ASSERT_TRUE(finish(ledger, "a"));
+    const std::string whole = text();
+    auto* const handler = std::signal(SIGXFSZ, SIG_IGN);
+    rlimit before{};
+    ASSERT_EQ(::getrlimit(RLIMIT_FSIZE, &before), 0);
+    const rlimit small{whole.size() + 10, before.rlim_max};
+    ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &small), 0);
+    const auto failed = finish(ledger, "b");
+    const auto failed_again = finish(ledger, "b");
+    ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &before), 0);
+    std::signal(SIGXFSZ, handler);
+    ASSERT_FALSE(failed);
+    ASSERT_FALSE(failed_again);
+    EXPECT_THAT(failed.error().text(), HasSubstr("ledger.jsonl"));
+    EXPECT_FALSE(ledger.holds("b"));
+
+    ASSERT_TRUE(finish(ledger, "b"));
+    EXPECT_TRUE(ledger.holds("b"));
+    expect_whole(2);
+}
+
+// The line is durable then, so it must not come twice.
+TEST_F(LedgerFile, KeepsALineWhoseHeadCouldNotBeWritten) {
+    ledger_file ledger = open();
+    ASSERT_TRUE(finish(ledger, "a"));
+    ASSERT_TRUE(std::filesystem::create_directory(scratch_.path(".ledger.head.new")));
+    EXPECT_FALSE(finish(ledger, "b"));
+    std::filesystem::remove(scratch_.path(".ledger.head.new"));
+    ASSERT_TRUE(finish(ledger, "b"));
+    expect_whole(2);
+}
+
+}  // namespace
+}  // namespace culld
