@@ -101,10 +101,10 @@ sender::work sender::next() {
             const batch* b = job.take(now);
             if (b == nullptr) continue;
             list.splice(list.end(), list, it);
-            traffic_.sent(now);
+            const std::uint64_t place = traffic_.sent(now);
             last_sent_ = wall_now();
             ++in_flight_;
-            return {&job, b};
+            return {&job, b, place};
         }
 wait:
     if (later && (!wake_at_ || *later < *wake_at_ || *wake_at_ <= now)) {
@@ -210,7 +210,14 @@ task<void> sender::handle(worker& w) {
         co_return;
     }
     const std::uint64_t generation = who_->generation();
-    const http_answer answer = co_await w.connection.exchange(w.request);
+    // A peer may close an idle connection; connecting anew takes a while, and the request leaves only then.
+    http_answer answer;
+    if (!w.connection.is_open()) answer = co_await w.connection.open();
+    if (answer.failure == transport_failure::none) answer = co_await w.connection.send(w.request);
+    if (answer.failure == transport_failure::none) {
+        traffic_.left(w.now.place, steady_now());
+        answer = co_await w.connection.receive();
+    }
     --in_flight_;
     counted_.seconds_waiting_for_answers += std::chrono::duration<double>(answer.took).count();
     if (answer.sent) ++(w.now.what->what == batch::purpose::ask ? counted_.get_requests : counted_.delete_requests);

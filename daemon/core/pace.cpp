@@ -27,7 +27,15 @@ void pace::derive() {
 
 steady_time pace::ready_at() const { return next_ - interval_ * (burst_ - 1); }
 
-void pace::sent(steady_time now) { next_ = std::max(next_, now - slack_) + interval_; }
+std::uint64_t pace::sent(steady_time now) {
+    next_ = std::max(next_, now - slack_) + interval_;
+    return places_++;
+}
+
+void pace::left(std::uint64_t place, steady_time at) {
+    // As many intervals after it as places were given out since, its own included.
+    next_ = std::max(next_, at - slack_ + interval_ * static_cast<std::int64_t>(places_ - place));
+}
 
 void pace::set(double per_second, std::uint32_t burst, steady_time now) {
     const bool slower = per_second < per_second_;

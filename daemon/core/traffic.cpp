@@ -23,7 +23,7 @@ traffic::admission traffic::admit(steady_time now, std::uint32_t in_flight) cons
     return {.go = false, .at = at};
 }
 
-void traffic::sent(steady_time now) { pace_.sent(now); }
+std::uint64_t traffic::sent(steady_time now) { return pace_.sent(now); }
 
 void traffic::went_well() {
     failures_ = 0;

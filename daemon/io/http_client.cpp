@@ -147,10 +147,17 @@ struct http_connection::parts {
     }
 
     template <class Stream>
-    task<http_answer> talk(Stream& s, std::string_view request) {
-        tcp->expires_after(request_timeout);
+    task<http_answer> send(Stream& s, std::string_view request) {
+        tcp->expires_after(request_timeout);  // for the answer too
         auto [write_error, written] = co_await asio::async_write(s, asio::buffer(request.data(), request.size()), quietly);
         if (write_error) co_return failed(transport_failure::transport, "send", write_error, true);
+        http_answer out;
+        out.sent = true;
+        co_return out;
+    }
+
+    template <class Stream>
+    task<http_answer> receive(Stream& s) {
         parser.emplace();
         parser->get().body().swap(body);
         parser->get().body().clear();
@@ -197,6 +204,7 @@ struct http_connection::parts {
     beast::flat_buffer buffer{header_limit + body_limit};
     std::string body;
     steady_time idle_since{};
+    steady_time begun{};
 };
 
 http_connection::http_connection(loop_executor on, const api_endpoint& to, ssl::context* tls, nanoseconds connect_timeout,
@@ -205,21 +213,41 @@ http_connection::http_connection(loop_executor on, const api_endpoint& to, ssl::
 
 http_connection::~http_connection() = default;
 
-task<http_answer> http_connection::exchange(std::string_view request) {
+bool http_connection::is_open() { return parts_->still_open(); }
+
+task<http_answer> http_connection::open() {
+    parts_->drop();
+    http_answer out = co_await parts_->connect();
+    co_return out;
+}
+
+task<http_answer> http_connection::send(std::string_view request) {
     parts& p = *parts_;
-    const steady_time start = steady_now();
+    p.begun = steady_now();
     http_answer out;
-    if (!p.still_open()) {
-        p.drop();
-        out = co_await p.connect();
-    }
-    if (out.failure == transport_failure::none) {
-        if (p.secure)
-            out = co_await p.talk(*p.secure, request);
-        else
-            out = co_await p.talk(*p.tcp, request);
-    }
-    out.took = std::chrono::duration_cast<milliseconds>(steady_now() - start);
+    if (p.secure)
+        out = co_await p.send(*p.secure, request);
+    else
+        out = co_await p.send(*p.tcp, request);
+    co_return out;
+}
+
+task<http_answer> http_connection::receive() {
+    parts& p = *parts_;
+    http_answer out;
+    if (p.secure)
+        out = co_await p.receive(*p.secure);
+    else
+        out = co_await p.receive(*p.tcp);
+    out.took = std::chrono::duration_cast<milliseconds>(steady_now() - p.begun);
+    co_return out;
+}
+
+task<http_answer> http_connection::exchange(std::string_view request) {
+    http_answer out;
+    if (!is_open()) out = co_await open();
+    if (out.failure == transport_failure::none) out = co_await send(request);
+    if (out.failure == transport_failure::none) out = co_await receive();
     co_return out;
 }
 

@@ -59,6 +59,7 @@ class sender {
     struct work {
         job_run* job = nullptr;
         const batch* what = nullptr;
+        std::uint64_t place = 0;  // in the pace
     };
 
     [[nodiscard]] work next();

@@ -22,8 +22,11 @@ class pace {
 
     // The earliest time for the next request; it may lie in the past.
     [[nodiscard]] steady_time ready_at() const;
-    // A request goes out at `now` (>= ready_at()).
-    void sent(steady_time now);
+    // A request goes out at `now` (>= ready_at()); returns its place, for left().
+    std::uint64_t sent(steady_time now);
+    // The request of that place really left at `at`, later than it was to: what comes after it keeps its distance from
+    // there. Whoever is slow between deciding and writing would else send the next one too close behind.
+    void left(std::uint64_t place, steady_time at);
     // Another rate from now on. What was sent before still counts, at the new rate.
     void set(double per_second, std::uint32_t burst, steady_time now);
     [[nodiscard]] double per_second() const { return per_second_; }
@@ -35,7 +38,8 @@ class pace {
     std::uint32_t burst_;
     nanoseconds interval_{};
     nanoseconds slack_{};
-    steady_time next_;  // when a bucket of one would be ready
+    steady_time next_;         // when a bucket of one would be ready
+    std::uint64_t places_ = 0;  // given out so far
 };
 
 }  // namespace culld

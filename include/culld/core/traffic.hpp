@@ -37,7 +37,8 @@ class traffic {
     };
     // `in_flight`: requests under way. A probe and a trial go alone.
     [[nodiscard]] admission admit(steady_time now, std::uint32_t in_flight) const;
-    void sent(steady_time now);
+    std::uint64_t sent(steady_time now);  // its place in the pace
+    void left(std::uint64_t place, steady_time at) { pace_.left(place, at); }
 
     // The server did what a healthy one does, whatever it thought of the request.
     void went_well();

@@ -60,7 +60,13 @@ class http_connection {
     http_connection(const http_connection&) = delete;
     http_connection& operator=(const http_connection&) = delete;
 
-    // Sends a whole request (head and body) and reads its answer, connecting first where needed.
+    // An exchange in steps, for whoever must know when the request left: open() where !is_open(), send(), receive().
+    // Each hands back a failure, or an answer without one; after a failure the connection is closed.
+    [[nodiscard]] bool is_open();
+    [[nodiscard]] task<http_answer> open();
+    [[nodiscard]] task<http_answer> send(std::string_view request);
+    [[nodiscard]] task<http_answer> receive();
+    // All of it: sends a whole request (head and body) and reads its answer, connecting first where needed.
     [[nodiscard]] task<http_answer> exchange(std::string_view request);
     // Breaks off whatever is under way; the exchange ends as a transport failure.
     void close();
