@@ -205,8 +205,9 @@ task<bool> taker::read(attempt& a) {
             break;
         case intake_fault::none:
         case intake_fault::file:
-            co_await reject(spool_folder::active, a.name, std::move(why), a.spec.id,
-                            a.list.what == take_result::outcome::taken ? a.spec.ids_file : std::string());
+            std::string sidecar;
+            if (a.list.what == take_result::outcome::taken) sidecar = a.spec.ids_file;
+            co_await reject(spool_folder::active, a.name, std::move(why), a.spec.id, std::move(sidecar));
     }
     co_return false;
 }

@@ -15,4 +15,15 @@ refuse 'core knows no sockets, files, threads or logs' \
     '#include <(boost/asio|boost/beast|spdlog|fstream|thread|mutex|sys/|fcntl\.h|unistd\.h)' "${core[@]}"
 refuse 'core includes nothing from the floors above' '#include "culld/(io|app)/' "${core[@]}"
 refuse 'io includes nothing from the floor above' '#include "culld/app/' "${io[@]}"
+all=(daemon include)
+refuse 'a thread has an owner that joins it' '\.detach\(\)' "${all[@]}"
+# Comments and texts may use the words.
+refuse 'no raw new or delete' \
+    '^([^/"]|/[^/"])*(= *|return |\()new +[A-Za-z_:]+ *[({[;]|^([^/"]|/[^/"])*\bdelete(\[\])? +[a-z_]+(\.[a-z_]+)* *;' "${all[@]}"
+lines_max=550
+while read -r count file; do
+    [ "$file" = total ] || [ "$count" -le "$lines_max" ] && continue
+    echo "floors: $file has $count lines, the limit is $lines_max: which room in it could have its own file?" >&2
+    bad=1
+done < <(find "${all[@]}" -name '*.?pp' -exec wc -l {} +)
 exit $bad
