@@ -40,6 +40,11 @@ std::size_t slots_for(const spill& records, std::size_t slots_max) {
                                                 std::max<std::uint64_t>(largest * 2, 4), slots_max))));
 }
 
+// How many hashes a table takes; one slot at least stays free, so that every search ends.
+std::size_t room_in(std::size_t slots) {
+    return slots - std::max<std::size_t>(slots / 8, 1);
+}
+
 // Runs `check(partition, bits, part)` over all parts of all partitions, where part p of 2^bits holds the
 // hashes whose low `bits` bits are p. `check` tells what came of it; a part that does not fit into its table
 // is halved. Partitions are alike, so each begins with the halving that the one before needed.
@@ -104,7 +109,7 @@ result<void> repeat_check::add(std::string_view id) {
 result<bool> repeat_check::any_repeated() {
     std::vector<std::uint64_t> table(slots_for(hashes_, shape_.slots_max));
     const std::size_t mask = table.size() - 1;
-    const std::size_t room = table.size() - table.size() / 8;
+    const std::size_t room = room_in(table.size());
     bool repeated = false;
     auto done = for_each_part(
         hashes_.partitions(),
@@ -158,9 +163,11 @@ result<void> repeat_finder::add(std::string_view id) {
 
 result<void> repeat_finder::find() {
     if (next_ != count_) throw std::logic_error("not as many ids as were announced");
-    std::vector<hashed_id> table(slots_for(*hashes_, shape_.slots_max));
+    // Its slots are three times as large as those of pass 1: half as many keep the memory of the passes
+    // alike.
+    std::vector<hashed_id> table(slots_for(*hashes_, shape_.slots_max / 2));
     const std::size_t mask = table.size() - 1;
-    const std::size_t room = table.size() - table.size() / 8;
+    const std::size_t room = room_in(table.size());
     auto done = for_each_part(
         hashes_->partitions(),
         [&](std::size_t partition, unsigned bits, std::uint64_t part) -> result<outcome> {

@@ -24,9 +24,9 @@ namespace culld {
 struct distinct_shape {
     spill_shape hashes;                                           // of both passes
     spill_shape repeats{.partitions = 256, .block_bytes = 1024};  // ordinals that repeat an earlier one
-    std::size_t slots_max = std::size_t{1}
-                            << 17U;  // of the table that a partition is checked in; a power of two.
-                                     // A partition with more distinct hashes is checked in parts
+    // Of the table that a partition is checked in (8 bytes a slot; pass 2: half as many of 24); a power of
+    // two, at least 8. A partition with more distinct hashes is checked in parts.
+    std::size_t slots_max = std::size_t{1} << 17U;
 };
 
 class hash_secret {
