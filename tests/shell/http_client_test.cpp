@@ -405,5 +405,36 @@ TEST_F(HttpClient, CloseEndsAnExchangeThatHangs) {
     EXPECT_EQ(server.connections(), 3);
 }
 
+TEST_F(HttpClient, ClosedBetweenItsStepsSendsNothing) {
+    hostile_server server({good_answer("fresh")});
+    const api_endpoint to = endpoint(server);
+    http_connection connection(loop_.executor(), to, nullptr, patience, patience);
+    EXPECT_FALSE(connection.is_open());
+    EXPECT_EQ(loop_.wait(connection.send(some_request)).failure, connect) << "it was never opened";
+    ASSERT_EQ(loop_.wait(connection.open()).failure, none);
+    EXPECT_TRUE(connection.is_open());
+    connection.close();
+    const http_answer unsent = loop_.wait(connection.send(some_request));
+    EXPECT_EQ(unsent.failure, connect);
+    EXPECT_FALSE(unsent.sent);
+    EXPECT_FALSE(connection.is_open());
+    EXPECT_EQ(ask(connection).body, "fresh");
+    EXPECT_EQ(server.requests().size(), 1U);
+}
+
+TEST_F(HttpClient, ClosedBetweenRequestAndAnswerIsInDoubt) {
+    hostile_server server({good_answer("lost"), good_answer("fresh")});
+    const api_endpoint to = endpoint(server);
+    http_connection connection(loop_.executor(), to, nullptr, patience, patience);
+    ASSERT_EQ(loop_.wait(connection.open()).failure, none);
+    ASSERT_TRUE(loop_.wait(connection.send(some_request)).sent);
+    while (server.requests().empty()) std::this_thread::yield();
+    connection.close();
+    const http_answer answer = loop_.wait(connection.receive());
+    EXPECT_EQ(answer.failure, transport);
+    EXPECT_TRUE(answer.sent);
+    EXPECT_EQ(ask(connection).body, "fresh");
+}
+
 }  // namespace
 }  // namespace culld
