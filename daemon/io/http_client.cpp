@@ -17,6 +17,7 @@
 #include <boost/beast/http/string_body.hpp>
 #include <boost/beast/ssl/ssl_stream.hpp>
 #include <boost/url/parse.hpp>
+#include <charconv>
 #include <optional>
 
 #include "culld/core/answer.hpp"
@@ -32,7 +33,9 @@ namespace {
 
 constexpr std::uint32_t header_limit = 64 * 1024;  // an IAM token alone can be several KiB
 constexpr std::uint64_t body_limit = 32U << 20U;
-constexpr auto reuse_unchecked_for = std::chrono::milliseconds(5);
+constexpr std::size_t beside_header = 64 * 1024;  // what is read in one piece; a chunk's extension has to fit
+constexpr std::size_t body_kept = 1U << 20U;      // of a body's memory, from one exchange to the next
+constexpr int interim_max = 8;                    // answers 1xx before the real one
 
 using stream = beast::basic_stream<asio::ip::tcp, loop_executor, beast::unlimited_rate_policy>;
 using tls_stream = ssl::stream<stream&>;
@@ -42,27 +45,50 @@ constexpr auto quietly = asio::as_tuple(use_task);
 
 std::string_view name_of(transport_failure f) {
     switch (f) {
-        case transport_failure::none: return "none";
-        case transport_failure::connect: return "connect";
-        case transport_failure::tls: return "tls";
-        case transport_failure::timeout: return "timeout";
-        case transport_failure::transport: return "transport";
-        case transport_failure::protocol: break;
+        case transport_failure::none:
+            return "none";
+        case transport_failure::connect:
+            return "connect";
+        case transport_failure::tls:
+            return "tls";
+        case transport_failure::timeout:
+            return "timeout";
+        case transport_failure::transport:
+            return "transport";
+        case transport_failure::protocol:
+            break;
     }
     return "protocol";
 }
 
 result<api_endpoint> parse_endpoint(std::string_view url) {
+    const auto refuse = [&](std::string_view why) {
+        return fail("\"" + std::string(url) + "\" " + std::string(why), "write it like https://host[:port]");
+    };
     const auto parsed = boost::urls::parse_uri(boost::core::string_view(url.data(), url.size()));
-    if (!parsed) return fail("\"" + std::string(url) + "\" is no URL", "write it like https://secmaster.cn-north-4.myhuaweicloud.com");
+    if (!parsed) return refuse("is no URL");
     api_endpoint out;
     const std::string scheme(parsed->scheme());
     out.tls = scheme == "https";
     out.host = parsed->host_address();
-    out.port = parsed->has_port() && !parsed->port().empty() ? std::string(parsed->port()) : out.tls ? "443" : "80";
+    out.port = parsed->has_port() && !parsed->port().empty() ? std::string(parsed->port())
+               : out.tls                                     ? "443"
+                                                             : "80";
     out.authority = std::string(parsed->encoded_host());
-    if (parsed->has_port() && out.port != (out.tls ? "443" : "80")) out.authority += ":" + out.port;
-    const bool loopback = out.host == "localhost" || out.host == "::1" || out.host.starts_with("127.");
+    if (out.host.empty()) return refuse("names no host");
+    if (parsed->has_userinfo()) return refuse("holds a user or password");
+    if (!parsed->encoded_path().empty() || parsed->has_query() || parsed->has_fragment())
+        return refuse("goes on behind the host");
+    unsigned port = 0;
+    const char* const last = out.port.data() + out.port.size();
+    const auto [end, wrong] = std::from_chars(out.port.data(), last, port);
+    if (wrong != std::errc{} || end != last || port == 0 || port > 65535)
+        return refuse("names no valid port");
+    if (port != (out.tls ? 443U : 80U)) out.authority += ":" + out.port;
+    error_code no_address;
+    const auto address = asio::ip::make_address(out.host, no_address);
+    // "127.0.0.1.evil.example" is a name.
+    const bool loopback = no_address ? out.host == "localhost" : address.is_loopback();
     if (!out.tls && (scheme != "http" || !loopback))
         return fail("\"" + std::string(url) + "\" is not https", "plain http is allowed to loopback only");
     return out;
@@ -74,48 +100,117 @@ result<std::unique_ptr<ssl::context>> make_tls_context(const std::string& ca_fil
     context->set_verify_mode(ssl::verify_peer, ec);
     if (!ec) context->set_default_verify_paths(ec);
     if (ec) return fail("set up TLS: " + ec.message());
-    if (::SSL_CTX_set_min_proto_version(context->native_handle(), TLS1_2_VERSION) != 1) return fail("set up TLS: no TLS 1.2");
+    if (::SSL_CTX_set_min_proto_version(context->native_handle(), TLS1_2_VERSION) != 1)
+        return fail("set up TLS: no TLS 1.2");
     if (!ca_file.empty()) {
         context->load_verify_file(ca_file, ec);
-        if (ec) return fail(problem{.what = "cannot read certificates: " + ec.message(), .hint = {}, .file = ca_file});
+        if (ec)
+            return fail(
+                problem{.what = "cannot read certificates: " + ec.message(), .hint = {}, .file = ca_file});
     }
     return context;
 }
 
 struct http_connection::parts {
-    parts(loop_executor executor, const api_endpoint& endpoint, ssl::context* context, nanoseconds connect_limit,
-          nanoseconds request_limit)
-        : on(executor), to(endpoint), tls(context), connect_timeout(connect_limit), request_timeout(request_limit) {}
+    parts(loop_executor executor, const api_endpoint& endpoint, ssl::context* context,
+          nanoseconds connect_limit, nanoseconds request_limit)
+        : on(executor),
+          to(endpoint),
+          tls(context),
+          connect_timeout(connect_limit),
+          request_timeout(request_limit) {}
+
+    using tcp_resolver = asio::ip::basic_resolver<asio::ip::tcp, loop_executor>;
+    // A look-up in the system's resolver cannot be broken off, only left behind: so it owns what it needs.
+    struct lookup {
+        explicit lookup(loop_executor executor) : resolver(executor), over(executor) {}
+        tcp_resolver resolver;
+        event over;
+        bool ended = false;
+        error_code ec;
+        tcp_resolver::results_type found;
+    };
+
+    task<http_answer> resolve(steady_time until) {
+        error_code no_address;
+        const auto address = asio::ip::make_address(to.host, no_address);
+        if (!no_address) {
+            unsigned short port = 0;
+            std::from_chars(to.port.data(), to.port.data() + to.port.size(), port);
+            found =
+                tcp_resolver::results_type::create(asio::ip::tcp::endpoint(address, port), to.host, to.port);
+            co_return http_answer();
+        }
+        looking = std::make_shared<lookup>(on);
+        const auto mine = looking;
+        looking->resolver.async_resolve(to.host, to.port,
+                                        [mine](error_code ec, tcp_resolver::results_type results) {
+                                            mine->ec = ec;
+                                            mine->found = std::move(results);
+                                            mine->ended = true;
+                                            mine->over.notify();
+                                        });
+        while (!mine->ended && !broken_off && steady_now() < until) co_await mine->over.wait_until(until);
+        looking.reset();
+        if (broken_off) co_return failed(transport_failure::connect, "broken off", {});
+        if (!mine->ended)
+            co_return failed(transport_failure::connect, "look up " + to.host, beast::error::timeout);
+        if (mine->ec) co_return failed(transport_failure::connect, "look up " + to.host, mine->ec);
+        found = std::move(mine->found);
+        co_return http_answer();
+    }
 
     // Resolves, connects, shakes hands: all within connect_timeout.
     task<http_answer> connect() {
-        http_answer out;
+        const steady_time until = steady_now() + connect_timeout;
+        http_answer out = co_await resolve(until);
+        if (out.failure != transport_failure::none) co_return out;
         tcp.emplace(on);
-        tcp->expires_after(connect_timeout);
-        asio::ip::basic_resolver<asio::ip::tcp, loop_executor> resolver(on);
-        auto [resolve_error, addresses] = co_await resolver.async_resolve(to.host, to.port, quietly);
-        if (resolve_error) co_return failed(transport_failure::connect, "look up " + to.host, resolve_error);
-        auto [connect_error, peer] = co_await tcp->async_connect(addresses, quietly);
+        tcp->expires_at(until);
+        auto [connect_error, peer] = co_await tcp->async_connect(found, quietly);
+        if (broken_off) co_return failed(transport_failure::connect, "broken off", {});
         if (connect_error)
-            co_return failed(transport_failure::connect, "connect to " + to.host + " port " + to.port, connect_error);
+            co_return failed(transport_failure::connect, "connect to " + to.host + " port " + to.port,
+                             connect_error);
         error_code ignored;
         tcp->socket().set_option(asio::ip::tcp::no_delay(true), ignored);
         if (tls != nullptr) {
             secure.emplace(*tcp, *tls);
             error_code ec;
             asio::ip::make_address(to.host, ec);
-            // Server Name Indication is for names only (RFC 6066, section 3). (The macro for this casts in C style.)
+            // Server Name Indication is for names only (RFC 6066, section 3). (The macro for this casts in C
+            // style.)
             std::string name = to.host;
-            if (ec && ::SSL_ctrl(secure->native_handle(), SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name,
-                                 name.data()) != 1)
+            if (ec && ::SSL_ctrl(secure->native_handle(), SSL_CTRL_SET_TLSEXT_HOSTNAME,
+                                 TLSEXT_NAMETYPE_host_name, name.data()) != 1)
                 co_return failed(transport_failure::tls, "name the host in TLS", {});
             ec.clear();
-            secure->set_verify_callback(ssl::host_name_verification(to.host), ec);
+            named_wrong = false;
+            auto check = [this, names = ssl::host_name_verification(to.host)](bool trusted,
+                                                                              ssl::verify_context& chain) {
+                const bool well = names(trusted, chain);
+                if (trusted && !well) named_wrong = true;
+                return well;
+            };
+            secure->set_verify_callback(std::move(check), ec);
+            if (ec) co_return failed(transport_failure::tls, "check the host in TLS", ec);
             auto [tls_error] = co_await secure->async_handshake(ssl::stream_base::client, quietly);
-            if (ec || tls_error) co_return failed(transport_failure::tls, "TLS with " + to.host, ec ? ec : tls_error);
+            if (broken_off) co_return failed(transport_failure::connect, "broken off", {});
+            if (tls_error) {
+                const std::string doing = "TLS with " + to.host + distrust();
+                co_return failed(transport_failure::tls, doing, tls_error);
+            }
         }
-        idle_since = steady_now();
         co_return out;
+    }
+
+    // Why the certificate was refused, if it was: OpenSSL's own error says only that it was.
+    std::string distrust() {
+        const ::SSL* const handle = secure->native_handle();
+        const long found_wrong = ::SSL_get_verify_result(handle);
+        if (named_wrong) return ": the certificate is not for " + to.host;
+        if (found_wrong == X509_V_OK) return {};
+        return std::string(": ") + ::X509_verify_cert_error_string(found_wrong);
     }
 
     http_answer failed(transport_failure f, const std::string& doing, error_code ec, bool sent = false) {
@@ -127,14 +222,26 @@ struct http_connection::parts {
         return out;
     }
 
-    // The peer may have closed an idle connection: a request sent into it would be in doubt for nothing.
+    // The peer may have closed an idle connection: a request sent into it would be in doubt for nothing. Or
+    // it may have sent what nobody asked for, which would be taken for the next answer. So there is no reuse
+    // without a look.
     bool still_open() {
         if (!tcp || !tcp->socket().is_open()) return false;
-        if (steady_now() - idle_since < reuse_unchecked_for) return true;
         char byte = 0;
         const ssize_t n = ::recv(tcp->socket().native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
-        // A byte that nobody asked for, or the end: TLS session tickets were read with the first answer.
         return n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
+    }
+
+    // Bytes behind the answer that were read already: by Beast, or by TLS, where they may still be encrypted.
+    bool left_over() {
+        if (buffer.size() > 0) return true;
+        if (!secure) return false;
+        SSL* const handle = secure->native_handle();
+        return ::SSL_has_pending(handle) == 1 || ::BIO_ctrl_pending(::SSL_get_rbio(handle)) > 0;
+    }
+
+    [[nodiscard]] milliseconds since_begun() const {
+        return std::chrono::duration_cast<milliseconds>(steady_now() - begun);
     }
 
     void drop() {
@@ -149,7 +256,8 @@ struct http_connection::parts {
     template <class Stream>
     task<http_answer> send(Stream& s, std::string_view request) {
         tcp->expires_after(request_timeout);  // for the answer too
-        auto [write_error, written] = co_await asio::async_write(s, asio::buffer(request.data(), request.size()), quietly);
+        auto [write_error, written] =
+            co_await asio::async_write(s, asio::buffer(request.data(), request.size()), quietly);
         if (write_error) co_return failed(transport_failure::transport, "send", write_error, true);
         http_answer out;
         out.sent = true;
@@ -158,26 +266,34 @@ struct http_connection::parts {
 
     template <class Stream>
     task<http_answer> receive(Stream& s) {
-        parser.emplace();
-        parser->get().body().swap(body);
-        parser->get().body().clear();
-        parser->header_limit(header_limit);
-        parser->body_limit(body_limit);
-        auto [read_error, got] = co_await http::async_read(s, buffer, *parser, quietly);
-        if (read_error) {
-            const bool malformed = read_error.category() == http::make_error_code(http::error::bad_version).category() &&
-                                   read_error != http::error::end_of_stream && read_error != http::error::partial_message;
-            co_return failed(malformed ? transport_failure::protocol : transport_failure::transport, "read the answer",
-                             read_error, true);
+        for (int interim = 0; interim <= interim_max; ++interim) {
+            parser.emplace();
+            if (body.capacity() > body_kept) body = std::string();
+            parser->get().body().swap(body);
+            parser->get().body().clear();
+            parser->header_limit(header_limit);
+            parser->body_limit(body_limit);
+            auto [read_error, got] = co_await http::async_read(s, buffer, *parser, quietly);
+            if (read_error) {
+                const bool malformed =
+                    read_error.category() == http::make_error_code(http::error::bad_version).category() &&
+                    read_error != http::error::end_of_stream && read_error != http::error::partial_message;
+                co_return failed(malformed ? transport_failure::protocol : transport_failure::transport,
+                                 "read the answer", read_error, true);
+            }
+            // Beast hands out 1xx like a final answer; RFC 9110, section 15.2, has a client expect some
+            // before it.
+            const unsigned status = parser->get().result_int();
+            if (status < 100 || status == 101 || status > 199) break;
         }
         co_return take_answer();
     }
 
     http_answer take_answer() {
         auto& message = parser->get();
-        if (message.result_int() < 200)  // Beast hands out 1xx like a final answer
-            return failed(transport_failure::protocol, "status " + std::to_string(message.result_int()) + " is no final answer", {},
-                          true);
+        if (message.result_int() < 200)
+            return failed(transport_failure::protocol,
+                          "status " + std::to_string(message.result_int()) + " is no final answer", {}, true);
         http_answer out;
         out.sent = true;
         out.status = message.result_int();
@@ -185,11 +301,10 @@ struct http_connection::parts {
         for (const auto& field : message)
             if (beast::iequals(field.name_string(), "X-Request-Id") && out.request_ids.size() < 4)
                 out.request_ids.push_back(clean_message({field.value().data(), field.value().size()}, 128));
-        const bool keep = message.keep_alive() && buffer.size() == 0;
+        const bool keep = parser->keep_alive() && !left_over();
         body.swap(message.body());
         out.body = body;
         if (!keep) drop();
-        idle_since = steady_now();
         return out;
     }
 
@@ -201,23 +316,32 @@ struct http_connection::parts {
     std::optional<stream> tcp;
     std::optional<tls_stream> secure;
     std::optional<http::response_parser<http::string_body>> parser;
-    beast::flat_buffer buffer{header_limit + body_limit};
+    beast::flat_buffer buffer{header_limit + beside_header};
     std::string body;
-    steady_time idle_since{};
     steady_time begun{};
+    tcp_resolver::results_type found;
+    std::shared_ptr<lookup> looking;
+    bool broken_off = false;   // by close()
+    bool named_wrong = false;  // the certificate is good, and another host's
 };
 
-http_connection::http_connection(loop_executor on, const api_endpoint& to, ssl::context* tls, nanoseconds connect_timeout,
-                                 nanoseconds request_timeout)
+http_connection::http_connection(loop_executor on, const api_endpoint& to, ssl::context* tls,
+                                 nanoseconds connect_timeout, nanoseconds request_timeout)
     : parts_(std::make_unique<parts>(on, to, tls, connect_timeout, request_timeout)) {}
 
 http_connection::~http_connection() = default;
 
-bool http_connection::is_open() { return parts_->still_open(); }
+bool http_connection::is_open() {
+    return parts_->still_open();
+}
 
 task<http_answer> http_connection::open() {
-    parts_->drop();
-    http_answer out = co_await parts_->connect();
+    parts& p = *parts_;
+    p.begun = steady_now();
+    p.broken_off = false;
+    p.drop();
+    http_answer out = co_await p.connect();
+    out.took = p.since_begun();
     co_return out;
 }
 
@@ -225,21 +349,28 @@ task<http_answer> http_connection::send(std::string_view request) {
     parts& p = *parts_;
     p.begun = steady_now();
     http_answer out;
-    if (p.secure)
+    if (!p.tcp || !p.tcp->socket().is_open()) {  // close() came after open()
+        out = p.failed(transport_failure::connect, "broken off", {});
+    } else if (p.secure) {
         out = co_await p.send(*p.secure, request);
-    else
+    } else {
         out = co_await p.send(*p.tcp, request);
+    }
+    out.took = p.since_begun();
     co_return out;
 }
 
 task<http_answer> http_connection::receive() {
     parts& p = *parts_;
     http_answer out;
-    if (p.secure)
+    if (!p.tcp || !p.tcp->socket().is_open()) {  // close() came after send()
+        out = p.failed(transport_failure::transport, "broken off", {}, true);
+    } else if (p.secure) {
         out = co_await p.receive(*p.secure);
-    else
+    } else {
         out = co_await p.receive(*p.tcp);
-    out.took = std::chrono::duration_cast<milliseconds>(steady_now() - p.begun);
+    }
+    out.took = p.since_begun();
     co_return out;
 }
 
@@ -252,6 +383,8 @@ task<http_answer> http_connection::exchange(std::string_view request) {
 }
 
 void http_connection::close() {
+    parts_->broken_off = true;
+    if (parts_->looking) parts_->looking->over.notify();
     if (!parts_->tcp) return;
     error_code ignored;
     parts_->tcp->socket().close(ignored);

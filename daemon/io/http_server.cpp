@@ -7,7 +7,6 @@
 
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
 #include <boost/beast/core/basic_stream.hpp>
@@ -16,6 +15,8 @@
 #include <boost/beast/http/read.hpp>
 #include <boost/beast/http/string_body.hpp>
 #include <boost/beast/http/write.hpp>
+#include <charconv>
+#include <exception>
 #include <set>
 
 #include "culld/io/file.hpp"
@@ -31,8 +32,23 @@ namespace {
 
 constexpr std::uint64_t request_limit = 16 * 1024;
 constexpr std::size_t connections_max = 64;
-constexpr auto request_time = std::chrono::seconds(10);
 constexpr auto quietly = asio::as_tuple(use_task);
+
+// asio::detached would lose an exception, and stop() would wait for ever for the coroutine that it ended.
+constexpr auto loudly = [](std::exception_ptr e) {
+    if (e) std::rethrow_exception(e);
+};
+
+// What to say to a request that cannot be read; none where nobody is there to hear it.
+std::optional<http::status> complaint_for(error_code ec) {
+    if (ec == http::error::header_limit || ec == http::error::buffer_overflow)
+        return http::status::request_header_fields_too_large;
+    if (ec == http::error::body_limit) return http::status::payload_too_large;
+    const bool parsing = ec.category() == http::make_error_code(http::error::bad_version).category();
+    if (!parsing || ec == http::error::end_of_stream || ec == http::error::partial_message)
+        return std::nullopt;
+    return http::status::bad_request;
+}
 
 template <class Protocol>
 class server final : public http_server {
@@ -40,10 +56,14 @@ class server final : public http_server {
     using acceptor = asio::basic_socket_acceptor<Protocol, loop_executor>;
     using stream = beast::basic_stream<Protocol, loop_executor>;
 
-    server(loop_executor on, acceptor listening, server_handler handler)
-        : on_(on), listening_(std::move(listening)), handler_(std::move(handler)), ended_(on) {
+    server(loop_executor on, acceptor listening, server_handler handler, milliseconds patience)
+        : on_(on),
+          listening_(std::move(listening)),
+          handler_(std::move(handler)),
+          patience_(patience),
+          ended_(on) {
         ++running_;
-        asio::co_spawn(on_, accept(), asio::detached);
+        asio::co_spawn(on_, accept(), loudly);
     }
 
     task<void> stop() override {
@@ -68,7 +88,7 @@ class server final : public http_server {
             }
             if (open_.size() >= connections_max) continue;
             ++running_;
-            asio::co_spawn(on_, serve(std::move(socket)), asio::detached);
+            asio::co_spawn(on_, serve(std::move(socket)), loudly);
         }
         --running_;
         ended_.notify();
@@ -83,9 +103,20 @@ class server final : public http_server {
             http::request_parser<http::string_body> parser;
             parser.header_limit(static_cast<std::uint32_t>(request_limit));
             parser.body_limit(request_limit);
-            s.expires_after(request_time);
+            s.expires_after(patience_);
             auto [read_error, got] = co_await http::async_read(s, buffer, parser, quietly);
-            if (read_error) break;
+            if (read_error) {
+                if (const auto status = complaint_for(read_error)) {
+                    http::response<http::string_body> refusal(*status, 11);
+                    refusal.set(http::field::server, "culld");
+                    refusal.keep_alive(false);
+                    refusal.prepare_payload();
+                    s.expires_after(patience_);
+                    const auto told = co_await http::async_write(s, refusal, quietly);
+                    static_cast<void>(told);  // it is cut either way
+                }
+                break;
+            }
             auto& in = parser.get();
             server_request request{.method = std::string(in.method_string()),
                                    .target = std::string(in.target()),
@@ -97,7 +128,8 @@ class server final : public http_server {
             out.set(http::field::content_type, reply.content_type);
             out.set(http::field::cache_control, "no-store");
             out.set("X-Content-Type-Options", "nosniff");
-            out.set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'");
+            out.set("Content-Security-Policy",
+                    "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'");
             if (!reply.allow.empty()) out.set(http::field::allow, reply.allow);
             out.keep_alive(in.keep_alive());
             if (request.method == "HEAD") {
@@ -110,6 +142,7 @@ class server final : public http_server {
             http::response_serializer<http::string_body> writer(out);
             writer.split(request.method == "HEAD");
             error_code write_error;
+            s.expires_after(patience_);
             if (request.method == "HEAD") {
                 auto [ec, n] = co_await http::async_write_header(s, writer, quietly);
                 write_error = ec;
@@ -141,6 +174,7 @@ class server final : public http_server {
     loop_executor on_;
     acceptor listening_;
     server_handler handler_;
+    milliseconds patience_;
     event ended_;
     std::set<stream*> open_;
     std::size_t running_ = 0;
@@ -149,15 +183,19 @@ class server final : public http_server {
 
 }  // namespace
 
-result<std::unique_ptr<http_server>> http_server::on_socket(loop_executor on, const std::string& path, unsigned mode,
-                                                            server_handler handler) {
+result<std::unique_ptr<http_server>> http_server::on_socket(loop_executor on, const std::string& path,
+                                                            unsigned mode, server_handler handler,
+                                                            milliseconds patience) {
     using protocol = asio::local::stream_protocol;
     if (path.size() >= sizeof(sockaddr_un::sun_path))
-        return fail(problem{.what = "longer than a Unix socket's name may be (107 bytes)", .hint = "set http.socket", .file = path});
+        return fail(problem{.what = "longer than a Unix socket's name may be (107 bytes)",
+                            .hint = "set http.socket",
+                            .file = path});
     struct stat st {};
     if (::lstat(path.c_str(), &st) == 0) {
         if (!S_ISSOCK(st.st_mode))
-            return fail(problem{.what = "is there and no socket", .hint = "set http.socket to another path", .file = path});
+            return fail(problem{
+                .what = "is there and no socket", .hint = "set http.socket to another path", .file = path});
         // The folder lock says that no other daemon of ours is alive, so this one is stale.
         if (::unlink(path.c_str()) != 0) return fail(errno_problem("remove stale socket", path, errno));
     }
@@ -167,20 +205,27 @@ result<std::unique_ptr<http_server>> http_server::on_socket(loop_executor on, co
     if (!ec) listening.bind(protocol::endpoint(path), ec);
     if (!ec && ::chmod(path.c_str(), mode) != 0) ec = error_code(errno, boost::system::system_category());
     if (!ec) listening.listen(asio::socket_base::max_listen_connections, ec);
-    if (ec) return fail(problem{.what = "listen: " + ec.message(), .hint = "check http.socket and its folder", .file = path});
-    return std::make_unique<server<protocol>>(on, std::move(listening), std::move(handler));
+    if (ec)
+        return fail(problem{
+            .what = "listen: " + ec.message(), .hint = "check http.socket and its folder", .file = path});
+    return std::make_unique<server<protocol>>(on, std::move(listening), std::move(handler), patience);
 }
 
 result<std::unique_ptr<http_server>> http_server::on_address(loop_executor on, const std::string& address,
-                                                             server_handler handler) {
+                                                             server_handler handler, milliseconds patience) {
     using protocol = asio::ip::tcp;
     const std::size_t colon = address.rfind(':');
     std::string host = address.substr(0, colon);
     if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
     error_code ec;
     const auto ip = asio::ip::make_address(host == "localhost" ? "127.0.0.1" : host, ec);
-    const unsigned long port = colon == std::string::npos ? 65536 : std::strtoul(address.c_str() + colon + 1, nullptr, 10);
-    if (ec || port > 65535) return fail(problem{.what = "\"" + address + "\" is no address:port", .hint = {}, .field = "http.listen"});
+    unsigned port = 0;
+    const char* const last = address.data() + address.size();
+    const char* const digits = colon == std::string::npos ? last : address.data() + colon + 1;
+    const auto [end, wrong] = std::from_chars(digits, last, port);
+    if (ec || wrong != std::errc{} || end != last || port > 65535)
+        return fail(
+            problem{.what = "\"" + address + "\" is no address:port", .hint = {}, .field = "http.listen"});
     asio::basic_socket_acceptor<protocol, loop_executor> listening(on);
     const protocol::endpoint at(ip, static_cast<std::uint16_t>(port));
     listening.open(at.protocol(), ec);
@@ -188,9 +233,10 @@ result<std::unique_ptr<http_server>> http_server::on_address(loop_executor on, c
     if (!ec) listening.bind(at, ec);
     if (!ec) listening.listen(asio::socket_base::max_listen_connections, ec);
     if (ec)
-        return fail(problem{.what = "listen on " + address + ": " + ec.message(), .hint = "set http.listen to a free port, or to \"\" for none",
+        return fail(problem{.what = "listen on " + address + ": " + ec.message(),
+                            .hint = "set http.listen to a free port, or to \"\" for none",
                             .field = "http.listen"});
-    return std::make_unique<server<protocol>>(on, std::move(listening), std::move(handler));
+    return std::make_unique<server<protocol>>(on, std::move(listening), std::move(handler), patience);
 }
 
 }  // namespace culld

@@ -1,8 +1,10 @@
 // One keep-alive connection to the API: HTTP/1.1 over TCP, with TLS where the endpoint is https (Beast).
 //
-// Bounded whatever the other side does: one deadline for a whole exchange (a server that drips a byte a second gains
-// nothing), header at most 64 KiB, body at most 32 MiB. Redirects are not followed. Bytes left over after an answer,
-// or a `Connection: close`, end the connection. Loop thread; one exchange at a time.
+// Bounded whatever the other side does: one deadline for a whole exchange (a server that drips a byte a
+// second gains nothing), header at most 64 KiB, body at most 32 MiB; of a large body's memory 1 MiB is kept.
+// Redirects are not followed, at most eight interim answers (1xx) skipped. Bytes left over after an answer,
+// also such as TLS holds back, or a `Connection: close`, end the connection. Loop thread; one exchange at a
+// time.
 #pragma once
 
 #include <boost/asio/ssl/context.hpp>
@@ -23,10 +25,11 @@ struct api_endpoint {
     std::string port;       // decimal
     std::string authority;  // for the Host header: the port only where it is not the scheme's
 };
-// `https://host[:port]`, or http to loopback only. The text was checked by the configuration.
+// `https://host[:port]`, nothing behind it, or http to loopback only.
 [[nodiscard]] result<api_endpoint> parse_endpoint(std::string_view url);
 
-// A context that verifies: the system's authorities plus `ca_file`, TLS 1.2 or later, host names checked per connection.
+// A context that verifies: the system's authorities plus `ca_file`, TLS 1.2 or later, host names checked per
+// connection.
 [[nodiscard]] result<std::unique_ptr<asio::ssl::context>> make_tls_context(const std::string& ca_file);
 
 // How an exchange that brought no answer ended; journal's batch.error class.
@@ -46,16 +49,17 @@ struct http_answer {
     std::string detail;  // of a failure
     unsigned status = 0;
     std::string retry_after;
-    std::vector<std::string> request_ids;  // every X-Request-Id, in order; the gateway's and the service's differ
-    std::string_view body;                 // good until the next exchange
+    std::vector<std::string>
+        request_ids;        // the first four X-Request-Id, in order; the gateway's and the service's differ
+    std::string_view body;  // good until the next exchange
     milliseconds took{};
 };
 
 class http_connection {
   public:
     // All referred to must outlive it; `tls` may be null for a plain endpoint.
-    http_connection(loop_executor on, const api_endpoint& to, asio::ssl::context* tls, nanoseconds connect_timeout,
-                    nanoseconds request_timeout);
+    http_connection(loop_executor on, const api_endpoint& to, asio::ssl::context* tls,
+                    nanoseconds connect_timeout, nanoseconds request_timeout);
     ~http_connection();
     http_connection(const http_connection&) = delete;
     http_connection& operator=(const http_connection&) = delete;
@@ -68,7 +72,9 @@ class http_connection {
     [[nodiscard]] task<http_answer> receive();
     // All of it: sends a whole request (head and body) and reads its answer, connecting first where needed.
     [[nodiscard]] task<http_answer> exchange(std::string_view request);
-    // Breaks off whatever is under way; the exchange ends as a transport failure.
+    // Breaks off whatever is under way: the exchange ends as `transport`, or as `connect` if nothing was sent
+    // yet. A look-up of a name is left behind then, as it is at the end of connect_timeout; the end of the
+    // io_context waits for it.
     void close();
 
   private:

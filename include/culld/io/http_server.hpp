@@ -1,13 +1,16 @@
-// A small HTTP/1.1 server for the control socket and the status listener (Beast): whole requests of at most 16 KiB in,
-// whole answers out, at most 64 connections, 10 s for a request to come in. Loop thread.
+// A small HTTP/1.1 server for the control socket and the status listener (Beast): whole requests in (head and
+// body of at most 16 KiB each, else 431 or 413; what is no HTTP gets 400), whole answers out, at most 64
+// connections. Loop thread.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 
 #include "culld/core/problem.hpp"
+#include "culld/core/time.hpp"
 #include "culld/io/loop.hpp"
 
 namespace culld {
@@ -32,15 +35,22 @@ struct server_answer {
     std::string allow;  // for 405
 };
 
+// Called on the loop. What it throws ends the loop: nobody else could know of it.
 using server_handler = std::function<server_answer(const server_request&)>;
+
+// How long a request may take to come in, an idle connection to ask again, and an answer to be taken.
+constexpr milliseconds server_patience = std::chrono::seconds(10);
 
 class http_server {
   public:
     // `path` of a Unix socket, made with `mode` in place of a stale one; or `address:port` on TCP.
-    static result<std::unique_ptr<http_server>> on_socket(loop_executor on, const std::string& path, unsigned mode,
-                                                          server_handler handler);
+    static result<std::unique_ptr<http_server>> on_socket(loop_executor on, const std::string& path,
+                                                          unsigned mode, server_handler handler,
+                                                          milliseconds patience = server_patience);
     static result<std::unique_ptr<http_server>> on_address(loop_executor on, const std::string& address,
-                                                           server_handler handler);
+                                                           server_handler handler,
+                                                           milliseconds patience = server_patience);
+    // Only after stop().
     virtual ~http_server() = default;
 
     // Accepts nothing more and cuts what is open; returns when all is over.

@@ -1,0 +1,236 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <thread>
+
+#include "certificates.hpp"
+#include "culld/io/http_client.hpp"
+#include "hostile_server.hpp"
+#include "loop_fixture.hpp"
+
+namespace culld {
+namespace {
+
+using std::chrono::milliseconds;
+using testing::HasSubstr;
+using victim = hostile_server::victim;
+using enum transport_failure;
+
+constexpr auto patience = milliseconds(500);
+const std::string some_request = "GET /x HTTP/1.1\r\nHost: h\r\n\r\n";
+
+class HttpClientTls : public testing::Test {
+  protected:
+    HttpClientTls() {
+        write_certificate(authority_, scratch_.path("ca.pem"));
+        trusting_ = std::move(make_tls_context(scratch_.path("ca.pem")).value());
+    }
+    http_answer ask(http_connection& connection) { return loop_.wait(connection.exchange(some_request)); }
+    // One exchange with a server that has this certificate.
+    http_answer ask(SSL_CTX* server_tls, const std::string& host, bool v6 = false) {
+        hostile_server server({good_answer("secret")}, server_tls, v6);
+        const api_endpoint to{.tls = true, .host = host, .port = server.port(), .authority = host};
+        http_connection connection(loop_.executor(), to, trusting_.get(), patience * 4, patience);
+        const http_answer answer = ask(connection);
+        server_name_ = server.server_name();
+        requests_ = server.requests().size();
+        return answer.failure == none ? http_answer{.sent = true, .status = answer.status} : answer;
+    }
+    void expect_refused(const certificate& shown, const std::string& host, const std::string& why) {
+        const auto tls = server_context(shown);
+        const http_answer answer = ask(tls.get(), host);
+        EXPECT_EQ(name_of(answer.failure), "tls");
+        EXPECT_FALSE(answer.sent);
+        EXPECT_EQ(requests_, 0U);
+        EXPECT_THAT(answer.detail, HasSubstr(why));
+    }
+
+    scratch_folder scratch_;
+    looped loop_;
+    certificate authority_ = make_certificate({.name = "Test CA"});
+    std::unique_ptr<asio::ssl::context> trusting_;
+    std::string server_name_;
+    std::size_t requests_ = 0;
+};
+
+TEST_F(HttpClientTls, AcceptsTheRightHostFromTheRightAuthorityAndNamesIt) {
+    const auto shown = make_certificate({.alternative = "DNS:localhost"}, &authority_);
+    const auto tls = server_context(shown);
+    const http_answer answer = ask(tls.get(), "localhost");
+    EXPECT_EQ(answer.status, 200U) << answer.detail;
+    EXPECT_EQ(server_name_, "localhost");
+}
+
+TEST_F(HttpClientTls, AcceptsAnAddressInTheCertificateAndSendsNoNameForIt) {
+    const auto shown = make_certificate({.alternative = "IP:127.0.0.1,IP:::1"}, &authority_);
+    const auto tls = server_context(shown);
+    EXPECT_EQ(ask(tls.get(), "127.0.0.1").status, 200U);
+    EXPECT_EQ(server_name_, "");
+    EXPECT_EQ(ask(tls.get(), "::1", true).status, 200U);
+    EXPECT_EQ(server_name_, "");
+}
+
+TEST_F(HttpClientTls, RefusesACertificateForAnotherHost) {
+    expect_refused(make_certificate({.alternative = "DNS:evil.test"}, &authority_), "localhost",
+                   "not for localhost");
+    expect_refused(make_certificate({.alternative = "IP:127.0.0.2"}, &authority_), "127.0.0.1",
+                   "not for 127.0.0.1");
+    expect_refused(make_certificate({.alternative = "DNS:localhost"}, &authority_), "127.0.0.1",
+                   "not for 127.0.0.1");
+}
+
+TEST_F(HttpClientTls, RefusesOneThatIsSelfSignedExpiredOrNotYetValid) {
+    expect_refused(make_certificate({.alternative = "DNS:localhost"}), "localhost",
+                   "self-signed certificate");
+    expect_refused(
+        make_certificate({.alternative = "DNS:localhost", .from_days = -9, .to_days = -1}, &authority_),
+        "localhost", "expired");
+    expect_refused(make_certificate({.alternative = "DNS:localhost", .from_days = 1}, &authority_),
+                   "localhost", "not yet valid");
+}
+
+TEST_F(HttpClientTls, RefusesAnAuthorityItWasNotToldOf) {
+    const auto other = make_certificate({.name = "Other CA"});
+    expect_refused(make_certificate({.alternative = "DNS:localhost"}, &other), "localhost", "issuer");
+}
+
+TEST_F(HttpClientTls, RefusesTls11AndSpeaksTls12) {
+    const auto shown = make_certificate({.alternative = "DNS:localhost"}, &authority_);
+    const auto old = server_context(shown, TLS1_1_VERSION);
+    const http_answer refused = ask(old.get(), "localhost");
+    EXPECT_EQ(name_of(refused.failure), "tls");
+    EXPECT_FALSE(refused.sent);
+    const auto newer = server_context(shown, TLS1_2_VERSION);
+    const http_answer answer = ask(newer.get(), "localhost");
+    EXPECT_EQ(answer.status, 200U) << answer.detail;
+}
+
+TEST_F(HttpClientTls, RefusesAServerThatSpeaksNoTlsOrNothing) {
+    for (const char* greeting : {"HTTP/1.1 400 Bad Request\r\n\r\n", ""}) {
+        const unique_fd listening(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+        sockaddr_in at{};
+        at.sin_family = AF_INET;
+        at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        socklen_t size = sizeof at;
+        ASSERT_EQ(::bind(listening.get(), reinterpret_cast<sockaddr*>(&at), size), 0);
+        ASSERT_EQ(::listen(listening.get(), 1), 0);
+        ASSERT_EQ(::getsockname(listening.get(), reinterpret_cast<sockaddr*>(&at), &size), 0);
+        std::thread server([&] {
+            const unique_fd fd(::accept(listening.get(), nullptr, nullptr));
+            const hostile_server::victim client(fd.get(), nullptr);
+            client.send(greeting);
+            client.wait_for_the_end();
+        });
+        const api_endpoint to{
+            .tls = true, .host = "127.0.0.1", .port = std::to_string(ntohs(at.sin_port)), .authority = "h"};
+        {
+            http_connection connection(loop_.executor(), to, trusting_.get(), patience, patience);
+            const http_answer answer = ask(connection);
+            EXPECT_EQ(name_of(answer.failure), "tls") << answer.detail;
+            EXPECT_FALSE(answer.sent);
+            EXPECT_LT(answer.took, patience + std::chrono::seconds(2));
+        }
+        server.join();
+    }
+}
+
+// Behind TLS a stray answer may have been read from the socket already and wait, still encrypted, in the
+// library.
+TEST_F(HttpClientTls, AnswerThatNobodyAskedForDoesNotAnswerTheNextRequest) {
+    for (const int version : {TLS1_2_VERSION, TLS1_3_VERSION}) {
+        const auto shown = make_certificate({.alternative = "DNS:localhost"}, &authority_);
+        const auto tls = server_context(shown, version);
+        const auto twice = [](const victim& client) {
+            client.cork(1);  // both records in one segment
+            client.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}");
+            client.send("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nstale");
+            client.cork(0);
+            return true;
+        };
+        hostile_server server({good_answer("first"), twice, good_answer("fresh")}, tls.get());
+        const api_endpoint to{.tls = true, .host = "localhost", .port = server.port(), .authority = "h"};
+        http_connection connection(loop_.executor(), to, trusting_.get(), patience * 4, patience);
+        EXPECT_EQ(ask(connection).body, "first");
+        EXPECT_EQ(ask(connection).body, "{}");
+        EXPECT_EQ(server.connections(), 1) << "session tickets are no stray bytes";
+        const http_answer next = ask(connection);
+        EXPECT_EQ(next.body, "fresh") << next.detail;
+        EXPECT_EQ(server.connections(), 2);
+    }
+}
+
+TEST_F(HttpClientTls, AnswerWithoutALengthThatEndsWithoutACloseNotifyIsNoAnswer) {
+    const auto shown = make_certificate({.alternative = "DNS:localhost"}, &authority_);
+    const auto tls = server_context(shown);
+    const auto cut = [](const victim& client) {
+        client.send("HTTP/1.1 200 OK\r\n\r\n{\"half\":");
+        return false;
+    };
+    hostile_server server({cut}, tls.get());
+    const api_endpoint to{.tls = true, .host = "localhost", .port = server.port(), .authority = "h"};
+    http_connection connection(loop_.executor(), to, trusting_.get(), patience * 4, patience);
+    const http_answer answer = ask(connection);
+    EXPECT_EQ(name_of(answer.failure), "transport") << answer.detail;
+    EXPECT_TRUE(answer.sent);
+}
+
+TEST_F(HttpClientTls, DripInsideTlsEndsInTime) {
+    const auto shown = make_certificate({.alternative = "DNS:localhost"}, &authority_);
+    const auto tls = server_context(shown);
+    const auto drip = [](const victim& client) {
+        return client.drip("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n"), false;
+    };
+    hostile_server server({drip, good_answer("fresh")}, tls.get());
+    const api_endpoint to{.tls = true, .host = "localhost", .port = server.port(), .authority = "h"};
+    http_connection connection(loop_.executor(), to, trusting_.get(), patience * 4, patience);
+    const http_answer answer = ask(connection);
+    EXPECT_EQ(name_of(answer.failure), "timeout") << answer.detail;
+    EXPECT_EQ(ask(connection).body, "fresh");
+}
+
+TEST_F(HttpClientTls, ContextNeedsAFileOfCertificates) {
+    EXPECT_FALSE(make_tls_context(scratch_.path("absent.pem")));
+    EXPECT_FALSE(make_tls_context("/dev/null"));
+    EXPECT_TRUE(make_tls_context({}));
+}
+
+// ---- endpoints ----
+
+TEST(Endpoint, SaysWhereToConnectAndWhatTheHostHeaderHolds) {
+    const struct {
+        const char *url, *host, *port, *authority;
+        bool tls;
+    } cases[] = {
+        {"https://secmaster.cn-north-4.myhuaweicloud.com", "secmaster.cn-north-4.myhuaweicloud.com", "443",
+         "secmaster.cn-north-4.myhuaweicloud.com", true},
+        {"https://api.test:8443", "api.test", "8443", "api.test:8443", true},
+        {"https://api.test:443", "api.test", "443", "api.test", true},
+        {"https://api.test:", "api.test", "443", "api.test", true},
+        {"https://[2001:db8::1]:8443", "2001:db8::1", "8443", "[2001:db8::1]:8443", true},
+        {"http://127.0.0.1:9000", "127.0.0.1", "9000", "127.0.0.1:9000", false},
+        {"http://127.9.8.7", "127.9.8.7", "80", "127.9.8.7", false},
+        {"http://[::1]:80", "::1", "80", "[::1]", false},
+        {"http://localhost:1", "localhost", "1", "localhost:1", false},
+    };
+    for (const auto& c : cases) {
+        const auto got = parse_endpoint(c.url);
+        ASSERT_TRUE(got) << c.url << " " << got.error().text();
+        EXPECT_EQ(got->host, c.host) << c.url;
+        EXPECT_EQ(got->port, c.port) << c.url;
+        EXPECT_EQ(got->authority, c.authority) << c.url;
+        EXPECT_EQ(got->tls, c.tls) << c.url;
+    }
+}
+
+TEST(Endpoint, IsRefusedWhereCredentialsWouldGoAstray) {
+    for (const char* url :
+         {"", "api.test", "https://", "https:///x", "ftp://api.test", "http://api.test", "http://10.0.0.1",
+          "http://127.0.0.1.evil.test", "http://127.evil.test", "http://localhost.evil.test",
+          "https://user:pass@api.test", "https://api.test/v1", "https://api.test?x", "https://api.test#x",
+          "https://api.test:0", "https://api.test:65536", "https://api.test:x", "https://api .test"})
+        EXPECT_FALSE(parse_endpoint(url)) << url;
+}
+
+}  // namespace
+}  // namespace culld
