@@ -4,10 +4,10 @@
 
 #include <algorithm>
 #include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <random>
 
 #include "culld/app/control.hpp"
@@ -26,7 +26,7 @@ namespace culld {
 
 namespace {
 
-constexpr int exit_io = 74, exit_later = 75, exit_config = 78, exit_rejected = 65;
+constexpr int exit_io = 74, exit_later = 75, exit_config = 78, exit_rejected = 65, exit_software = 70;
 constexpr auto look_again_every = std::chrono::seconds(5);  // at stuck journals, refused credentials
 constexpr auto journal_hangs_after = std::chrono::seconds(10);
 
@@ -126,7 +126,7 @@ class life {
         wait_for_hangup();
         co_await go_on_with_open_jobs();
         start_watchdog();
-        asio::co_spawn(loop_, taker_.run(), asio::detached);
+        asio::co_spawn(loop_, taker_.run(), or_leave_the_loop);
         control_.ready = true;
         tell(notify_ready(status_line()));
         log(log_level::info, "ready", fmt::format("culld {} watches {}", CULLD_VERSION, with_.files.path()),
@@ -469,13 +469,18 @@ int run_daemon(const daemon_options& options) {
     int code = 0;
     {
         life alive(options, std::move(*from), context, *files, *journals, *plans, *ledger, *full);
-        std::exception_ptr broken;
         asio::co_spawn(context, alive.run(), [&](std::exception_ptr e) {
-            broken = e;
+            or_leave_the_loop(e);
             context.stop();
         });
-        context.run();
-        if (broken) std::rethrow_exception(broken);
+        try {
+            context.run();
+        } catch (const std::exception& e) {
+            // A broken invariant. Nothing more is sent or written: what is durable stays, and a restart goes on from it.
+            // Not unwound, since coroutines are in the middle of things.
+            log(log_level::error, "internal.error", fmt::format("please report this: {}", e.what()));
+            std::_Exit(exit_software);
+        }
         code = alive.exit_code();
         if (auto done = mark.leave(alive.last_sent(), wall_now()); !done) log(log_level::warn, "rate.mark", done.error());
     }

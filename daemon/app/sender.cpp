@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
 #include <boost/json.hpp>
 
 #include "culld/io/log.hpp"
@@ -67,7 +66,7 @@ void sender::start_workers() {
         workers_.push_back(std::make_unique<worker>(with_, to_, tls_.get()));
         ++running_;
         // drain() waits for the end of each.
-        asio::co_spawn(with_.loop, run(*workers_.back()), asio::detached);
+        asio::co_spawn(with_.loop, run(*workers_.back()), or_leave_the_loop);
     }
 }
 
@@ -373,7 +372,7 @@ void sender::unauthorized(worker& w, const http_answer& answer, const reading& r
         block_all({"auth", r.code, r.message, r.help});
     } else if (!renewing_) {
         renewing_ = true;
-        asio::co_spawn(with_.loop, renew(r), asio::detached);
+        asio::co_spawn(with_.loop, renew(r), or_leave_the_loop);
     }
 }
 
@@ -413,7 +412,7 @@ void sender::look_at_credentials() {
                     if (job->blocked() && job->blocked()->error_class == "auth") job->unblock("the credentials changed");
             self.pump();
         }(*this),
-        asio::detached);
+        or_leave_the_loop);
 }
 
 void sender::try_credentials_again() {

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
 
 #include "culld/core/resource.hpp"
 #include "culld/io/log.hpp"
@@ -79,7 +78,7 @@ void taker::start(task<void> t) {
             self.changed_.notify();
             self.with_.jobs_changed();
         }(*this, std::move(t)),
-        asio::detached);
+        or_leave_the_loop);
 }
 
 void taker::take_orphans(std::vector<std::string> names) {

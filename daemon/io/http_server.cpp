@@ -34,11 +34,6 @@ constexpr std::uint64_t request_limit = 16 * 1024;
 constexpr std::size_t connections_max = 64;
 constexpr auto quietly = asio::as_tuple(use_task);
 
-// asio::detached would lose an exception, and stop() would wait for ever for the coroutine that it ended.
-constexpr auto loudly = [](std::exception_ptr e) {
-    if (e) std::rethrow_exception(e);
-};
-
 // What to say to a request that cannot be read; none where nobody is there to hear it.
 std::optional<http::status> complaint_for(error_code ec) {
     if (ec == http::error::header_limit || ec == http::error::buffer_overflow)
@@ -63,7 +58,7 @@ class server final : public http_server {
           patience_(patience),
           ended_(on) {
         ++running_;
-        asio::co_spawn(on_, accept(), loudly);
+        asio::co_spawn(on_, accept(), or_leave_the_loop);
     }
 
     task<void> stop() override {
@@ -88,7 +83,7 @@ class server final : public http_server {
             }
             if (open_.size() >= connections_max) continue;
             ++running_;
-            asio::co_spawn(on_, serve(std::move(socket)), loudly);
+            asio::co_spawn(on_, serve(std::move(socket)), or_leave_the_loop);
         }
         --running_;
         ended_.notify();
