@@ -220,10 +220,17 @@ class life {
             return out;
         };
         auto orphans = co_await disk_.run(scan);
-        if (orphans)
-            taker_.take_orphans(std::move(*orphans));
-        else
+        if (!orphans) {
             log(log_level::error, "recovery.failed", orphans.error());
+        } else if (file_unknown_) {
+            for (const std::string& name : *orphans)
+                log(log_level::error, "recovery.left",
+                    "stays in active/: it may be the list of a job whose journal cannot be read; mend or move that journal, "
+                    "then restart culld",
+                    {{"left", name}});
+        } else {
+            taker_.take_orphans(std::move(*orphans));
+        }
     }
 
     task<void> recover(std::string id, std::set<std::string>* active) {
@@ -244,10 +251,8 @@ class life {
             if (active != nullptr && !stuck->file.empty()) active->insert(stuck->file);
             if (active == nullptr && !stuck->damaged) co_return;  // said before
             log(log_level::error, "job.stuck", stuck->why.detail, {{"job_id", id}});
-            if (stuck->damaged && active != nullptr) {
-                // Its file must not be taken as a new job: which file that is, the damaged journal may not tell.
-                damaged_ = true;
-            }
+            // Its file must not be taken as a new job, and which file that is, its journal does not tell.
+            if (stuck->file.empty()) file_unknown_ = true;
             jobs_.set_aside(std::move(*stuck));
         } else {
             jobs_.forget_stuck(id);
@@ -409,7 +414,7 @@ class life {
     bool looking_ = false;
     bool look_due_ = false;
     bool stop_asked_ = false;
-    bool damaged_ = false;
+    bool file_unknown_ = false;  // some file in active/ belongs to a job set aside, nobody knows which
     std::atomic<bool> never_stop_{false};
     int exit_code_ = 0;
 };

@@ -145,6 +145,31 @@ TEST_F(MainJob, NoWindowHoldsMoreThanTheRate) {
     EXPECT_LE(windows.at("max").to_number<int>(), 50);
 }
 
+// A journal that cannot be believed sets its job aside: its list must not come back as a job of another name.
+TEST_F(MainJob, TheListOfADamagedJournalIsNotTakenAnew) {
+    configure("seed: 1\nlatency: {fixed: 20ms}\n", "requests_per_second: 50, concurrency: 1");
+    drop("list.txt", list("id", 2000));
+    const pid_t pid = start(daemon(), here_.path("culld.log"));
+    std::this_thread::sleep_for(std::chrono::milliseconds(600));
+    ASSERT_EQ(::kill(pid, SIGKILL), 0);
+    int status = 0;
+    ::waitpid(pid, &status, 0);
+    std::string journal;
+    for (const auto& entry : fs::directory_iterator(here_.path("journal")))
+        if (entry.path().filename().string().starts_with("list-")) journal = entry.path();
+    ASSERT_FALSE(journal.empty()) << log();
+    {
+        std::fstream file(journal, std::ios::in | std::ios::out | std::ios::binary);
+        file.seekp(20);
+        file.put('X');
+    }
+    const auto before = server_->truth().at("delete_requests").to_number<int>();
+    ASSERT_GT(before, 0) << log();
+    EXPECT_EQ(once(), 75) << log();
+    EXPECT_EQ(server_->truth().at("delete_requests").to_number<int>(), before);
+    EXPECT_TRUE(fs::exists(here_.path("spool/active/list.txt")));
+}
+
 // Whenever it is killed, it goes on from the disk: no id is lost, none is judged twice, none is called gone that is not.
 TEST_F(MainJob, SurvivesBeingKilledAtAnyMoment) {
     configure("seed: 7\nfail_ratio: 0.02\nlost_ratio: 0.03\nmissing_ratio: 0.002\nlatency: {fixed: 1ms, jitter: 3ms}\n"
