@@ -5,9 +5,9 @@
 #include <exception>
 
 #include "culld/app/daemon.hpp"
+#include "culld/core/exit_code.hpp"
 
 int main(int argc, char** argv) {
-    constexpr int exit_usage = 64, exit_software = 70;
     culld::daemon_options options;
     bool check = false;
     CLI::App app("Bulk-deletes SecMaster incidents named in job files, and journals what happened to every one.");
@@ -18,7 +18,7 @@ int main(int argc, char** argv) {
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& e) {
-        return app.exit(e) == 0 ? 0 : exit_usage;
+        return app.exit(e) == 0 ? 0 : culld::usage;
     }
     try {
         options.sources.environment = culld::process_environment();
@@ -27,6 +27,6 @@ int main(int argc, char** argv) {
     } catch (const std::exception& e) {
         // A broken invariant: whatever was durable stays so, and a restart goes on from there.
         std::fprintf(stderr, "culld: internal error, please report it: %s\n", e.what());
-        return exit_software;
+        return culld::internal_error;
     }
 }

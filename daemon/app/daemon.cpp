@@ -15,6 +15,7 @@
 #include "culld/app/restart.hpp"
 #include "culld/app/sender.hpp"
 #include "culld/app/taker.hpp"
+#include "culld/core/exit_code.hpp"
 #include "culld/core/resource.hpp"
 #include "culld/io/lock.hpp"
 #include "culld/io/log.hpp"
@@ -26,7 +27,6 @@ namespace culld {
 
 namespace {
 
-constexpr int exit_io = 74, exit_later = 75, exit_config = 78, exit_rejected = 65, exit_software = 70;
 constexpr auto look_again_every = std::chrono::seconds(5);  // at stuck journals, refused credentials
 constexpr auto journal_hangs_after = std::chrono::seconds(10);
 
@@ -100,7 +100,6 @@ class life {
                 .dice = std::mt19937_64(std::random_device{}()),
                 .pump = [this] { sender_->pump(); },
                 .jobs_changed = [this] { changed_.notify(); }},
-          jobs_(with_),
           sender_(std::make_unique<sender>(with_, std::move(from.who), std::move(from.endpoint), std::move(from.tls), full_bucket)),
           taker_(with_, jobs_, rules_, [this](std::unique_ptr<job_run> job) { adopt(std::move(job)); }),
           control_(with_, jobs_, *sender_),
@@ -113,7 +112,7 @@ class life {
     task<void> run() {
         if (auto opened = open_doors(); !opened) {
             log(log_level::error, "start.failed", opened.error());
-            exit_code_ = exit_io;
+            exit_code_ = io_error;
             co_await close_down();
             co_return;
         }
@@ -183,12 +182,7 @@ class life {
     }
 
     intake_surroundings surroundings() {
-        static const std::vector<std::string_view> resources = [] {
-            std::vector<std::string_view> out;
-            for (const resource_profile& p : resource_profiles()) out.push_back(p.name);
-            return out;
-        }();
-        return {*rules_->settings, rules_->pattern, resources, rules_->protect, with_.plans, never_stop_};
+        return {*rules_->settings, rules_->pattern, resource_names(), rules_->protect, with_.plans, never_stop_};
     }
 
     // ---- recovery ----
@@ -198,7 +192,7 @@ class life {
         auto open = co_await disk_.run(find);
         if (!open) {
             log(log_level::error, "recovery.failed", open.error());
-            exit_code_ = exit_io;
+            exit_code_ = io_error;
             stop_asked_ = true;
             co_return;
         }
@@ -369,7 +363,7 @@ class life {
 
     bool once_is_over() {
         if (!taker_.idle()) return false;
-        return jobs_.open() == 0 || (jobs_.running().empty() || jobs_.all_stuck());
+        return jobs_.all_stuck();
     }
 
     task<void> close_down() {
@@ -386,9 +380,9 @@ class life {
         for (auto& server : servers_) co_await server->stop();
         if (exit_code_ == 0 && options_.once) {
             if (jobs_.open() > 0)
-                exit_code_ = exit_later;
+                exit_code_ = try_later;
             else if (jobs_.counted.rejected > 0)
-                exit_code_ = exit_rejected;
+                exit_code_ = bad_job;
             else
                 exit_code_ = jobs_.worst();
         }
@@ -425,7 +419,7 @@ int check_config(const daemon_options& options) {
     auto all = load_everything(options);
     if (!all) {
         complain(all.error());
-        return exit_config;
+        return bad_config;
     }
     complain(all->file.warnings);
     return 0;
@@ -435,7 +429,7 @@ int run_daemon(const daemon_options& options) {
     auto from = load_everything(options);
     if (!from) {
         complain(from.error());
-        return exit_config;
+        return bad_config;
     }
     const config& c = *from->settings;
     start_log(style_of(c.log.format, look_around()), log_level_of(c.log.level).value_or(log_level::info));
@@ -449,25 +443,25 @@ int run_daemon(const daemon_options& options) {
         return code;
     };
     auto files = spool::open(c.spool.dir);
-    if (!files) return refuse(files.error(), exit_io);
+    if (!files) return refuse(files.error(), io_error);
     auto journals = folder::open(c.journal.dir, 0750);
-    if (!journals) return refuse(journals.error(), exit_io);
+    if (!journals) return refuse(journals.error(), io_error);
     folder_lock locks[2];
     const folder* owned[2] = {&files->root(), &*journals};
     for (int i = 0; i < 2; ++i) {
         auto lock = folder_lock::take(*owned[i], "culld", wall_now());
-        if (!lock) return refuse(lock.error().what, lock.error().why == lock_refusal::cause::held ? exit_later : exit_io);
+        if (!lock) return refuse(lock.error().what, lock.error().why == lock_refusal::cause::held ? try_later : io_error);
         locks[i] = std::move(*lock);
     }
     auto plans = journals->sub(".plan", 0700);
-    if (!plans) return refuse(plans.error(), exit_io);
+    if (!plans) return refuse(plans.error(), io_error);
     auto ledger = ledger_file::open(*journals);
-    if (!ledger) return refuse(ledger.error(), exit_io);
+    if (!ledger) return refuse(ledger.error(), io_error);
     if (ledger->torn_bytes() > 0)
         log(log_level::warn, "ledger.torn", fmt::format("{} bytes of a torn last line were cut off", ledger->torn_bytes()));
     rate_mark mark(*journals);
     const auto full = mark.quiet_for(std::chrono::duration<double>(c.limits.burst / c.limits.requests_per_second), wall_now());
-    if (!full) return refuse(full.error(), exit_io);
+    if (!full) return refuse(full.error(), io_error);
 
     // One thread runs it all.
     asio::io_context context(1);
@@ -484,7 +478,7 @@ int run_daemon(const daemon_options& options) {
             // A broken invariant. Nothing more is sent or written: what is durable stays, and a restart goes on from it.
             // Not unwound, since coroutines are in the middle of things.
             log(log_level::error, "internal.error", fmt::format("please report this: {}", e.what()));
-            std::_Exit(exit_software);
+            std::_Exit(internal_error);
         }
         code = alive.exit_code();
         if (auto done = mark.leave(alive.last_sent(), wall_now()); !done) log(log_level::warn, "rate.mark", done.error());

@@ -197,11 +197,8 @@ void job_run::missed(const batch* b, plan::miss how, std::string_view error_clas
     count_request(*b, answer);
     if (error_class == "throttled") ++throttled_;
     const steady_time now = steady_now();
-    // The plan adds its own back-off; both are drawn from the same dice so that the record tells what will happen.
     const double chance = with_.chance();
-    const backoff wait{with_.settings->retry.base_delay, with_.settings->retry.max_delay};
-    const nanoseconds retry_in = std::max<nanoseconds>(earliest - now, wait.delay(b->tries + 1, chance));
-    append_error(b, error_class, answer, code, detail, retry_in, sent);
+    append_error(b, error_class, answer, code, detail, plan_.retry_at(*b, now, earliest, chance) - now, sent);
     record_verdicts(plan_.missed(b, how, now, earliest, chance));
     follow_up();
 }
@@ -214,7 +211,7 @@ void job_run::halved(const batch* b, const http_answer& answer, const reading& w
     follow_up();
 }
 
-void job_run::asked(const batch* b, presence answer, std::string_view) {
+void job_run::asked(const batch* b, presence answer) {
     if (journal_.dead()) return give_back(b);
     record_verdicts(plan_.asked(b, answer, steady_now(), with_.chance()));
     follow_up();

@@ -3,16 +3,12 @@
 #include <algorithm>
 
 #include "culld/app/sender.hpp"
+#include "culld/core/exit_code.hpp"
 
 namespace culld {
 
 namespace {
 constexpr std::size_t finished_max = 1000;  // the ledger knows the others
-
-int exit_code_of(std::string_view status) {
-    if (status == "completed" || status == "dry_run") return 0;
-    return status == "completed_with_failures" ? 1 : 2;
-}
 }  // namespace
 
 void job_table::add(std::unique_ptr<job_run> job) {
@@ -40,7 +36,7 @@ std::vector<std::string> job_table::reap(sender& from) {
             finished_.push_back({job.spec().id, job.intake().source.file, job.status(), job.totals(), job.accepted_at(),
                                  job.finished_at().value_or(job.accepted_at())});
             if (finished_.size() > finished_max) finished_.pop_front();
-            worst_ = std::max(worst_, exit_code_of(job.status()));
+            worst_ = std::max<int>(worst_, exit_code_of(job.status()));
             ++counted.finished[job.status()];
             const job_totals& t = job.totals();
             job_totals& sum = counted.ids;
@@ -64,7 +60,7 @@ void job_table::forget_stuck(std::string_view job_id) {
 }
 
 bool job_table::all_stuck() const {
-    return open() > 0 && std::all_of(running_.begin(), running_.end(), [](const auto& entry) {
+    return std::all_of(running_.begin(), running_.end(), [](const auto& entry) {
                const job_run& job = *entry.second;
                return job.idle() && (job.state() == job_state::blocked || job.state() == job_state::paused);
            });

@@ -57,18 +57,27 @@ struct journal_reading {
     std::uint64_t torn_bytes = 0;
 };
 
-problem damaged(const std::string& name, problem why) {
+// Why a journal could not be read: it is not what was written, or its disk does not answer.
+struct reading_failure {
+    problem why;
+    bool damaged = false;
+};
+using reading_result = tl::expected<journal_reading, reading_failure>;
+
+tl::unexpected<reading_failure> disk_failed(problem why) { return tl::unexpected(reading_failure{std::move(why), false}); }
+
+tl::unexpected<reading_failure> damaged(const std::string& name, problem why) {
     why.file = name;
     why.hint = "this journal was changed or damaged, and is never repaired: nothing more of this job is sent. Keep a copy, run "
                "`cullctl verify`, and decide by hand";
-    return why;
+    return tl::unexpected(reading_failure{std::move(why), true});
 }
 
-result<journal_reading> read_journal(const folder& journals, const std::string& name) {
+reading_result read_journal(const folder& journals, const std::string& name) {
     auto fd = journals.open_file(name, O_RDONLY);
-    if (!fd) return fail(std::move(fd.error()));
+    if (!fd) return disk_failed(std::move(fd.error()));
     struct stat st {};
-    if (::fstat(fd->get(), &st) != 0) return fail(errno_problem("look at", name, errno));
+    if (::fstat(fd->get(), &st) != 0) return disk_failed(errno_problem("look at", name, errno));
     const auto size = static_cast<std::uint64_t>(st.st_size);
     journal_reading out;
     recovery job;
@@ -78,28 +87,28 @@ result<journal_reading> read_journal(const folder& journals, const std::string& 
     std::optional<std::uint64_t> from;
     if (size > read_whole_up_to) {
         const auto found = last_checkpoint(fd->get(), size, name);
-        if (!found) return fail(found.error());
+        if (!found) return disk_failed(found.error());
         from = *found;
     }
     unique_fd again(::fcntl(fd->get(), F_DUPFD_CLOEXEC, 3));
-    if (!again) return fail(errno_problem("duplicate descriptor of", name, errno));
+    if (!again) return disk_failed(errno_problem("duplicate descriptor of", name, errno));
     std::optional<line_reader> lines(std::in_place, std::move(*fd), name);
     chain_checker chain;
     bool jumped = !from;
     for (;;) {
         const auto more = lines->next(line);
-        if (!more) return fail(more.error());
+        if (!more) return disk_failed(more.error());
         if (!*more || !line.ended) break;
         if (jumped && from && chain.records() == 0) {
             // The checkpoint itself: its own link is what the chain goes on from.
-            if (auto read = read_record(line.text, record); !read) return fail(damaged(name, read.error()));
+            if (auto read = read_record(line.text, record); !read) return damaged(name, read.error());
             chain = chain_checker(record.seq, record.prev);
         }
-        if (auto fed = chain.feed(line.text, true, record); !fed) return fail(damaged(name, fed.error()));
+        if (auto fed = chain.feed(line.text, true, record); !fed) return damaged(name, fed.error());
         if (auto fed = job.feed(record); !fed) {
             problem why = fed.error();
             why.line = line.number;
-            return fail(damaged(name, std::move(why)));
+            return damaged(name, std::move(why));
         }
         if (!jumped) {
             jumped = true;
@@ -183,7 +192,7 @@ recovered recover_job(const std::string& job_id, const folder& journals, const s
         return stuck_job{job_id, file, {"journal", "", why.text(), why.hint}, is_damaged};
     };
     auto reading = read_journal(journals, name);
-    if (!reading) return stuck(reading.error(), "", !reading.error().hint.empty());
+    if (!reading) return stuck(reading.error().why, "", reading.error().damaged);
     recovered_job& job = reading->job;
     if (!job.accepted) {
         if (auto gone = journals.remove(name); !gone) return stuck(gone.error(), "", false);

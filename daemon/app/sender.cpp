@@ -188,7 +188,6 @@ bool sender::compose(worker& w, delete_form form) {
     out.clear();
     out.append(method).append(" ").append(target).append(" HTTP/1.1\r\nHost: ").append(to_.authority);
     out += "\r\nUser-Agent: culld/" CULLD_VERSION "\r\nAccept: application/json\r\n";
-    std::string body;
     if (!ask) {
         out.append("Content-Type: ").append(content_type).append("\r\nContent-Length: ");
         append_number(out, std::uint64_t(opening.size() + w.ids.size() + closing.size()));
@@ -235,13 +234,17 @@ void sender::miss(worker& w, plan::miss how, std::string_view error_class, const
         job.missed(w.now.what, how, error_class, answer, code, detail, earliest, w.ids);
 }
 
+void sender::went_badly(std::string_view why) {
+    if (traffic_.went_badly(steady_now()))
+        log(log_level::error, "breaker.open",
+            fmt::format("{}: one probe each {} from now on", why, duration_text(with_.settings->breaker.probe)));
+}
+
 void sender::arrived(worker& w, const http_answer& answer, delete_form form, std::uint64_t generation) {
     const steady_time now = steady_now();
     if (answer.failure != transport_failure::none) {
         ++counted_.transport_errors;
-        if (traffic_.went_badly(now))
-            log(log_level::error, "breaker.open", fmt::format("{}: one probe each {} from now on", answer.detail,
-                                                              duration_text(with_.settings->breaker.probe)));
+        went_badly(answer.detail);
         miss(w, answer.sent ? plan::miss::in_doubt : plan::miss::unsent, name_of(answer.failure), answer, "", answer.detail, now);
         return;
     }
@@ -258,7 +261,7 @@ void sender::arrived(worker& w, const http_answer& answer, delete_form form, std
 void sender::answered_deletion(worker& w, const http_answer& answer) {
     auto judged = w.judges(w.ids, w.now.what->count(), answer.body);
     if (!judged) {
-        static_cast<void>(traffic_.went_badly(steady_now()));
+        went_badly(judged.error().what);
         miss(w, plan::miss::in_doubt, "protocol", answer, "", judged.error().what, steady_now());
         return;
     }
@@ -269,12 +272,12 @@ void sender::answered_deletion(worker& w, const http_answer& answer) {
 
 void sender::answered_ask(worker& w, const http_answer& answer) {
     if (!is_json_object(answer.body)) {
-        static_cast<void>(traffic_.went_badly(steady_now()));
+        went_badly("the answer to GET is no JSON object");
         miss(w, plan::miss::in_doubt, "protocol", answer, "", "the answer to GET is no JSON object", steady_now());
         return;
     }
     traffic_.went_well();
-    w.now.job->asked(w.now.what, presence::there, w.ids);
+    w.now.job->asked(w.now.what, presence::there);
 }
 
 void sender::consequences(worker& w, const http_answer& answer, const reading& r, delete_form form,
@@ -291,7 +294,7 @@ void sender::consequences(worker& w, const http_answer& answer, const reading& r
         case consequence::gone:
             traffic_.went_well();
             if (ask)
-                job.asked(w.now.what, presence::gone, w.ids);
+                job.asked(w.now.what, presence::gone);
             else
                 job.halved(w.now.what, answer, r, w.ids);  // of a whole batch it says nothing; of one id, that it failed
             return;
@@ -328,10 +331,7 @@ void sender::consequences(worker& w, const http_answer& answer, const reading& r
         case consequence::busy:
         case consequence::lost:
             ++counted_.server_errors;
-            if (traffic_.went_badly(now))
-                log(log_level::error, "breaker.open",
-                    fmt::format("HTTP status {}: one probe each {} from now on", answer.status,
-                                duration_text(with_.settings->breaker.probe)));
+            went_badly(fmt::format("HTTP status {}", answer.status));
             miss(w, plan::miss::in_doubt, r.error_class, answer, r.code, r.message, now + r.pause.value_or(nanoseconds(0)));
             return;
         case consequence::form_absent:
@@ -353,7 +353,7 @@ void sender::consequences(worker& w, const http_answer& answer, const reading& r
             block_job();
             return;
         case consequence::accepted:  // 201 and the like are no answer to what we ask
-            static_cast<void>(traffic_.went_badly(now));
+            went_badly(fmt::format("unexpected status {}", answer.status));
             miss(w, plan::miss::in_doubt, "protocol", answer, "", fmt::format("unexpected status {}", answer.status), now);
             return;
     }
@@ -368,26 +368,33 @@ void sender::unauthorized(worker& w, const http_answer& answer, const reading& r
     if (current) traffic_.credentials_refused();
     miss(w, plan::miss::declined, r.error_class, answer, r.code, r.message, steady_now());
     if (!current) return;  // sent before they were renewed
-    if (was_trial) {
+    if (was_trial)
         block_all({"auth", r.code, r.message, r.help});
-    } else if (!renewing_) {
-        renewing_ = true;
-        asio::co_spawn(with_.loop, renew(r), or_leave_the_loop);
-    }
+    else
+        start_renewing(block_facts{"auth", r.code, r.message, r.help + " (" + who_->describe() + ")"});
 }
 
-task<void> sender::renew(reading why) {
+task<void> sender::renew(std::optional<block_facts> otherwise) {
     auto changed = co_await who_->renew();
     renewing_ = false;
     if (changed && *changed) {
         log(log_level::info, "credentials.renewed", who_->describe() + " has changed: one request goes first");
         traffic_.credentials_renewed();
+        for (auto& [priority, list] : jobs_)
+            for (job_run* job : list)
+                if (job->blocked() && job->blocked()->error_class == "auth") job->unblock("the credentials changed");
         pump();
         co_return;
     }
+    if (!otherwise) co_return;
     if (!changed) log(log_level::error, "credentials.failed", changed.error());
-    block_facts facts{"auth", why.code, why.message, why.help + " (" + who_->describe() + ")"};
-    block_all(facts);
+    block_all(*otherwise);
+}
+
+void sender::start_renewing(std::optional<block_facts> otherwise) {
+    if (renewing_) return;
+    renewing_ = true;
+    asio::co_spawn(with_.loop, renew(std::move(otherwise)), or_leave_the_loop);
 }
 
 void sender::block_all(const block_facts& why) {
@@ -397,22 +404,7 @@ void sender::block_all(const block_facts& why) {
 }
 
 void sender::look_at_credentials() {
-    if (traffic_.credentials() != credential_state::refused || renewing_) return;
-    renewing_ = true;
-    asio::co_spawn(
-        with_.loop,
-        [](sender& self) -> task<void> {
-            auto changed = co_await self.who_->renew();
-            self.renewing_ = false;
-            if (!changed || !*changed) co_return;
-            log(log_level::info, "credentials.renewed", self.who_->describe() + " has changed: one request goes first");
-            self.traffic_.credentials_renewed();
-            for (auto& [priority, list] : self.jobs_)
-                for (job_run* job : list)
-                    if (job->blocked() && job->blocked()->error_class == "auth") job->unblock("the credentials changed");
-            self.pump();
-        }(*this),
-        or_leave_the_loop);
+    if (traffic_.credentials() == credential_state::refused) start_renewing(std::nullopt);
 }
 
 void sender::try_credentials_again() {

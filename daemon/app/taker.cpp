@@ -15,15 +15,6 @@ constexpr std::size_t open_jobs_max = 1000;         // accepted and not over; fu
 constexpr std::uint64_t large_file = 1U << 20U;     // bytes; packed ones count eightfold
 constexpr auto try_again_after = std::chrono::seconds(5);
 
-const std::vector<std::string_view>& resource_names() {
-    static const std::vector<std::string_view> names = [] {
-        std::vector<std::string_view> out;
-        for (const resource_profile& p : resource_profiles()) out.push_back(p.name);
-        return out;
-    }();
-    return names;
-}
-
 }  // namespace
 
 result<std::shared_ptr<const intake_settings>> intake_settings::load(std::shared_ptr<const config> from) {

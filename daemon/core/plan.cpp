@@ -380,9 +380,14 @@ std::vector<verdict> plan::landed(const batch* flying, const judgement& j, stead
     return out;
 }
 
+steady_time plan::retry_at(const batch& b, steady_time now, steady_time earliest, double chance) const {
+    return std::max(earliest, now + rules_.retry.delay(b.tries + 1, chance));
+}
+
 std::vector<verdict> plan::missed(const batch* flying, miss how, steady_time now, steady_time earliest, double chance) {
     batch b = retrieve(flying);
     std::vector<verdict> out;
+    const steady_time due = retry_at(b, now, earliest, chance);
     ++b.tries;
     if (how != miss::unsent) b.sent_before = true;
     const bool ask = b.what == batch::purpose::ask;
@@ -395,7 +400,7 @@ std::vector<verdict> plan::missed(const batch* flying, miss how, steady_time now
         if (given_up)
             settle(out, {.kind = verdict_kind::failed, .reason = "unknown", .attempts = b.attempt, .at = b.at});
         else
-            park(std::move(b), std::max(earliest, now + rules_.retry.delay(b.tries, chance)));
+            park(std::move(b), due);
         return out;
     }
     const key k{b.attempt - 1, b.last};
@@ -404,7 +409,7 @@ std::vector<verdict> plan::missed(const batch* flying, miss how, steady_time now
     } else if (stop_ || given_up) {
         doom(out, k, b.at, now);
     } else {
-        park(std::move(b), std::max(earliest, now + rules_.retry.delay(b.tries, chance)));
+        park(std::move(b), due);
     }
     return out;
 }

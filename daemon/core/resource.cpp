@@ -16,6 +16,15 @@ constexpr std::array<resource_profile, 3> profiles{{
 
 std::span<const resource_profile> resource_profiles() { return profiles; }
 
+std::span<const std::string_view> resource_names() {
+    static constexpr auto names = [] {
+        std::array<std::string_view, profiles.size()> out{};
+        for (std::size_t i = 0; i < out.size(); ++i) out[i] = profiles[i].name;
+        return out;
+    }();
+    return names;
+}
+
 const resource_profile* find_resource(std::string_view name) {
     for (const resource_profile& p : profiles)
         if (p.name == name) return &p;

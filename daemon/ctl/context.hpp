@@ -8,7 +8,7 @@
 
 #include "culld/core/config.hpp"
 #include "culld/core/problem.hpp"
-#include "exit_code.hpp"
+#include "culld/core/exit_code.hpp"
 #include "talk.hpp"
 
 namespace culld::ctl {

@@ -11,7 +11,7 @@
 #include <chrono>
 #include <utility>
 
-#include "exit_code.hpp"
+#include "culld/core/exit_code.hpp"
 
 namespace culld::ctl {
 

@@ -5,6 +5,7 @@
 #include <string>
 #include <string_view>
 
+#include "culld/core/exit_code.hpp"
 #include "culld/core/problem.hpp"
 
 namespace culld::ctl {
@@ -32,6 +33,7 @@ struct control_error {
                                                               std::string_view body = {});
 
 // The exit code that suits, and what the daemon said ({"error":…,"hint":…}, else the status).
+using culld::exit_code_of;  // of a job's status
 [[nodiscard]] int exit_code_of(const control_error& error);
 [[nodiscard]] int exit_code_of(const control_answer& refusal);
 [[nodiscard]] problem problem_of(const control_answer& refusal);

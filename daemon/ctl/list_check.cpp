@@ -21,12 +21,6 @@ namespace culld::ctl {
 
 namespace {
 
-std::vector<std::string_view> resource_names() {
-    std::vector<std::string_view> out;
-    for (const resource_profile& p : resource_profiles()) out.push_back(p.name);
-    return out;
-}
-
 wall_time now() {
     return std::chrono::time_point_cast<std::chrono::microseconds>(std::chrono::system_clock::now());
 }
@@ -41,13 +35,12 @@ struct surroundings {
     config settings;
     id_pattern pattern;
     protected_ids protect;
-    std::vector<std::string_view> resources = resource_names();
     std::atomic<bool> stop = false;
 
     surroundings(config from, id_pattern compiled, protected_ids never)
         : settings(std::move(from)), pattern(std::move(compiled)), protect(std::move(never)) {}
     [[nodiscard]] intake_surroundings over(const folder& plan) const {
-        return {settings, pattern, resources, protect, plan, stop};
+        return {settings, pattern, resource_names(), protect, plan, stop};
     }
 };
 

@@ -127,6 +127,6 @@ int main(int argc, char** argv) {
     } catch (const std::exception& e) {
         // Memory, or the crypto library refusing to work: nobody can handle that.
         static_cast<void>(std::fprintf(stderr, "cullctl: %s\n", e.what()));
-        return culld::ctl::io_error;
+        return culld::io_error;
     }
 }

@@ -11,6 +11,7 @@
 #include <cstdio>
 #include <iostream>
 
+#include "culld/core/exit_code.hpp"
 #include "culld/io/file.hpp"
 #include "emulator/server.hpp"
 
@@ -19,12 +20,6 @@ namespace culld::emulator {
 namespace asio = boost::asio;
 
 namespace {
-
-// As in contract 5.
-constexpr int exit_usage = 64;
-constexpr int exit_no_file = 66;
-constexpr int exit_io = 74;
-constexpr int exit_configuration = 78;
 
 constexpr std::size_t scenario_bytes_max = std::size_t{16} << 20;
 
@@ -73,27 +68,27 @@ int run(const options& o) {
     scenario rules;
     if (!o.scenario.empty()) {
         const auto text = read_small_file(o.scenario, scenario_bytes_max);
-        if (!text) return complain(text.error(), exit_no_file);
+        if (!text) return complain(text.error(), not_there);
         auto parsed = parse_scenario(*text, o.scenario);
-        if (!parsed) return complain(parsed.error(), exit_configuration);
+        if (!parsed) return complain(parsed.error(), bad_config);
         rules = *std::move(parsed);
     }
     incidents ids(o.fast ? 0 : o.track);
     if (!o.ids.empty())
-        if (const auto loaded = ids.load(o.ids); !loaded) return complain(loaded.error(), exit_no_file);
+        if (const auto loaded = ids.load(o.ids); !loaded) return complain(loaded.error(), not_there);
     request_log log;
     if (!o.log.empty()) {
         auto opened = request_log::open(o.log);
-        if (!opened) return complain(opened.error(), exit_io);
+        if (!opened) return complain(opened.error(), io_error);
         log = *std::move(opened);
     }
     asio::ssl::context context(asio::ssl::context::tls_server);
     context.set_options(asio::ssl::context::no_tlsv1 | asio::ssl::context::no_tlsv1_1);  // APIGW.0204
     if (!o.tls.empty())
         if (const auto loaded = load_certificate(context, o.tls); !loaded)
-            return complain(loaded.error(), exit_no_file);
+            return complain(loaded.error(), not_there);
     const auto at = parse_listen(o.listen);
-    if (!at) return complain(at.error(), exit_usage);
+    if (!at) return complain(at.error(), usage);
 
     world w(std::move(rules), std::move(ids), o.token.empty() ? std::nullopt : std::optional(o.token),
             o.ak.empty() ? std::nullopt : std::optional(key_pair{o.ak, o.sk}));
@@ -104,12 +99,12 @@ int run(const options& o) {
     signals.async_wait([&s](const boost::system::error_code& error, int) {
         if (!error) s.stop();
     });
-    if (const auto listening = s.listen(*at); !listening) return complain(listening.error(), exit_io);
+    if (const auto listening = s.listen(*at); !listening) return complain(listening.error(), io_error);
     std::cout << "listening on " << s.endpoint() << std::endl;
     s.start();
     loop.run();
     if (const auto written = write_all(STDOUT_FILENO, truth(w, true) + "\n", "standard output"); !written)
-        return complain(written.error(), exit_io);
+        return complain(written.error(), io_error);
     return 0;
 }
 
@@ -139,7 +134,7 @@ int parse_and_run(int argc, char** argv) {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& e) {
         const int code = app.exit(e);
-        return code == 0 ? 0 : exit_usage;
+        return code == 0 ? 0 : usage;
     }
     return run(o);
 }
@@ -153,6 +148,6 @@ int main(int argc, char** argv) {
         return culld::emulator::parse_and_run(argc, argv);
     } catch (const std::exception& e) {
         std::fprintf(stderr, "cull-emulator: %s\n", e.what());
-        return 70;
+        return culld::internal_error;
     }
 }

@@ -19,7 +19,7 @@ class control {
     // `writable`: on the control socket.
     [[nodiscard]] server_answer answer(const server_request& request, bool writable);
 
-    bool ready = false;  // set once recovery and the first scan are done
+    bool ready = false;  // set once recovery is done and the drop box is watched
     std::function<bool()> live;
 
     // {"job_id","file","state","status","totals","in_flight","remaining","rate","eta_seconds","reason","accepted_at",

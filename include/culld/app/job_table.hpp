@@ -32,8 +32,6 @@ struct finished_job {
 
 class job_table {
   public:
-    explicit job_table(services& with) : with_(with) {}
-
     void add(std::unique_ptr<job_run> job);
     void set_aside(stuck_job job);
     // Moves what is over out of the way; returns jobs whose journal is dead and which nobody uses any more: to be
@@ -46,7 +44,7 @@ class job_table {
     [[nodiscard]] const std::deque<finished_job>& finished() const { return finished_; }
     void forget_stuck(std::string_view job_id);
     [[nodiscard]] std::size_t open() const { return running_.size() + stuck_.size(); }
-    // No job can get on by itself.
+    // No job can get on by itself; so it is where there are none.
     [[nodiscard]] bool all_stuck() const;
 
     // The worst of what finished jobs ask of --once's exit code: 0, 1, 2.
@@ -59,7 +57,6 @@ class job_table {
     counters counted;
 
   private:
-    services& with_;
     std::map<std::string, std::unique_ptr<job_run>, std::less<>> running_;
     std::map<std::string, stuck_job, std::less<>> stuck_;
     std::deque<finished_job> finished_;

@@ -73,7 +73,10 @@ class sender {
     void unauthorized(worker& w, const http_answer& answer, const reading& r, std::uint64_t generation);
     void miss(worker& w, plan::miss how, std::string_view error_class, const http_answer& answer, std::string_view code,
               std::string_view detail, steady_time earliest);
-    [[nodiscard]] task<void> renew(reading why);
+    // Another's credentials, if there are: then what they blocked goes on. Else `otherwise` blocks all jobs.
+    [[nodiscard]] task<void> renew(std::optional<block_facts> otherwise);
+    void start_renewing(std::optional<block_facts> otherwise);  // single-flight
+    void went_badly(std::string_view why);
     void block_all(const block_facts& why);
     [[nodiscard]] delete_form form_of(const job_run& job) const;
     void start_workers();

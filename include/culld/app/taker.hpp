@@ -45,7 +45,6 @@ class taker {
     [[nodiscard]] bool idle() const { return taking_ == 0 && arrivals_.idle(); }
     void rescan() { arrivals_.rescan(); }
     void apply(std::shared_ptr<const intake_settings> rules) { rules_ = std::move(rules); }
-    [[nodiscard]] std::uint64_t rejected() const { return jobs_.counted.rejected; }
 
   private:
     struct attempt;

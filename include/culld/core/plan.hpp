@@ -138,6 +138,8 @@ class plan {
         declined,  // it was answered, and surely not carried out
         in_doubt,
     };
+    // When missed() lets it go again, called with the same arguments before it: for the record.
+    [[nodiscard]] steady_time retry_at(const batch& b, steady_time now, steady_time earliest, double chance) const;
     [[nodiscard]] std::vector<verdict> missed(const batch* b, miss how, steady_time now, steady_time earliest,
                                               double chance);
     // Refused for its content: two halves go again, or the one id that it held has its last word.

@@ -17,6 +17,8 @@ struct resource_profile {
 };
 
 [[nodiscard]] std::span<const resource_profile> resource_profiles();
+// Their names, in the same order: the first is the default.
+[[nodiscard]] std::span<const std::string_view> resource_names();
 // nullptr if there is none of that name.
 [[nodiscard]] const resource_profile* find_resource(std::string_view name);
 

@@ -1,9 +1,9 @@
-// What cullctl's exit codes mean (contract, section 5).
+// What the exit codes of culld, cullctl and cull-emulator mean (contract, section 5; sysexits.h).
 #pragma once
 
 #include <string_view>
 
-namespace culld::ctl {
+namespace culld {
 
 enum exit_code : int {
     all_well = 0,
@@ -14,6 +14,7 @@ enum exit_code : int {
     usage = 64,         //
     bad_job = 65,       // bad job or list
     not_there = 66,     // no such job or file
+    internal_error = 70,  // a bug: please report it
     io_error = 74,      //
     try_later = 75,     //
     not_allowed = 77,   //
@@ -29,4 +30,4 @@ enum exit_code : int {
     return ended_early;
 }
 
-}  // namespace culld::ctl
+}  // namespace culld
