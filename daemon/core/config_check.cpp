@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "culld/core/config_keys.hpp"
+#include "culld/core/endpoint.hpp"
 
 namespace culld {
 
@@ -29,57 +30,6 @@ bool is_api_name(std::string_view text) {
 // Region names become part of a host name.
 bool is_region(std::string_view text) {
     return is_api_name(text) && text.front() != '-' && text.back() != '-';
-}
-
-struct host_port {
-    std::string_view host;  // without brackets
-    std::optional<unsigned> port;
-};
-
-// host, host:port, [v6], [v6]:port; port 0 to 65535.
-std::optional<host_port> parse_host_port(std::string_view text) {
-    host_port out;
-    std::string_view rest;
-    if (text.starts_with('[')) {
-        const std::size_t end = text.find(']');
-        if (end == std::string_view::npos) return {};
-        out.host = text.substr(1, end - 1);
-        rest = text.substr(end + 1);
-        if (out.host.size() < 2 ||
-            out.host.find_first_not_of("0123456789abcdefABCDEF:.") != std::string_view::npos)
-            return {};
-    } else {
-        const std::size_t colon = std::min(text.find(':'), text.size());
-        out.host = text.substr(0, colon);
-        rest = text.substr(colon);
-        if (out.host.empty() || out.host.size() > 253 || !all_of(out.host, ".-") || out.host.front() == '.' ||
-            out.host.front() == '-')
-            return {};
-    }
-    if (rest.empty()) return out;
-    unsigned port = 0;
-    const char* const last = rest.data() + rest.size();
-    const auto [end, ec] = std::from_chars(rest.data() + 1, last, port);
-    if (rest.front() != ':' || ec != std::errc{} || end != last || port > 65535) return {};
-    out.port = port;
-    return out;
-}
-
-// 127.0.0.0/8 as four plain numbers ("127.0.0.1.evil.example" is a name), ::1, localhost.
-bool is_loopback(std::string_view host) {
-    if (host == "localhost" || host == "::1") return true;
-    if (!host.starts_with("127.")) return false;
-    int parts = 1;
-    for (std::string_view rest = host.substr(4);; ++parts) {
-        const std::string_view part = rest.substr(0, rest.find('.'));
-        unsigned value = 0;
-        const auto [end, ec] = std::from_chars(part.data(), part.data() + part.size(), value);
-        if (part.empty() || part.size() > 3 || ec != std::errc{} || end != part.data() + part.size() ||
-            value > 255)
-            return false;
-        if (part.size() == rest.size()) return parts == 3;
-        rest.remove_prefix(part.size() + 1);
-    }
 }
 
 class checker {

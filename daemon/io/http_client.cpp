@@ -16,7 +16,6 @@
 #include <boost/beast/http/read.hpp>
 #include <boost/beast/http/string_body.hpp>
 #include <boost/beast/ssl/ssl_stream.hpp>
-#include <boost/url/parse.hpp>
 #include <charconv>
 #include <optional>
 
@@ -59,39 +58,6 @@ std::string_view name_of(transport_failure f) {
             break;
     }
     return "protocol";
-}
-
-result<api_endpoint> parse_endpoint(std::string_view url) {
-    const auto refuse = [&](std::string_view why) {
-        return fail("\"" + std::string(url) + "\" " + std::string(why), "write it like https://host[:port]");
-    };
-    const auto parsed = boost::urls::parse_uri(boost::core::string_view(url.data(), url.size()));
-    if (!parsed) return refuse("is no URL");
-    api_endpoint out;
-    const std::string scheme(parsed->scheme());
-    out.tls = scheme == "https";
-    out.host = parsed->host_address();
-    out.port = parsed->has_port() && !parsed->port().empty() ? std::string(parsed->port())
-               : out.tls                                     ? "443"
-                                                             : "80";
-    out.authority = std::string(parsed->encoded_host());
-    if (out.host.empty()) return refuse("names no host");
-    if (parsed->has_userinfo()) return refuse("holds a user or password");
-    if (!parsed->encoded_path().empty() || parsed->has_query() || parsed->has_fragment())
-        return refuse("goes on behind the host");
-    unsigned port = 0;
-    const char* const last = out.port.data() + out.port.size();
-    const auto [end, wrong] = std::from_chars(out.port.data(), last, port);
-    if (wrong != std::errc{} || end != last || port == 0 || port > 65535)
-        return refuse("names no valid port");
-    if (port != (out.tls ? 443U : 80U)) out.authority += ":" + out.port;
-    error_code no_address;
-    const auto address = asio::ip::make_address(out.host, no_address);
-    // "127.0.0.1.evil.example" is a name.
-    const bool loopback = no_address ? out.host == "localhost" : address.is_loopback();
-    if (!out.tls && (scheme != "http" || !loopback))
-        return fail("\"" + std::string(url) + "\" is not https", "plain http is allowed to loopback only");
-    return out;
 }
 
 result<std::unique_ptr<ssl::context>> make_tls_context(const std::string& ca_file) {

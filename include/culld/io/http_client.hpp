@@ -13,20 +13,12 @@
 #include <string_view>
 #include <vector>
 
+#include "culld/core/endpoint.hpp"
 #include "culld/core/problem.hpp"
 #include "culld/core/time.hpp"
 #include "culld/io/loop.hpp"
 
 namespace culld {
-
-struct api_endpoint {
-    bool tls = true;
-    std::string host;       // without brackets
-    std::string port;       // decimal
-    std::string authority;  // for the Host header: the port only where it is not the scheme's
-};
-// `https://host[:port]`, nothing behind it, or http to loopback only.
-[[nodiscard]] result<api_endpoint> parse_endpoint(std::string_view url);
 
 // A context that verifies: the system's authorities plus `ca_file`, TLS 1.2 or later, host names checked per
 // connection.

@@ -1,0 +1,85 @@
+#include "culld/core/endpoint.hpp"
+
+#include <algorithm>
+#include <charconv>
+
+namespace culld {
+
+namespace {
+
+bool is_name(std::string_view host) {
+    return std::all_of(host.begin(), host.end(), [](char c) {
+        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '-';
+    });
+}
+
+}  // namespace
+
+std::optional<host_port> parse_host_port(std::string_view text) {
+    host_port out;
+    std::string_view rest;
+    if (text.starts_with('[')) {
+        const std::size_t end = text.find(']');
+        if (end == std::string_view::npos) return {};
+        out.host = text.substr(1, end - 1);
+        rest = text.substr(end + 1);
+        if (out.host.size() < 2 ||
+            out.host.find_first_not_of("0123456789abcdefABCDEF:.") != std::string_view::npos)
+            return {};
+    } else {
+        const std::size_t colon = std::min(text.find(':'), text.size());
+        out.host = text.substr(0, colon);
+        rest = text.substr(colon);
+        if (out.host.empty() || out.host.size() > 253 || !is_name(out.host) || out.host.front() == '.' ||
+            out.host.front() == '-')
+            return {};
+    }
+    if (rest.empty()) return out;
+    unsigned port = 0;
+    const char* const last = rest.data() + rest.size();
+    const auto [end, ec] = std::from_chars(rest.data() + 1, last, port);
+    if (rest.front() != ':' || ec != std::errc{} || end != last || port > 65535) return {};
+    out.port = port;
+    return out;
+}
+
+bool is_loopback(std::string_view host) {
+    if (host == "localhost" || host == "::1") return true;
+    if (!host.starts_with("127.")) return false;
+    int parts = 1;
+    for (std::string_view rest = host.substr(4);; ++parts) {
+        const std::string_view part = rest.substr(0, rest.find('.'));
+        unsigned value = 0;
+        const auto [end, ec] = std::from_chars(part.data(), part.data() + part.size(), value);
+        if (part.empty() || part.size() > 3 || ec != std::errc{} || end != part.data() + part.size() ||
+            value > 255)
+            return false;
+        if (part.size() == rest.size()) return parts == 3;
+        rest.remove_prefix(part.size() + 1);
+    }
+}
+
+result<api_endpoint> parse_endpoint(std::string_view url) {
+    const auto refuse = [&](std::string_view why) {
+        return fail("\"" + std::string(url) + "\" " + std::string(why), "write it like https://host[:port]");
+    };
+    const bool plain = url.starts_with("http://");
+    if (!plain && !url.starts_with("https://")) return refuse("does not begin with https://");
+    std::string_view authority = url.substr(plain ? 7 : 8);
+    if (authority.find('@') != std::string_view::npos) return refuse("holds a user or password");
+    if (authority.find_first_of("/?#") != std::string_view::npos) return refuse("goes on behind the host");
+    if (authority.ends_with(':')) authority.remove_suffix(1);  // an empty port is the scheme's (RFC 3986, 3.2.3)
+    const auto where = parse_host_port(authority);
+    if (!where || where->port == 0U) return refuse("names no valid host or port");
+    if (plain && !is_loopback(where->host))
+        return fail("\"" + std::string(url) + "\" is not https", "plain http is allowed to loopback only");
+    const unsigned usual = plain ? 80 : 443;
+    const unsigned port = where->port.value_or(usual);
+    const bool v6 = where->host.find(':') != std::string_view::npos;
+    api_endpoint out{.tls = !plain, .host = std::string(where->host), .port = std::to_string(port), .authority = {}};
+    out.authority = v6 ? "[" + out.host + "]" : out.host;
+    if (port != usual) out.authority += ":" + out.port;
+    return out;
+}
+
+}  // namespace culld

@@ -1,0 +1,32 @@
+// Where the API is: the one reading of host, port and "is this our own machine", for the configuration's check and for
+// whoever connects. Pure.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "culld/core/problem.hpp"
+
+namespace culld {
+
+struct host_port {
+    std::string_view host;  // without brackets
+    std::optional<unsigned> port;
+};
+// host, host:port, [v6], [v6]:port; port 0 to 65535. Views into `text`.
+[[nodiscard]] std::optional<host_port> parse_host_port(std::string_view text);
+
+// 127.0.0.0/8 as four plain numbers ("127.0.0.1.evil.example" is a name), ::1, localhost.
+[[nodiscard]] bool is_loopback(std::string_view host);
+
+struct api_endpoint {
+    bool tls = true;
+    std::string host;       // without brackets
+    std::string port;       // decimal
+    std::string authority;  // for the Host header: the port only where it is not the scheme's
+};
+// `https://host[:port]`, nothing behind it, or http to loopback only.
+[[nodiscard]] result<api_endpoint> parse_endpoint(std::string_view url);
+
+}  // namespace culld
