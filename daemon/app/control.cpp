@@ -76,8 +76,9 @@ bool may_command(const server_request& r) {
 
 void control::append_job(std::string& out, const job_run& job) {
     const auto& blocked = job.blocked();
-    const std::string reason =
-        !blocked ? std::string() : blocked->code.empty() ? blocked->detail : blocked->code + ": " + blocked->detail;
+    const std::string reason = !blocked                ? std::string()
+                               : blocked->code.empty() ? blocked->detail
+                                                       : blocked->code + ": " + blocked->detail;
     append_line(out, {.job_id = job.spec().id,
                       .file = job.intake().source.file,
                       .state = name_of(job.state()),
@@ -102,7 +103,12 @@ void control::append_job(std::string& out, const finished_job& job) {
 }
 
 void control::append_job(std::string& out, const stuck_job& job) {
-    append_line(out, {.job_id = job.job_id, .file = job.file, .state = "blocked", .status = {}, .reason = job.why.detail, .totals = {}});
+    append_line(out, {.job_id = job.job_id,
+                      .file = job.file,
+                      .state = "blocked",
+                      .status = {},
+                      .reason = job.why.detail,
+                      .totals = {}});
 }
 
 std::string control::job_list() const {
@@ -151,7 +157,9 @@ server_answer control::answer(const server_request& request, bool writable) {
         }
         if (get) {
             auto job = job_json(rest);
-            if (!job) return problem_answer(404, fmt::format("no job \"{}\" is known here", rest), "`cullctl list --all` reads the ledger");
+            if (!job)
+                return problem_answer(404, fmt::format("no job \"{}\" is known here", rest),
+                                      "`cullctl list --all` reads the ledger");
             return {.body = std::move(*job)};
         }
     }
@@ -163,18 +171,21 @@ server_answer control::answer(const server_request& request, bool writable) {
     if (path == "/v1/jobs") return {.body = job_list()};
     if (path == "/livez") {
         const bool ok = !live || live();
-        return {.status = ok ? 200U : 503U, .content_type = "text/plain; charset=utf-8", .body = ok ? "ok\n" : "the journal thread hangs\n"};
+        return {.status = ok ? 200U : 503U,
+                .content_type = "text/plain; charset=utf-8",
+                .body = ok ? "ok\n" : "the journal thread hangs\n"};
     }
     if (path == "/readyz" || path == "/healthz")
-        return {.status = ready ? 200U : 503U, .content_type = "text/plain; charset=utf-8", .body = ready ? "ok\n" : "starting\n"};
+        return {.status = ready ? 200U : 503U,
+                .content_type = "text/plain; charset=utf-8",
+                .body = ready ? "ok\n" : "starting\n"};
     if (path == "/metrics") return {.content_type = "text/plain; version=0.0.4; charset=utf-8", .body = metrics()};
     if (path == "/") return {.content_type = "text/html; charset=utf-8", .body = page()};
     return problem_answer(404, "there is nothing here", "try /v1/jobs, /metrics, /livez, /readyz or /");
 }
 
 server_answer control::command(const server_request& request, std::string_view id, std::string_view verb) {
-    if (!may_command(request))
-        return problem_answer(403, "only root, culld's own user and its group may change jobs");
+    if (!may_command(request)) return problem_answer(403, "only root, culld's own user and its group may change jobs");
     job_run* job = jobs_.find(id);
     if (job == nullptr) return problem_answer(404, fmt::format("no job \"{}\" is open", id));
     std::string reason;
@@ -229,28 +240,33 @@ std::string control::metrics() const {
     head("culld_jobs", "gauge", "Open jobs by state.");
     for (const auto& [state, n] : states) out += fmt::format("culld_jobs{{state=\"{}\"}} {}\n", state, n);
     head("culld_jobs_finished_total", "counter", "Jobs finished since start, by status.");
-    for (const std::string_view status : {"completed", "completed_with_failures", "aborted", "cancelled", "expired", "dry_run"}) {
+    for (const std::string_view status :
+         {"completed", "completed_with_failures", "aborted", "cancelled", "expired", "dry_run"}) {
         const auto it = jobs_.counted.finished.find(std::string(status));
-        out += fmt::format("culld_jobs_finished_total{{status=\"{}\"}} {}\n", status, it == jobs_.counted.finished.end() ? 0 : it->second);
+        out += fmt::format("culld_jobs_finished_total{{status=\"{}\"}} {}\n", status,
+                           it == jobs_.counted.finished.end() ? 0 : it->second);
     }
     head("culld_jobs_accepted_total", "counter", "Jobs accepted since start.");
     out += fmt::format("culld_jobs_accepted_total {}\n", jobs_.counted.accepted);
     head("culld_jobs_rejected_total", "counter", "Files rejected since start.");
     out += fmt::format("culld_jobs_rejected_total {}\n", jobs_.counted.rejected);
     head("culld_ids_total", "counter", "Verdicts on ids, of open jobs and of those finished since start.");
-    out += fmt::format("culld_ids_total{{verdict=\"deleted\"}} {}\nculld_ids_total{{verdict=\"absent\"}} {}\n"
-                       "culld_ids_total{{verdict=\"failed\"}} {}\nculld_ids_total{{verdict=\"skipped\"}} {}\n",
-                       ids.deleted, ids.absent, ids.failed, ids.skipped);
+    out += fmt::format(
+        "culld_ids_total{{verdict=\"deleted\"}} {}\nculld_ids_total{{verdict=\"absent\"}} {}\n"
+        "culld_ids_total{{verdict=\"failed\"}} {}\nculld_ids_total{{verdict=\"skipped\"}} {}\n",
+        ids.deleted, ids.absent, ids.failed, ids.skipped);
     head("culld_ids_pending", "gauge", "Ids of open jobs without a verdict.");
     out += fmt::format("culld_ids_pending {}\n", pending);
     const auto& c = sending_.counted();
     head("culld_api_requests_total", "counter", "Requests sent to the API.");
-    out += fmt::format("culld_api_requests_total{{operation=\"delete\"}} {}\nculld_api_requests_total{{operation=\"get\"}} {}\n",
-                       c.delete_requests, c.get_requests);
+    out += fmt::format(
+        "culld_api_requests_total{{operation=\"delete\"}} {}\nculld_api_requests_total{{operation=\"get\"}} {}\n",
+        c.delete_requests, c.get_requests);
     head("culld_api_errors_total", "counter", "Requests that brought no verdict, by reason.");
-    out += fmt::format("culld_api_errors_total{{reason=\"throttled\"}} {}\nculld_api_errors_total{{reason=\"server\"}} {}\n"
-                       "culld_api_errors_total{{reason=\"transport\"}} {}\nculld_api_errors_total{{reason=\"unauthorized\"}} {}\n",
-                       c.throttled, c.server_errors, c.transport_errors, c.unauthorized);
+    out += fmt::format(
+        "culld_api_errors_total{{reason=\"throttled\"}} {}\nculld_api_errors_total{{reason=\"server\"}} {}\n"
+        "culld_api_errors_total{{reason=\"transport\"}} {}\nculld_api_errors_total{{reason=\"unauthorized\"}} {}\n",
+        c.throttled, c.server_errors, c.transport_errors, c.unauthorized);
     head("culld_api_request_seconds_total", "counter", "Time spent waiting for answers, over all connections.");
     out += fmt::format("culld_api_request_seconds_total {}\n", c.seconds_waiting_for_answers);
     head("culld_api_in_flight", "gauge", "Requests under way.");
@@ -260,7 +276,8 @@ std::string control::metrics() const {
     head("culld_circuit_breaker_open", "gauge", "1 while only probes are sent.");
     out += fmt::format("culld_circuit_breaker_open {}\n", sending_.state().breaker_open() ? 1 : 0);
     head("culld_credentials_refused", "gauge", "1 while the API refuses the credentials.");
-    out += fmt::format("culld_credentials_refused {}\n", sending_.state().credentials() == credential_state::refused ? 1 : 0);
+    out += fmt::format("culld_credentials_refused {}\n",
+                       sending_.state().credentials() == credential_state::refused ? 1 : 0);
     return out;
 }
 
@@ -273,21 +290,26 @@ std::string control::page() const {
         "td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}progress{width:8rem}.why{font-size:.9em;opacity:.8}"
         "</style></head><body><h1>culld</h1>";
     const auto& traffic = sending_.state();
-    out += fmt::format("<p>version {} · {} open jobs · {} requests in flight · limit {:g} a second{}{}</p>", CULLD_VERSION, jobs_.open(),
-                       sending_.in_flight(), traffic.per_second(), traffic.breaker_open() ? " · <strong>breaker open</strong>" : "",
-                       traffic.credentials() == credential_state::refused ? " · <strong>credentials refused</strong>" : "");
-    out += "<table><thead><tr><th>Job</th><th>State</th><th>Progress</th><th class=\"n\">Ids</th><th class=\"n\">Deleted</th>"
-           "<th class=\"n\">Absent</th><th class=\"n\">Failed</th><th class=\"n\">Skipped</th></tr></thead><tbody>";
+    out += fmt::format(
+        "<p>version {} · {} open jobs · {} requests in flight · limit {:g} a second{}{}</p>", CULLD_VERSION,
+        jobs_.open(), sending_.in_flight(), traffic.per_second(),
+        traffic.breaker_open() ? " · <strong>breaker open</strong>" : "",
+        traffic.credentials() == credential_state::refused ? " · <strong>credentials refused</strong>" : "");
+    out +=
+        "<table><thead><tr><th>Job</th><th>State</th><th>Progress</th><th class=\"n\">Ids</th><th class=\"n\">Deleted</th>"
+        "<th class=\"n\">Absent</th><th class=\"n\">Failed</th><th class=\"n\">Skipped</th></tr></thead><tbody>";
     const auto row = [&](std::string_view id, std::string_view state, const job_totals& t, std::string_view why) {
-        out += fmt::format("<tr><td>{}{}</td><td>{}</td><td><progress max=\"{}\" value=\"{}\"></progress></td><td class=\"n\">{}</td>"
-                           "<td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td></tr>",
-                           html(id), why.empty() ? "" : "<div class=\"why\">" + html(why) + "</div>", html(state),
-                           std::max<std::uint64_t>(t.ids, 1), t.settled(), t.ids, t.deleted, t.absent, t.failed, t.skipped);
+        out += fmt::format(
+            "<tr><td>{}{}</td><td>{}</td><td><progress max=\"{}\" value=\"{}\"></progress></td><td class=\"n\">{}</td>"
+            "<td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td></tr>",
+            html(id), why.empty() ? "" : "<div class=\"why\">" + html(why) + "</div>", html(state),
+            std::max<std::uint64_t>(t.ids, 1), t.settled(), t.ids, t.deleted, t.absent, t.failed, t.skipped);
     };
     for (const auto& [id, job] : jobs_.running())
         row(id, name_of(job->state()), job->totals(), job->blocked() ? job->blocked()->detail : "");
     for (const auto& [id, job] : jobs_.stuck()) row(id, "blocked", {}, job.why.detail);
-    for (auto it = jobs_.finished().rbegin(); it != jobs_.finished().rend(); ++it) row(it->job_id, it->status, it->totals, {});
+    for (auto it = jobs_.finished().rbegin(); it != jobs_.finished().rend(); ++it)
+        row(it->job_id, it->status, it->totals, {});
     return out + "</tbody></table></body></html>\n";
 }
 

@@ -82,8 +82,8 @@ tl::expected<loaded, std::vector<config_complaint>> load_everything(const daemon
 
 class life {
   public:
-    life(const daemon_options& options, loaded from, asio::io_context& context, const spool& files, const folder& journals,
-         const folder& plans, ledger_file& ledger, bool full_bucket)
+    life(const daemon_options& options, loaded from, asio::io_context& context, const spool& files,
+         const folder& journals, const folder& plans, ledger_file& ledger, bool full_bucket)
         : options_(options),
           loop_(context.get_executor()),
           journals_(journals),
@@ -100,7 +100,8 @@ class life {
                 .dice = std::mt19937_64(std::random_device{}()),
                 .pump = [this] { sender_->pump(); },
                 .jobs_changed = [this] { changed_.notify(); }},
-          sender_(std::make_unique<sender>(with_, std::move(from.who), std::move(from.endpoint), std::move(from.tls), full_bucket)),
+          sender_(std::make_unique<sender>(with_, std::move(from.who), std::move(from.endpoint), std::move(from.tls),
+                                           full_bucket)),
           taker_(with_, jobs_, rules_, [this](std::unique_ptr<job_run> job) { adopt(std::move(job)); }),
           control_(with_, jobs_, *sender_),
           signals_(loop_, SIGTERM, SIGINT),
@@ -169,8 +170,8 @@ class life {
                 return fail(std::move(socket.error()));
         }
         if (!c.http.listen.empty()) {
-            auto listener = http_server::on_address(loop_, c.http.listen,
-                                                    [this](const server_request& r) { return control_.answer(r, false); });
+            auto listener = http_server::on_address(
+                loop_, c.http.listen, [this](const server_request& r) { return control_.answer(r, false); });
             if (listener)
                 servers_.push_back(std::move(*listener));
             else if (options_.once)
@@ -257,9 +258,11 @@ class life {
 
     // Whatever the last change asks for.
     task<void> tend() {
-        for (const std::string& id : jobs_.reap(*sender_)) log(log_level::warn, "job.aside", "its journal will be read again", {{"job_id", id}});
+        for (const std::string& id : jobs_.reap(*sender_))
+            log(log_level::warn, "job.aside", "its journal will be read again", {{"job_id", id}});
         tell(notify_status(status_line()));
-        const bool needs_looks = !jobs_.stuck().empty() || sender_->state().credentials() == credential_state::refused ||
+        const bool needs_looks = !jobs_.stuck().empty() ||
+                                 sender_->state().credentials() == credential_state::refused ||
                                  std::any_of(jobs_.running().begin(), jobs_.running().end(), [](const auto& e) {
                                      return e.second->blocked() && e.second->blocked()->error_class == "journal";
                                  });
@@ -282,7 +285,8 @@ class life {
     task<void> look_at_troubles() {
         sender_->look_at_credentials();
         for (const auto& [id, job] : jobs_.running())
-            if (job->blocked() && job->blocked()->error_class == "journal" && !job->journal_dead()) job->unblock("trying again");
+            if (job->blocked() && job->blocked()->error_class == "journal" && !job->journal_dead())
+                job->unblock("trying again");
         std::vector<std::string> again;
         for (const auto& [id, stuck] : jobs_.stuck())
             if (!stuck.damaged) again.push_back(id);
@@ -300,8 +304,8 @@ class life {
         if (first == nullptr)
             return jobs_.open() == 0 ? "idle" : fmt::format("{} jobs open, none running", jobs_.open());
         const job_totals& t = first->totals();
-        return fmt::format("{}: {}/{} ids, {} failed, {:.0f} ids/s; {} jobs open, {} ids left", first->spec().id, t.settled(), t.ids,
-                           t.failed, first->rate_now(steady_now()), jobs_.open(), left);
+        return fmt::format("{}: {}/{} ids, {} failed, {:.0f} ids/s; {} jobs open, {} ids left", first->spec().id,
+                           t.settled(), t.ids, t.failed, first->rate_now(steady_now()), jobs_.open(), left);
     }
 
     void start_watchdog() {
@@ -341,7 +345,8 @@ class life {
         if (!fresh) {
             for (const config_complaint& c : fresh.error()) log(log_level::error, "reload.failed", c.about);
             log(log_level::error, "reload.failed", "the configuration stays as it was");
-        } else if (fresh->settings->api.endpoint != with_.settings->api.endpoint || fresh->settings->spool.dir != with_.settings->spool.dir ||
+        } else if (fresh->settings->api.endpoint != with_.settings->api.endpoint ||
+                   fresh->settings->spool.dir != with_.settings->spool.dir ||
                    fresh->settings->journal.dir != with_.settings->journal.dir) {
             log(log_level::error, "reload.failed",
                 "api.endpoint, spool.dir and journal.dir cannot change while culld runs: restart it; the configuration stays as it was");
@@ -353,7 +358,8 @@ class life {
             sender_->apply(*with_.settings, std::move(fresh->who));
             if (const auto level = log_level_of(with_.settings->log.level)) set_log_level(*level);
             taker_.rescan();
-            log(log_level::info, "reloaded", "the configuration was read again", {{"config_sha256", with_.config_sha256}});
+            log(log_level::info, "reloaded", "the configuration was read again",
+                {{"config_sha256", with_.config_sha256}});
         }
         tell(notify_ready(status_line()));
         changed_.notify();
@@ -450,7 +456,8 @@ int run_daemon(const daemon_options& options) {
     const folder* owned[2] = {&files->root(), &*journals};
     for (int i = 0; i < 2; ++i) {
         auto lock = folder_lock::take(*owned[i], "culld", wall_now());
-        if (!lock) return refuse(lock.error().what, lock.error().why == lock_refusal::cause::held ? try_later : io_error);
+        if (!lock)
+            return refuse(lock.error().what, lock.error().why == lock_refusal::cause::held ? try_later : io_error);
         locks[i] = std::move(*lock);
     }
     auto plans = journals->sub(".plan", 0700);
@@ -458,9 +465,11 @@ int run_daemon(const daemon_options& options) {
     auto ledger = ledger_file::open(*journals);
     if (!ledger) return refuse(ledger.error(), io_error);
     if (ledger->torn_bytes() > 0)
-        log(log_level::warn, "ledger.torn", fmt::format("{} bytes of a torn last line were cut off", ledger->torn_bytes()));
+        log(log_level::warn, "ledger.torn",
+            fmt::format("{} bytes of a torn last line were cut off", ledger->torn_bytes()));
     rate_mark mark(*journals);
-    const auto full = mark.quiet_for(std::chrono::duration<double>(c.limits.burst / c.limits.requests_per_second), wall_now());
+    const auto full =
+        mark.quiet_for(std::chrono::duration<double>(c.limits.burst / c.limits.requests_per_second), wall_now());
     if (!full) return refuse(full.error(), io_error);
 
     // One thread runs it all.
@@ -475,13 +484,14 @@ int run_daemon(const daemon_options& options) {
         try {
             context.run();
         } catch (const std::exception& e) {
-            // A broken invariant. Nothing more is sent or written: what is durable stays, and a restart goes on from it.
-            // Not unwound, since coroutines are in the middle of things.
+            // A broken invariant. Nothing more is sent or written: what is durable stays, and a restart goes on from
+            // it. Not unwound, since coroutines are in the middle of things.
             log(log_level::error, "internal.error", fmt::format("please report this: {}", e.what()));
             std::_Exit(internal_error);
         }
         code = alive.exit_code();
-        if (auto done = mark.leave(alive.last_sent(), wall_now()); !done) log(log_level::warn, "rate.mark", done.error());
+        if (auto done = mark.leave(alive.last_sent(), wall_now()); !done)
+            log(log_level::warn, "rate.mark", done.error());
     }
     log(log_level::info, "stopped", fmt::format("exit code {}", code));
     return code;

@@ -68,15 +68,18 @@ job_run::job_run(services& with, job_seed seed, std::optional<id_store> ids)
     journal_.on_durable = [this] { on_durable(); };
     journal_.on_dead = [this](const problem& why) {
         log(log_level::error, "journal.failed", why.text(), {{"job_id", intake_.spec.id}});
-        block({"journal", "", why.text(), "nothing more of this job is deleted until its journal can be written: make room, "
-                                           "or mend the disk; culld tries again by itself"});
+        block({"journal", "", why.text(),
+               "nothing more of this job is deleted until its journal can be written: make room, "
+               "or mend the disk; culld tries again by itself"});
     };
     shown_ = count();
     rate_mark_ = steady_now();
     rate_mark_ids_ = shown_.settled();
 }
 
-job_run::~job_run() { *alive_ = false; }
+job_run::~job_run() {
+    *alive_ = false;
+}
 
 void job_run::start() {
     const wall_time now = wall_now();
@@ -88,7 +91,10 @@ void job_run::start() {
     }
     if (fresh_) {
         write_accepted(chain_, out, now,
-                       {.intake = &intake_, .uid = uid_, .gid = gid_, .modified_at = modified_at_,
+                       {.intake = &intake_,
+                        .uid = uid_,
+                        .gid = gid_,
+                        .modified_at = modified_at_,
                         .config_sha256 = with_.config_sha256});
         if (!intake_.protected_at.empty())
             record_verdict({.kind = verdict_kind::skipped,
@@ -179,14 +185,11 @@ void job_run::landed(const batch* b, const judgement& j, const http_answer& answ
     follow_up();
 }
 
-void job_run::append_error(const batch* b, std::string_view error_class, const http_answer& answer, std::string_view code,
-                           std::string_view detail, std::optional<nanoseconds> retry_in, std::string_view sent) {
-    error_facts facts{.of = b,
-                      .error_class = error_class,
-                      .http_status = answer.status,
-                      .code = code,
-                      .detail = detail,
-                      .ids = sent};
+void job_run::append_error(const batch* b, std::string_view error_class, const http_answer& answer,
+                           std::string_view code, std::string_view detail, std::optional<nanoseconds> retry_in,
+                           std::string_view sent) {
+    error_facts facts{
+        .of = b, .error_class = error_class, .http_status = answer.status, .code = code, .detail = detail, .ids = sent};
     if (retry_in) facts.retry_in_ms = std::chrono::duration_cast<milliseconds>(*retry_in).count();
     write_error(chain_, journal_.buffer(), wall_now(), facts);
 }
@@ -350,7 +353,8 @@ void job_run::check_rules() {
         if (answered >= spec.abort_when->after && answered > 0 &&
             static_cast<double>(plan_.first_bad()) > spec.abort_when->failed_ratio * static_cast<double>(answered)) {
             log(log_level::warn, "job.aborted",
-                fmt::format("{} of {} ids answered for did not succeed: abort_when applies", plan_.first_bad(), answered),
+                fmt::format("{} of {} ids answered for did not succeed: abort_when applies", plan_.first_bad(),
+                            answered),
                 {{"job_id", spec.id}});
             stop(skip_reason::aborted);
         }
@@ -422,14 +426,16 @@ void job_run::file_away() {
         if (!*alive) return;
         if (!out.line || !out.filed) {
             const problem& why = out.line ? out.filed.error() : out.line.error();
-            block({"journal", "", why.text(), "the job is over and its journal complete, but the ledger or the spool cannot be "
-                                              "written: mend that; culld tries again by itself"});
+            block({"journal", "", why.text(),
+                   "the job is over and its journal complete, but the ledger or the spool cannot be "
+                   "written: mend that; culld tries again by itself"});
             return;
         }
         state_ = job_state::finished;
         shown_ = totals;
         if (!out.line->hash.empty())
-            log(log_level::info, "ledger.line", fmt::format("ledger line {} has SHA-256 {}", out.line->seq, out.line->hash),
+            log(log_level::info, "ledger.line",
+                fmt::format("ledger line {} has SHA-256 {}", out.line->seq, out.line->hash),
                 {{"job_id", intake_.spec.id}, {"ledger_seq", out.line->seq}, {"ledger_sha256", out.line->hash}});
         log(log_level::info, "job.finished",
             fmt::format("{}: {} ids, {} deleted, {} absent, {} failed, {} skipped", status_, totals.ids, totals.deleted,
@@ -443,103 +449,6 @@ task<void> job_run::close() {
     if (journal_.dead()) co_return;
     const auto written = co_await journal_.durable();
     if (!written) log(log_level::error, "journal.failed", written.error().text(), {{"job_id", intake_.spec.id}});
-}
-
-// ---- for operators ----
-
-job_state job_run::state() const {
-    if (state_ == job_state::running && intake_.spec.not_before && wall_now() < *intake_.spec.not_before) return job_state::waiting;
-    return state_;
-}
-
-bool job_run::pause(person by, std::string_view reason) {
-    if (finishing_ || journal_.dead() || state_ == job_state::paused || state_ == job_state::finished) return false;
-    write_command(chain_, journal_.buffer(), wall_now(), "job.paused", by, reason, std::nullopt);
-    journal_.commit_now();
-    if (state_ == job_state::blocked)
-        paused_before_block_ = true;
-    else
-        state_ = job_state::paused;
-    with_.jobs_changed();
-    return true;
-}
-
-bool job_run::resume(person by, std::string_view reason) {
-    if (finishing_ || journal_.dead()) return false;
-    if (state_ == job_state::blocked) {
-        paused_before_block_ = false;
-        write_command(chain_, journal_.buffer(), wall_now(), "job.resumed", by, reason, std::nullopt);
-        unblock("resumed by an operator");
-        return true;
-    }
-    if (state_ != job_state::paused) return false;
-    write_command(chain_, journal_.buffer(), wall_now(), "job.resumed", by, reason, std::nullopt);
-    journal_.commit_now();
-    state_ = job_state::running;
-    with_.jobs_changed();
-    return true;
-}
-
-bool job_run::cancel(person by, std::string_view reason) {
-    if (finishing_ || journal_.dead() || plan_.stopping()) return false;
-    write_command(chain_, journal_.buffer(), wall_now(), "job.cancelled", by, reason, std::nullopt);
-    stop(skip_reason::cancelled);
-    // What may have been deleted is still asked for, paused or not.
-    if (state_ == job_state::paused) state_ = job_state::running;
-    follow_up();
-    journal_.commit_now();
-    with_.jobs_changed();
-    return true;
-}
-
-bool job_run::set_rate(person by, double per_second) {
-    if (finishing_ || journal_.dead()) return false;
-    write_command(chain_, journal_.buffer(), wall_now(), "job.rate", by, {}, per_second);
-    journal_.commit_now();
-    if (own_pace_)
-        own_pace_->set(per_second, 1, steady_now());
-    else
-        own_pace_.emplace(per_second, 1, steady_now(), false);
-    with_.pump();
-    return true;
-}
-
-std::optional<double> job_run::rate_limit() const {
-    return own_pace_ ? std::optional(own_pace_->per_second()) : std::nullopt;
-}
-
-double job_run::rate_now(steady_time now) const { return now - rate_mark_ > std::chrono::seconds(30) ? 0 : rate_; }
-
-void job_run::block(block_facts why) {
-    if (state_ == job_state::blocked || state_ == job_state::finished) {
-        blocked_ = std::move(why);
-        return;
-    }
-    log(log_level::error, "job.blocked", fmt::format("{} {}: {}", why.code.empty() ? why.error_class : why.code, why.detail, why.help),
-        {{"job_id", intake_.spec.id}, {"class", why.error_class}, {"code", why.code}});
-    if (!journal_.dead() && !finishing_) {
-        write_blocked(chain_, journal_.buffer(), wall_now(), why.error_class, why.code, why.detail, why.help);
-        journal_.commit_soon();
-    }
-    paused_before_block_ = state_ == job_state::paused;
-    state_ = job_state::blocked;
-    blocked_ = std::move(why);
-    with_.jobs_changed();
-}
-
-void job_run::unblock(std::string_view why) {
-    if (state_ != job_state::blocked || journal_.dead()) return;
-    blocked_.reset();
-    state_ = paused_before_block_ ? job_state::paused : job_state::running;
-    if (finishing_) {
-        file_away();
-        return;
-    }
-    log(log_level::info, "job.unblocked", why, {{"job_id", intake_.spec.id}});
-    write_unblocked(chain_, journal_.buffer(), wall_now(), why);
-    journal_.commit_now();
-    follow_up();
-    with_.jobs_changed();
 }
 
 }  // namespace culld

@@ -40,10 +40,12 @@ std::vector<std::string> job_table::reap(sender& from) {
             ++counted.finished[job.status()];
             const job_totals& t = job.totals();
             job_totals& sum = counted.ids;
-            sum.ids += t.ids, sum.deleted += t.deleted, sum.absent += t.absent, sum.failed += t.failed, sum.skipped += t.skipped;
+            sum.ids += t.ids, sum.deleted += t.deleted, sum.absent += t.absent, sum.failed += t.failed,
+                sum.skipped += t.skipped;
         } else {
             to_recover.push_back(it->first);
-            set_aside({job.spec().id, job.intake().source.file, job.blocked().value_or(block_facts{"journal", "", "", ""}), false});
+            set_aside({job.spec().id, job.intake().source.file,
+                       job.blocked().value_or(block_facts{"journal", "", "", ""}), false});
         }
         it = running_.erase(it);
     }
@@ -61,9 +63,9 @@ void job_table::forget_stuck(std::string_view job_id) {
 
 bool job_table::all_stuck() const {
     return std::all_of(running_.begin(), running_.end(), [](const auto& entry) {
-               const job_run& job = *entry.second;
-               return job.idle() && (job.state() == job_state::blocked || job.state() == job_state::paused);
-           });
+        const job_run& job = *entry.second;
+        return job.idle() && (job.state() == job_state::blocked || job.state() == job_state::paused);
+    });
 }
 
 }  // namespace culld

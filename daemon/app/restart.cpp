@@ -64,12 +64,15 @@ struct reading_failure {
 };
 using reading_result = tl::expected<journal_reading, reading_failure>;
 
-tl::unexpected<reading_failure> disk_failed(problem why) { return tl::unexpected(reading_failure{std::move(why), false}); }
+tl::unexpected<reading_failure> disk_failed(problem why) {
+    return tl::unexpected(reading_failure{std::move(why), false});
+}
 
 tl::unexpected<reading_failure> damaged(const std::string& name, problem why) {
     why.file = name;
-    why.hint = "this journal was changed or damaged, and is never repaired: nothing more of this job is sent. Keep a copy, run "
-               "`cullctl verify`, and decide by hand";
+    why.hint =
+        "this journal was changed or damaged, and is never repaired: nothing more of this job is sent. Keep a copy, run "
+        "`cullctl verify`, and decide by hand";
     return tl::unexpected(reading_failure{std::move(why), true});
 }
 
@@ -144,7 +147,8 @@ result<id_store> rebuild_store(const recovered_job& job, const spool& files, con
         auto list = files.open_active(spec->ids_file);
         if (!list) return fail(std::move(list.error()));
         if (list->what != take_result::outcome::taken) return fail(lost);
-        if (auto read = anew.read_sidecar(list->job.fd.get(), spec->ids_file); !read) return fail(std::move(read.error()));
+        if (auto read = anew.read_sidecar(list->job.fd.get(), spec->ids_file); !read)
+            return fail(std::move(read.error()));
     }
     auto done = anew.finish();
     if (!done) return fail(std::move(done.error()));
@@ -201,7 +205,9 @@ recovered recover_job(const std::string& job_id, const folder& journals, const s
     }
     const std::string& file = job.intake.source.file;
     if (find_resource(job.intake.spec.resource) == nullptr)
-        return stuck(problem{.what = fmt::format("resource \"{}\" is not known to this version", job.intake.spec.resource)}, file, true);
+        return stuck(
+            problem{.what = fmt::format("resource \"{}\" is not known to this version", job.intake.spec.resource)},
+            file, true);
     auto fd = journal_file::reopen(journals, name, reading->good_bytes);
     if (!fd) return stuck(fd.error(), file, false);
     auto ids = id_store::open(around.plan, store_name(job_id));

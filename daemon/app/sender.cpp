@@ -45,8 +45,8 @@ struct sender::worker {
     judge judges;
 };
 
-sender::sender(services& with, std::unique_ptr<credentials> who, api_endpoint to, std::unique_ptr<asio::ssl::context> tls,
-               bool full_bucket)
+sender::sender(services& with, std::unique_ptr<credentials> who, api_endpoint to,
+               std::unique_ptr<asio::ssl::context> tls, bool full_bucket)
     : with_(with),
       who_(std::move(who)),
       to_(std::move(to)),
@@ -70,7 +70,9 @@ void sender::start_workers() {
     }
 }
 
-void sender::add(job_run& job) { jobs_[job.spec().priority].push_back(&job); }
+void sender::add(job_run& job) {
+    jobs_[job.spec().priority].push_back(&job);
+}
 
 void sender::remove(job_run& job) {
     for (auto& [priority, list] : jobs_) list.remove(&job);
@@ -171,9 +173,10 @@ bool sender::compose(worker& w, delete_form form) {
     const batch& b = *w.now.what;
     if (auto read = job.compose(b, w.ids); !read) {
         job.give_back(w.now.what);
-        job.block({"store", "", read.error().text(),
-                   "the list that was checked cannot be read any more: mend the disk, then restart culld, which makes it "
-                   "anew from the job's file"});
+        job.block(
+            {"store", "", read.error().text(),
+             "the list that was checked cannot be read any more: mend the disk, then restart culld, which makes it "
+             "anew from the job's file"});
         return false;
     }
     const job_spec& spec = job.spec();
@@ -193,8 +196,12 @@ bool sender::compose(worker& w, delete_form form) {
         append_number(out, std::uint64_t(opening.size() + w.ids.size() + closing.size()));
         out += "\r\n";
     }
-    who_->authenticate(out, {.method = method, .target = target, .authority = to_.authority,
-                             .content_type = ask ? std::string_view() : content_type, .body = {}},
+    who_->authenticate(out,
+                       {.method = method,
+                        .target = target,
+                        .authority = to_.authority,
+                        .content_type = ask ? std::string_view() : content_type,
+                        .body = {}},
                        wall_now());
     out += "\r\n";
     if (!ask) out.append(opening).append(w.ids).append(closing);
@@ -223,8 +230,8 @@ task<void> sender::handle(worker& w) {
     if (!idle_.empty()) pump();
 }
 
-void sender::miss(worker& w, plan::miss how, std::string_view error_class, const http_answer& answer, std::string_view code,
-                  std::string_view detail, steady_time earliest) {
+void sender::miss(worker& w, plan::miss how, std::string_view error_class, const http_answer& answer,
+                  std::string_view code, std::string_view detail, steady_time earliest) {
     job_run& job = *w.now.job;
     log(log_level::debug, "request.missed", detail,
         {{"job_id", job.spec().id}, {"class", error_class}, {"code", code}, {"http_status", answer.status}});
@@ -245,7 +252,8 @@ void sender::arrived(worker& w, const http_answer& answer, delete_form form, std
     if (answer.failure != transport_failure::none) {
         ++counted_.transport_errors;
         went_badly(answer.detail);
-        miss(w, answer.sent ? plan::miss::in_doubt : plan::miss::unsent, name_of(answer.failure), answer, "", answer.detail, now);
+        miss(w, answer.sent ? plan::miss::in_doubt : plan::miss::unsent, name_of(answer.failure), answer, "",
+             answer.detail, now);
         return;
     }
     if (answer.status == 200) {
@@ -287,8 +295,8 @@ void sender::consequences(worker& w, const http_answer& answer, const reading& r
     const bool ask = w.now.what->what == batch::purpose::ask;
     const auto block_job = [&] {
         miss(w, plan::miss::declined, r.error_class, answer, r.code, r.message, now);
-        job.block({std::string(r.error_class), r.code, r.message.empty() ? fmt::format("HTTP status {}", answer.status) : r.message,
-                   r.help});
+        job.block({std::string(r.error_class), r.code,
+                   r.message.empty() ? fmt::format("HTTP status {}", answer.status) : r.message, r.help});
     };
     switch (r.what) {
         case consequence::gone:
@@ -296,7 +304,8 @@ void sender::consequences(worker& w, const http_answer& answer, const reading& r
             if (ask)
                 job.asked(w.now.what, presence::gone);
             else
-                job.halved(w.now.what, answer, r, w.ids);  // of a whole batch it says nothing; of one id, that it failed
+                job.halved(w.now.what, answer, r,
+                           w.ids);  // of a whole batch it says nothing; of one id, that it failed
             return;
         case consequence::content:
             traffic_.went_well();
@@ -332,14 +341,16 @@ void sender::consequences(worker& w, const http_answer& answer, const reading& r
         case consequence::lost:
             ++counted_.server_errors;
             went_badly(fmt::format("HTTP status {}", answer.status));
-            miss(w, plan::miss::in_doubt, r.error_class, answer, r.code, r.message, now + r.pause.value_or(nanoseconds(0)));
+            miss(w, plan::miss::in_doubt, r.error_class, answer, r.code, r.message,
+                 now + r.pause.value_or(nanoseconds(0)));
             return;
         case consequence::form_absent:
             traffic_.went_well();
             if (!ask && form == delete_form::post && job.resource().has_delete_form &&
                 with_.settings->api.method == delete_method::automatic) {
                 if (form_of(job) == delete_form::post)
-                    log(log_level::warn, "api.form", "this endpoint does not publish the POST form: DELETE is used from now on",
+                    log(log_level::warn, "api.form",
+                        "this endpoint does not publish the POST form: DELETE is used from now on",
                         {{"resource", job.spec().resource}});
                 forms_[job.spec().resource] = delete_form::remove;
                 miss(w, plan::miss::declined, r.error_class, answer, r.code, r.message, now);
@@ -354,7 +365,8 @@ void sender::consequences(worker& w, const http_answer& answer, const reading& r
             return;
         case consequence::accepted:  // 201 and the like are no answer to what we ask
             went_badly(fmt::format("unexpected status {}", answer.status));
-            miss(w, plan::miss::in_doubt, "protocol", answer, "", fmt::format("unexpected status {}", answer.status), now);
+            miss(w, plan::miss::in_doubt, "protocol", answer, "", fmt::format("unexpected status {}", answer.status),
+                 now);
             return;
     }
 }

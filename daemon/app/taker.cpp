@@ -11,8 +11,8 @@ namespace culld {
 
 namespace {
 
-constexpr std::size_t open_jobs_max = 1000;         // accepted and not over; further files wait where they are
-constexpr std::uint64_t large_file = 1U << 20U;     // bytes; packed ones count eightfold
+constexpr std::size_t open_jobs_max = 1000;      // accepted and not over; further files wait where they are
+constexpr std::uint64_t large_file = 1U << 20U;  // bytes; packed ones count eightfold
 constexpr auto try_again_after = std::chrono::seconds(5);
 
 }  // namespace
@@ -22,7 +22,8 @@ result<std::shared_ptr<const intake_settings>> intake_settings::load(std::shared
     if (!pattern) return fail(std::move(pattern.error()));
     auto protect = load_protected_ids(from->ids.protected_file, *pattern);
     if (!protect) return fail(std::move(protect.error()));
-    return std::make_shared<const intake_settings>(intake_settings{std::move(from), std::move(*pattern), std::move(*protect)});
+    return std::make_shared<const intake_settings>(
+        intake_settings{std::move(from), std::move(*pattern), std::move(*protect)});
 }
 
 // One file on its way from incoming/ to a job.
@@ -32,8 +33,8 @@ struct taker::attempt {
         : name(std::move(file)),
           orphan(was_active),
           rules(std::move(with)),
-          reading(intake_surroundings{*rules->settings, rules->pattern, resource_names(), rules->protect, plans, stop}, wall_now(),
-                  chance) {}
+          reading(intake_surroundings{*rules->settings, rules->pattern, resource_names(), rules->protect, plans, stop},
+                  wall_now(), chance) {}
 
     std::string name;
     bool orphan;
@@ -248,7 +249,8 @@ task<bool> taker::fetch_sidecar(attempt& a) {
         else if (a.list.what == take_result::outcome::refused)
             answer.why = a.list.why;
         else
-            answer.why = problem{.what = fmt::format("the list {} was taken away again", a.spec.ids_file), .field = "ids_file"};
+            answer.why =
+                problem{.what = fmt::format("the list {} was taken away again", a.spec.ids_file), .field = "ids_file"};
     }
     std::string sidecar;
     if (a.list.what == take_result::outcome::refused) sidecar = a.spec.ids_file;
@@ -271,7 +273,8 @@ task<void> taker::begin(attempt& a) {
     };
     const auto out = co_await with_.disk.run(make);
     if (!out->ids || !out->journal) {
-        log(log_level::error, "journal.create", (out->ids ? out->journal.error() : out->ids.error()).text(), {{"job_id", id}});
+        log(log_level::error, "journal.create", (out->ids ? out->journal.error() : out->ids.error()).text(),
+            {{"job_id", id}});
         auto sweep = [this, &id]() -> result<bool> { return with_.plans.remove(store_name(id)); };
         const auto swept = co_await with_.disk.run(sweep);
         if (!swept) log(log_level::warn, "store.left", swept.error());
@@ -328,11 +331,13 @@ task<void> taker::reject(spool_folder from, std::string name, problem why, std::
     if (out->line && !out->line->hash.empty()) {
         ++jobs_.counted.rejected;
         log(log_level::warn, "job.rejected", why.text(), {{"rejected", name}});
-        log(log_level::info, "ledger.line", fmt::format("ledger line {} has SHA-256 {}", out->line->seq, out->line->hash),
+        log(log_level::info, "ledger.line",
+            fmt::format("ledger line {} has SHA-256 {}", out->line->seq, out->line->hash),
             {{"ledger_seq", out->line->seq}, {"ledger_sha256", out->line->hash}});
     }
     if (!out->line || !out->moved) {
-        log(log_level::error, "spool.reject", (out->line ? out->moved.error() : out->line.error()).text(), {{"rejected", name}});
+        log(log_level::error, "spool.reject", (out->line ? out->moved.error() : out->line.error()).text(),
+            {{"rejected", name}});
         unmovable_.insert(name);
         if (from == spool_folder::incoming) arrivals_.again(name, std::chrono::minutes(1));
     }

@@ -71,7 +71,9 @@ bool one_of(std::string_view number, std::initializer_list<std::string_view> all
     return std::find(all.begin(), all.end(), number) != all.end();
 }
 
-bool from_gateway(std::string_view code) { return code.starts_with("APIGW.") || code.starts_with("APIG."); }
+bool from_gateway(std::string_view code) {
+    return code.starts_with("APIGW.") || code.starts_with("APIG.");
+}
 
 struct help_line {
     std::string_view number;
@@ -207,7 +209,8 @@ std::optional<nanoseconds> parse_retry_after(std::string_view value, wall_time n
 }
 
 std::optional<throttle_text> parse_throttle_text(std::string_view message) {
-    const auto number_after = [&](std::string_view key, std::size_t from) -> std::optional<std::pair<double, std::size_t>> {
+    const auto number_after = [&](std::string_view key,
+                                  std::size_t from) -> std::optional<std::pair<double, std::size_t>> {
         const std::size_t at = message.find(key, from);
         if (at == std::string_view::npos) return std::nullopt;
         double value = 0;
@@ -235,9 +238,12 @@ std::optional<throttle_text> parse_throttle_text(std::string_view message) {
 
 namespace {
 
-char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
+char lower(char c) {
+    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+}
 
-// Where a header's value begins, its name having ended at `after`: `name: v`, `name=v`, `"name":"v"`. None if none follows.
+// Where a header's value begins, its name having ended at `after`: `name: v`, `name=v`, `"name":"v"`. None if none
+// follows.
 std::optional<std::size_t> value_of(std::string_view text, std::size_t after) {
     const std::size_t sign = text.find_first_not_of(" \"'", after);
     if (sign == std::string_view::npos || (text[sign] != ':' && text[sign] != '=')) return std::nullopt;

@@ -67,8 +67,7 @@ arrival_step arrival::seen(sighting what, const node_facts& facts, steady_time n
             if (!last_) since_ = now;
             break;
         case sighting::opened:
-        case sighting::left:
-            break;
+        case sighting::left: break;
     }
     note(facts, now, wall);
     return judge(now);
@@ -90,10 +89,8 @@ arrival_step arrival::answered(writer who, steady_time now) {
         case writer::present:
             if (evidence_ == evidence::moved_in && now >= since_ + move_patience) return settle(now);
             return look_again(evidence_ == evidence::moved_in ? since_ + move_patience : now + quiet_time);
-        case writer::none:
-            return settle(now);
-        case writer::unknown:
-            break;
+        case writer::none: return settle(now);
+        case writer::unknown: break;
     }
     // How it came says that it is complete, but for a file that was just there.
     if (evidence_ == evidence::found && !quiet(now)) return look_again(unchanged_since_ + quiet_time);
@@ -117,8 +114,7 @@ arrival_step arrival::judge(steady_time now) const {
 // Nobody writes, as far as can be known: is there anything that speaks for waiting?
 arrival_step arrival::settle(steady_time now) const {
     const bool doubtful = last_->size == 0 || kind_ == file_kind::unknown;
-    if (doubtful && evidence_ != evidence::moved_in && !quiet(now))
-        return look_again(unchanged_since_ + quiet_time);
+    if (doubtful && evidence_ != evidence::moved_in && !quiet(now)) return look_again(unchanged_since_ + quiet_time);
     if (kind_ == file_kind::unknown) return reject(suffix_fault());
     return step(action::ready);
 }
@@ -150,10 +146,9 @@ std::optional<problem> name_fault(std::string_view name) {
         // C0, DEL, and C1 (U+0080 to U+009F), which are two bytes in UTF-8.
         const bool c1 = byte == 0xC2 && i + 1 < name.size() && static_cast<unsigned char>(name[i + 1]) < 0xA0;
         if (byte >= 0x20 && byte != 0x7F && !c1) continue;
-        return problem{
-            .what = fmt::format("the file name has a control character (byte {} is 0x{:02x})", i + 1, byte),
-            .hint = hint,
-            .file = {}};
+        return problem{.what = fmt::format("the file name has a control character (byte {} is 0x{:02x})", i + 1, byte),
+                       .hint = hint,
+                       .file = {}};
     }
     return std::nullopt;
 }
@@ -164,18 +159,12 @@ std::optional<problem> type_fault(node_type type) {
             .what = fmt::format("it is {}, not a regular file", what), .hint = std::string(hint), .file = {}};
     };
     switch (type) {
-        case node_type::regular:
-            return std::nullopt;
-        case node_type::folder:
-            return fault("a folder", "drop its files one by one");
-        case node_type::symlink:
-            return fault("a symbolic link", "copy the file itself");
-        case node_type::fifo:
-            return fault("a FIFO", "write a file to tmp/ and rename it into incoming/");
-        case node_type::socket:
-            return fault("a socket", {});
-        case node_type::device:
-            return fault("a device", {});
+        case node_type::regular: return std::nullopt;
+        case node_type::folder: return fault("a folder", "drop its files one by one");
+        case node_type::symlink: return fault("a symbolic link", "copy the file itself");
+        case node_type::fifo: return fault("a FIFO", "write a file to tmp/ and rename it into incoming/");
+        case node_type::socket: return fault("a socket", {});
+        case node_type::device: return fault("a device", {});
     }
     return std::nullopt;
 }

@@ -12,8 +12,7 @@ constexpr std::size_t findings_max = 100;
 
 // "positions 5..9" or "position 5".
 std::string named(span s) {
-    return s.count == 1 ? fmt::format("position {}", s.first)
-                        : fmt::format("positions {}..{}", s.first, s.end() - 1);
+    return s.count == 1 ? fmt::format("position {}", s.first) : fmt::format("positions {}..{}", s.first, s.end() - 1);
 }
 
 std::string more_than_first(const spans& all) {
@@ -68,37 +67,19 @@ void journal_audit::feed(const record_view& record, std::uint64_t line) {
     if (accepted_ == (record.type == record_type::job_accepted))
         find(accepted_ ? "job.accepted stands a second time" : "the first record must be job.accepted");
     switch (record.type) {
-        case record_type::job_accepted:
-            accepted(record);
-            break;
-        case record_type::intent:
-            intent(record);
-            break;
-        case record_type::batch_result:
-            batch_result(record);
-            break;
-        case record_type::batch_error:
-            batch_error(record);
-            break;
-        case record_type::ids_absent:
-            verdict(record, summary_.totals.absent);
-            break;
-        case record_type::ids_deleted:
-            verdict(record, summary_.totals.deleted);
-            break;
-        case record_type::ids_failed:
-            verdict(record, summary_.totals.failed);
-            break;
-        case record_type::ids_skipped:
-            skipped(record);
-            break;
+        case record_type::job_accepted: accepted(record); break;
+        case record_type::intent: intent(record); break;
+        case record_type::batch_result: batch_result(record); break;
+        case record_type::batch_error: batch_error(record); break;
+        case record_type::ids_absent: verdict(record, summary_.totals.absent); break;
+        case record_type::ids_deleted: verdict(record, summary_.totals.deleted); break;
+        case record_type::ids_failed: verdict(record, summary_.totals.failed); break;
+        case record_type::ids_skipped: skipped(record); break;
         case record_type::job_paused:
             paused_ = true;
             summary_.reason = text_or_empty(record, "reason");
             break;
-        case record_type::job_resumed:
-            paused_ = false;
-            break;
+        case record_type::job_resumed: paused_ = false; break;
         case record_type::job_cancelled:
             cancelled_ = true;
             summary_.reason = text_or_empty(record, "reason");
@@ -107,25 +88,16 @@ void journal_audit::feed(const record_view& record, std::uint64_t line) {
             // What was in doubt may have been sent by the run before, and counts as sent when it goes again.
             perhaps_sent_.insert(need(record.runs("open")));
             break;
-        case record_type::checkpoint:
-            checkpoint(record);
-            break;
+        case record_type::checkpoint: checkpoint(record); break;
         case record_type::job_blocked:
             blocked_ = true;
             summary_.reason = text_or_empty(record, "detail");
             break;
-        case record_type::job_unblocked:
-            blocked_ = false;
-            break;
-        case record_type::job_finished:
-            finished(record);
-            break;
-        case record_type::job_rejected:
-            find("job.rejected belongs in the ledger, not in a journal");
-            break;
+        case record_type::job_unblocked: blocked_ = false; break;
+        case record_type::job_finished: finished(record); break;
+        case record_type::job_rejected: find("job.rejected belongs in the ledger, not in a journal"); break;
         case record_type::job_rate:
-        case record_type::unknown:
-            break;
+        case record_type::unknown: break;
     }
     if (!paused_ && !blocked_ && !cancelled_) summary_.reason.clear();
     if (finished_)
@@ -157,8 +129,7 @@ void journal_audit::accepted(const record_view& record) {
     summary_.totals.duplicates = need(record.u64("duplicates"));
     if (summary_.totals.ids == 0) find("a job of no ids is never accepted");
     const json_value* options = record.find("options");
-    if (options == nullptr || options->kind != json_kind::object)
-        return find("\"options\" must be an object");
+    if (options == nullptr || options->kind != json_kind::object) return find("\"options\" must be an object");
     json_scanner scanner(options->raw);
     json_member member;
     while (scanner.next(member)) {
@@ -206,8 +177,7 @@ void journal_audit::intent(const record_view& record) {
     const spans at = positions_of(record, "ids");
     if (dry_run_) find("a dry run intends nothing");
     for (const span& s : at)
-        if (intended_.insert(s) != s.count)
-            find(fmt::format("{} was intended before, in part or whole", named(s)));
+        if (intended_.insert(s) != s.count) find(fmt::format("{} was intended before, in part or whole", named(s)));
 }
 
 void journal_audit::settle(const spans& at, std::uint64_t& total) {
@@ -236,12 +206,10 @@ void journal_audit::batch_result(const record_view& record) {
     const spans at = positions_of(record, {});
     if (at.empty()) return;
     need_intent(at);
-    if (const std::uint64_t attempt = need(record.u64("attempt")); attempt == 0)
-        find("\"attempt\" counts from 1");
+    if (const std::uint64_t attempt = need(record.u64("attempt")); attempt == 0) find("\"attempt\" counts from 1");
     const std::string_view good = verify_all_ ? "reported" : "deleted";
     if (record.has(verify_all_ ? "deleted" : "reported"))
-        return find(verify_all_ ? "with verify: all the list must be \"reported\""
-                                : "\"reported\" needs verify: all");
+        return find(verify_all_ ? "with verify: all the list must be \"reported\"" : "\"reported\" needs verify: all");
     const std::uint64_t good_count = listed(record, good);
     const std::uint64_t failed = listed(record, "failed"), unknown = listed(record, "unknown");
     const spans failed_at = need(record.runs("failed_at")), unknown_at = need(record.runs("unknown_at"));
@@ -261,12 +229,10 @@ void journal_audit::batch_result(const record_view& record) {
     rest.insert(at);
     for (const spans* others : {&failed_at, &unknown_at})
         if (count_of(rest.erase(*others)) != count_of(*others))
-            return find(
-                "\"failed_at\" or \"unknown_at\" names positions that are not the batch's, or one twice");
+            return find("\"failed_at\" or \"unknown_at\" names positions that are not the batch's, or one twice");
     for (const spans* others : {&failed_at, &unknown_at})
         for (const span& s : *others)
-            if (!settled_.common(s).empty())
-                find(fmt::format("{} had a verdict, and was sent again", named(s)));
+            if (!settled_.common(s).empty()) find(fmt::format("{} had a verdict, and was sent again", named(s)));
     take_good(rest.all());
 }
 
@@ -329,8 +295,7 @@ void journal_audit::counts_fit(const job_totals& claimed) {
     same("failed", claimed.failed, counted.failed);
     same("skipped", claimed.skipped, counted.skipped);
     same("throttled", claimed.throttled, counted.throttled);
-    const auto between = [&](std::string_view name, std::uint64_t says, std::uint64_t low,
-                             std::uint64_t high) {
+    const auto between = [&](std::string_view name, std::uint64_t says, std::uint64_t low, std::uint64_t high) {
         if (says < low || says > high)
             find(low == high ? fmt::format("totals say {} {}, the records {}", name, says, low)
                              : fmt::format("totals say {} {}, the records {} to {}", name, says, low, high));
@@ -392,8 +357,8 @@ void journal_audit::finished(const record_view& record) {
     summary_.totals.retries = claimed->retries;
 }
 
-std::vector<problem> compare_with_ledger(const ledger_entry& entry, const audit_summary& journal,
-                                         std::uint64_t records, std::string_view head) {
+std::vector<problem> compare_with_ledger(const ledger_entry& entry, const audit_summary& journal, std::uint64_t records,
+                                         std::string_view head) {
     std::vector<problem> out;
     const std::uint64_t line = entry.seq + 1;
     const auto differ = [&](std::string what) {
@@ -401,18 +366,14 @@ std::vector<problem> compare_with_ledger(const ledger_entry& entry, const audit_
     };
     if (entry.records != records)
         differ(fmt::format("{} has {} records, the ledger says {}", entry.journal, records, entry.records));
-    if (entry.head != head)
-        differ(fmt::format("the last line of {} is not the one the ledger names", entry.journal));
+    if (entry.head != head) differ(fmt::format("the last line of {} is not the one the ledger names", entry.journal));
     if (entry.job_id != journal.job_id)
-        differ(
-            fmt::format("{} is the journal of {}, not of {}", entry.journal, journal.job_id, entry.job_id));
+        differ(fmt::format("{} is the journal of {}, not of {}", entry.journal, journal.job_id, entry.job_id));
     if (entry.file != journal.file)
         differ(fmt::format("{} is about {}, the ledger about {}", entry.journal, journal.file, entry.file));
     if (entry.status != journal.status)
-        differ(fmt::format("{} ended \"{}\", the ledger says \"{}\"", entry.journal, journal.status,
-                           entry.status));
-    if (entry.totals != journal.totals)
-        differ(fmt::format("the totals of {} are not the ledger's", entry.journal));
+        differ(fmt::format("{} ended \"{}\", the ledger says \"{}\"", entry.journal, journal.status, entry.status));
+    if (entry.totals != journal.totals) differ(fmt::format("the totals of {} are not the ledger's", entry.journal));
     return out;
 }
 

@@ -34,8 +34,7 @@ bool is_region(std::string_view text) {
 
 class checker {
   public:
-    checker(const sourced_config& configuration, std::vector<problem>& out)
-        : all_(configuration), out_(out) {}
+    checker(const sourced_config& configuration, std::vector<problem>& out) : all_(configuration), out_(out) {}
 
     void run() {
         const config& c = all_.values;
@@ -46,8 +45,8 @@ class checker {
         if (c.ids.pattern.empty()) say("ids.pattern", "ids.pattern must not be empty");
         listen(c.http.listen);
         if (c.http.socket.empty() || c.http.socket.size() > socket_path_max)
-            say("http.socket", fmt::format("http.socket must be a path of 1 to {} bytes, not of {}",
-                                           socket_path_max, c.http.socket.size()));
+            say("http.socket", fmt::format("http.socket must be a path of 1 to {} bytes, not of {}", socket_path_max,
+                                           c.http.socket.size()));
     }
 
   private:
@@ -58,22 +57,18 @@ class checker {
     void endpoint(std::string_view name, std::string_view url) {
         const bool plain = url.starts_with("http://");
         if (!plain && !url.starts_with("https://"))
-            return say(name, fmt::format("{} must begin with https://", name),
-                       "write it like https://host[:port]");
+            return say(name, fmt::format("{} must begin with https://", name), "write it like https://host[:port]");
         const std::string_view authority = url.substr(plain ? 7 : 8);
         if (authority.find('@') != std::string_view::npos)
-            return say(name, fmt::format("{} must not hold a user or password", name),
-                       "see auth: for how to log in");
+            return say(name, fmt::format("{} must not hold a user or password", name), "see auth: for how to log in");
         if (authority.find_first_of("/?#") != std::string_view::npos)
             return say(name, fmt::format("{} must end after the host or port", name),
                        "leave out the path, a final / too");
         const auto where = parse_host_port(authority);
         if (!where || where->port == 0U)
-            return say(name, fmt::format("{} names no valid host or port", name),
-                       "write it like https://host[:port]");
+            return say(name, fmt::format("{} names no valid host or port", name), "write it like https://host[:port]");
         if (plain && !is_loopback(where->host))
-            say(name,
-                fmt::format("{} must be https: credentials would go over the network in the clear", name),
+            say(name, fmt::format("{} must be https: credentials would go over the network in the clear", name),
                 "http is for 127.0.0.0/8, ::1 and localhost only");
     }
 
@@ -83,8 +78,7 @@ class checker {
         if (!c.api.endpoint.empty())
             endpoint("api.endpoint", c.api.endpoint);
         else if (c.api.region.empty())
-            say("api.endpoint", "neither api.endpoint nor api.region is set",
-                "one of them must say where the API is");
+            say("api.endpoint", "neither api.endpoint nor api.region is set", "one of them must say where the API is");
         if (!c.api.project_id.empty() && !is_api_name(c.api.project_id))
             say("api.project_id", "api.project_id must match [A-Za-z0-9-]{1,64}");
         if (!c.api.workspace_id.empty() && !is_api_name(c.api.workspace_id))
@@ -117,9 +111,7 @@ class checker {
         };
         if (!a.iam.endpoint.empty()) endpoint("auth.iam.endpoint", a.iam.endpoint);
         switch (a.method) {
-            case auth_method::token:
-                need("auth.token_file", a.token_file, "with auth.method: token");
-                break;
+            case auth_method::token: need("auth.token_file", a.token_file, "with auth.method: token"); break;
             case auth_method::iam:
                 need("auth.iam.user", a.iam.user, "with auth.method: iam");
                 need("auth.iam.domain", a.iam.domain, "with auth.method: iam");
@@ -129,32 +121,24 @@ class checker {
                 need("auth.ak_file", a.ak_file, "with auth.method: aksk");
                 need("auth.sk_file", a.sk_file, "with auth.method: aksk");
                 break;
-            case auth_method::automatic:
-                pairs(c);
-                break;
+            case auth_method::automatic: pairs(c); break;
             case auth_method::metadata:
-            case auth_method::profile:
-                break;
+            case auth_method::profile: break;
         }
     }
 
     // With method auto a half-written login must not be passed over in favour of another one.
     void pairs(const config& c) {
         const auto& a = c.auth;
-        if (!a.ak_file.empty() && a.sk_file.empty())
-            say("auth.ak_file", "auth.ak_file is set without auth.sk_file");
-        if (!a.sk_file.empty() && a.ak_file.empty())
-            say("auth.sk_file", "auth.sk_file is set without auth.ak_file");
+        if (!a.ak_file.empty() && a.sk_file.empty()) say("auth.ak_file", "auth.ak_file is set without auth.sk_file");
+        if (!a.sk_file.empty() && a.ak_file.empty()) say("auth.sk_file", "auth.sk_file is set without auth.ak_file");
         if (!a.security_token_file.empty() && a.ak_file.empty() && a.sk_file.empty())
-            say("auth.security_token_file",
-                "auth.security_token_file is set without auth.ak_file and auth.sk_file");
-        const std::array iam{std::pair("auth.iam.user", &a.iam.user),
-                             std::pair("auth.iam.domain", &a.iam.domain),
+            say("auth.security_token_file", "auth.security_token_file is set without auth.ak_file and auth.sk_file");
+        const std::array iam{std::pair("auth.iam.user", &a.iam.user), std::pair("auth.iam.domain", &a.iam.domain),
                              std::pair("auth.iam.password_file", &a.iam.password_file)};
         for (const auto& [name, value] : iam)
             for (const auto& [other, missing] : iam)
-                if (!value->empty() && missing->empty())
-                    say(name, fmt::format("{} is set without {}", name, other));
+                if (!value->empty() && missing->empty()) say(name, fmt::format("{} is set without {}", name, other));
     }
 
     void folders(const config& c) {
@@ -175,8 +159,7 @@ class checker {
         const auto at_most = [&](std::string_view low, nanoseconds a, std::string_view high, nanoseconds b) {
             if (a > b)
                 say(all_.origins.contains(low) ? low : high,
-                    fmt::format("{} ({}) must be at most {} ({})", low, duration_text(a), high,
-                                duration_text(b)));
+                    fmt::format("{} ({}) must be at most {} ({})", low, duration_text(a), high, duration_text(b)));
         };
         at_most("api.connect_timeout", c.api.connect_timeout, "api.request_timeout", c.api.request_timeout);
         at_most("retry.base_delay", c.retry.base_delay, "retry.max_delay", c.retry.max_delay);
@@ -187,8 +170,7 @@ class checker {
         if (text.empty()) return;
         const auto where = parse_host_port(text);
         if (!where || !where->port)
-            say("http.listen", "http.listen must be address:port",
-                "such as 127.0.0.1:9464 or [::1]:9464, or \"\"");
+            say("http.listen", "http.listen must be address:port", "such as 127.0.0.1:9464 or [::1]:9464, or \"\"");
     }
 
     const sourced_config& all_;
@@ -206,8 +188,7 @@ void derive_settings(config& values) {
         values.auth.iam.endpoint = fmt::format("https://iam.{}.myhuaweicloud.com", values.api.region);
 }
 
-std::vector<problem> check_config(const sourced_config& configuration,
-                                  std::span<const config_check> further) {
+std::vector<problem> check_config(const sourced_config& configuration, std::span<const config_check> further) {
     std::vector<problem> out;
     checker(configuration, out).run();
     for (const config_check& check : further) check(configuration, out);

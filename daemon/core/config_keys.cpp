@@ -47,8 +47,7 @@ std::string quoted(std::string_view text) {
 }
 
 tl::unexpected<problem> refuse(const setting& self, std::string_view text, std::string hint = {}) {
-    auto p =
-        fail(fmt::format("{} must be {}, not {}", self.name, self.takes(), quoted(text)), std::move(hint));
+    auto p = fail(fmt::format("{} must be {}, not {}", self.name, self.takes(), quoted(text)), std::move(hint));
     p.value().field = self.name;
     return p;
 }
@@ -67,8 +66,7 @@ bool fit_text(std::string_view text) {
 // Each of these makes a row of the table. Get is a stateless lambda that hands out the member, of a const
 // configuration too.
 template <class Get>
-constexpr setting text(std::string_view name, std::string_view help, Get,
-                       setting_type type = setting_type::text) {
+constexpr setting text(std::string_view name, std::string_view help, Get, setting_type type = setting_type::text) {
     return {.name = name,
             .type = type,
             .help = help,
@@ -113,8 +111,8 @@ constexpr setting count(std::string_view name, double min, double max, std::stri
             .set = [](const setting& self, config& into, std::string_view value) -> result<void> {
                 std::uint64_t number = 0;
                 const auto [end, ec] = std::from_chars(value.data(), value.data() + value.size(), number);
-                if (ec != std::errc{} || end != value.data() + value.size() ||
-                    static_cast<double>(number) < self.min || static_cast<double>(number) > self.max)
+                if (ec != std::errc{} || end != value.data() + value.size() || static_cast<double>(number) < self.min ||
+                    static_cast<double>(number) > self.max)
                     return refuse(self, value);
                 auto& member = Get{}(into);
                 member = static_cast<std::remove_reference_t<decltype(member)>>(number);
@@ -132,8 +130,8 @@ constexpr setting number(std::string_view name, double min, double max, std::str
             .max = max,
             .set = [](const setting& self, config& into, std::string_view value) -> result<void> {
                 double number = 0;
-                const auto [end, ec] = std::from_chars(value.data(), value.data() + value.size(), number,
-                                                       std::chars_format::fixed);
+                const auto [end, ec] =
+                    std::from_chars(value.data(), value.data() + value.size(), number, std::chars_format::fixed);
                 if (ec != std::errc{} || end != value.data() + value.size() || !std::isfinite(number) ||
                     number < self.min || number > self.max)
                     return refuse(self, value);
@@ -246,8 +244,7 @@ constexpr std::array table{
         "api.proxy", "http://host:port; where not set, https_proxy and no_proxy count",
         [](auto& c) -> auto& { return c.api.proxy; }),
     duration(
-        "api.connect_timeout", 1e6, "for TCP and TLS together",
-        [](auto& c) -> auto& { return c.api.connect_timeout; }),
+        "api.connect_timeout", 1e6, "for TCP and TLS together", [](auto& c) -> auto& { return c.api.connect_timeout; }),
     duration(
         "api.request_timeout", 1e6, "for one request and its whole answer",
         [](auto& c) -> auto& { return c.api.request_timeout; }),
@@ -272,11 +269,9 @@ constexpr std::array table{
     text(
         "auth.iam.domain", "account name", [](auto& c) -> auto& { return c.auth.iam.domain; }),
     secret_path(
-        "auth.iam.password_file", "the user's password",
-        [](auto& c) -> auto& { return c.auth.iam.password_file; }),
+        "auth.iam.password_file", "the user's password", [](auto& c) -> auto& { return c.auth.iam.password_file; }),
     text(
-        "auth.iam.project",
-        "scope of the token, a project name such as cn-north-4; from api.project_id where left out",
+        "auth.iam.project", "scope of the token, a project name such as cn-north-4; from api.project_id where left out",
         [](auto& c) -> auto& { return c.auth.iam.project; }),
 
     path(
@@ -319,8 +314,7 @@ constexpr std::array table{
         "limits.concurrency", 1, 256, "requests on their way at the same time",
         [](auto& c) -> auto& { return c.limits.concurrency; }),
     boolean(
-        "limits.adaptive", "keep to the limit that a 429 names",
-        [](auto& c) -> auto& { return c.limits.adaptive; }),
+        "limits.adaptive", "keep to the limit that a 429 names", [](auto& c) -> auto& { return c.limits.adaptive; }),
     count(
         "limits.max_ids_per_job", 0, 1e12, "longer jobs are rejected; 0: no cap",
         [](auto& c) -> auto& { return c.limits.max_ids_per_job; }),
@@ -345,8 +339,7 @@ constexpr std::array table{
         "breaker.failures", 1, 1e6, "server errors in a row that stop all sending",
         [](auto& c) -> auto& { return c.breaker.failures; }),
     duration(
-        "breaker.probe", 1e6, "then how often one request is tried",
-        [](auto& c) -> auto& { return c.breaker.probe; }),
+        "breaker.probe", 1e6, "then how often one request is tried", [](auto& c) -> auto& { return c.breaker.probe; }),
 
     text(
         "http.listen", "status page and metrics, read-only, address:port; empty: none",
@@ -357,8 +350,7 @@ constexpr std::array table{
     word<log_levels>(
         "log.level", "the least that is shown", [](auto& c) -> auto& { return c.log.level; }),
     word<log_formats>(
-        "log.format", "auto: journald under systemd, text elsewhere",
-        [](auto& c) -> auto& { return c.log.format; }),
+        "log.format", "auto: journald under systemd, text elsewhere", [](auto& c) -> auto& { return c.log.format; }),
 };
 
 char upper(char c) {
@@ -396,27 +388,19 @@ std::string setting::variable() const {
 
 std::string setting::takes() const {
     switch (type) {
-        case setting_type::text:
-            return "a text on one line";
-        case setting_type::path:
-            return "a path";
-        case setting_type::secret_path:
-            return "a path, or the name of a systemd credential";
-        case setting_type::boolean:
-            return "true or false";
+        case setting_type::text: return "a text on one line";
+        case setting_type::path: return "a path";
+        case setting_type::secret_path: return "a path, or the name of a systemd credential";
+        case setting_type::boolean: return "true or false";
         case setting_type::count:
             return fmt::format("a whole number from {} to {}", static_cast<std::uint64_t>(min),
                                static_cast<std::uint64_t>(max));
-        case setting_type::number:
-            return fmt::format("a number from {} to {}", json_text(min), json_text(max));
+        case setting_type::number: return fmt::format("a number from {} to {}", json_text(min), json_text(max));
         case setting_type::duration:
-            return fmt::format("a duration from {} to {}",
-                               duration_text(nanoseconds(static_cast<std::int64_t>(min))),
+            return fmt::format("a duration from {} to {}", duration_text(nanoseconds(static_cast<std::int64_t>(min))),
                                duration_text(nanoseconds(static_cast<std::int64_t>(max))));
-        case setting_type::word:
-            return fmt::format("one of {}", fmt::join(words, ", "));
-        case setting_type::text_list:
-            return "a list of texts";
+        case setting_type::word: return fmt::format("one of {}", fmt::join(words, ", "));
+        case setting_type::text_list: return "a list of texts";
     }
     return {};
 }
@@ -426,8 +410,7 @@ std::span<const setting> settings() {
 }
 
 const setting* find_setting(std::string_view name) {
-    const auto found =
-        std::find_if(table.begin(), table.end(), [&](const setting& s) { return s.name == name; });
+    const auto found = std::find_if(table.begin(), table.end(), [&](const setting& s) { return s.name == name; });
     return found == table.end() ? nullptr : &*found;
 }
 
@@ -436,8 +419,7 @@ std::vector<std::string_view> names_in(std::string_view section) {
     for (const setting& s : table) {
         std::string_view rest = s.name;
         if (!section.empty()) {
-            if (!rest.starts_with(section) || rest.size() <= section.size() || rest[section.size()] != '.')
-                continue;
+            if (!rest.starts_with(section) || rest.size() <= section.size() || rest[section.size()] != '.') continue;
             rest.remove_prefix(section.size() + 1);
         }
         rest = rest.substr(0, rest.find('.'));
@@ -468,8 +450,7 @@ setting_origin sourced_config::origin_of(std::string_view name) const {
     return found == origins.end() ? setting_origin{} : found->second;
 }
 
-problem problem_at(const sourced_config& configuration, std::string_view name, std::string what,
-                   std::string hint) {
+problem problem_at(const sourced_config& configuration, std::string_view name, std::string what, std::string hint) {
     const setting_origin at = configuration.origin_of(name);
     return problem{.what = std::move(what),
                    .hint = std::move(hint),

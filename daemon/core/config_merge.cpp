@@ -16,8 +16,7 @@ bool holds(std::string_view text, char c) {
 
 // `base/value` for a relative path. A secret's name without a `/` is a credential and no path.
 std::string resolved(const setting& s, std::string_view base, const std::string& value) {
-    const bool is_path =
-        s.type == setting_type::path || (s.type == setting_type::secret_path && holds(value, '/'));
+    const bool is_path = s.type == setting_type::path || (s.type == setting_type::secret_path && holds(value, '/'));
     if (!is_path || base.empty() || value.empty() || value.starts_with('/')) return value;
     std::string_view rest = value;
     while (rest.starts_with("./")) rest.remove_prefix(2);
@@ -65,8 +64,7 @@ class merger {
 
     void unknown(const yaml_node::member& m, const std::string& section, const std::string& name) {
         if (const auto instead = file_setting_for_secret(m.name); !instead.empty()) {
-            complain(m.line, m.column, name,
-                     fmt::format("{} must not hold a secret: it comes by file only", name),
+            complain(m.line, m.column, name, fmt::format("{} must not hold a secret: it comes by file only", name),
                      fmt::format("put it into a file of mode 0600 and name that in {}", instead));
             return;
         }
@@ -81,22 +79,20 @@ class merger {
         const auto here = names_in(section);
         if (std::string hint = did_you_mean(name, here); !hint.empty()) return hint;
         for (const setting& s : settings())
-            if (s.key() == name || s.name == name)
-                return fmt::format("{} belongs below {}:", s.key(), s.section());
+            if (s.key() == name || s.name == name) return fmt::format("{} belongs below {}:", s.key(), s.section());
         return fmt::format("known {}: {}", section.empty() ? "sections" : "settings", fmt::join(here, ", "));
     }
 
     void merge_setting(const setting& s, const yaml_node& value) {
         const auto wrong = [&](std::string_view got, std::string hint) {
-            complain(value.line, value.column, s.name,
-                     fmt::format("{} must be {}, not {}", s.name, s.takes(), got), std::move(hint));
+            complain(value.line, value.column, s.name, fmt::format("{} must be {}, not {}", s.name, s.takes(), got),
+                     std::move(hint));
         };
         std::string text;
         switch (value.type) {
             case yaml_node::kind::none:
                 return wrong("nothing", "write a value, or remove the line to keep the default");
-            case yaml_node::kind::map:
-                return wrong("a map", {});
+            case yaml_node::kind::map: return wrong("a map", {});
             case yaml_node::kind::scalar:
                 if (s.type == setting_type::text_list)
                     return wrong("a single text", fmt::format("write [{}]", value.text));
@@ -117,8 +113,7 @@ class merger {
                 }
         }
         if (auto done = s.assign(into_.values, text); !done) {
-            complain(value.line, value.column, s.name, std::move(done.error().what),
-                     std::move(done.error().hint));
+            complain(value.line, value.column, s.name, std::move(done.error().what), std::move(done.error().hint));
             return;
         }
         into_.origins[s.name] = setting_origin{std::string(file_), value.line, value.column};
@@ -141,8 +136,7 @@ void merge_yaml(sourced_config& into, const yaml_node& root, std::string_view fi
     merger(into, file, base, out).merge_section(root, {});
 }
 
-void merge_environment(sourced_config& into, std::span<const std::string> environment,
-                       std::vector<problem>& out) {
+void merge_environment(sourced_config& into, std::span<const std::string> environment, std::vector<problem>& out) {
     std::vector<std::string> variables;
     for (const setting& s : settings()) variables.push_back(s.variable());
     const std::vector<std::string_view> known(variables.begin(), variables.end());
@@ -153,8 +147,8 @@ void merge_environment(sourced_config& into, std::span<const std::string> enviro
         if (!is_ours(name)) continue;
         const std::string value = equals < entry.size() ? entry.substr(equals + 1) : std::string();
         const auto complain = [&](std::string_view field, std::string what, std::string hint) {
-            out.push_back(problem{
-                .what = std::move(what), .hint = std::move(hint), .file = name, .field = std::string(field)});
+            out.push_back(
+                problem{.what = std::move(what), .hint = std::move(hint), .file = name, .field = std::string(field)});
         };
         const auto found = std::find(variables.begin(), variables.end(), name);
         if (found == variables.end()) {

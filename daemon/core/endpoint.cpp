@@ -23,8 +23,7 @@ std::optional<host_port> parse_host_port(std::string_view text) {
         if (end == std::string_view::npos) return {};
         out.host = text.substr(1, end - 1);
         rest = text.substr(end + 1);
-        if (out.host.size() < 2 ||
-            out.host.find_first_not_of("0123456789abcdefABCDEF:.") != std::string_view::npos)
+        if (out.host.size() < 2 || out.host.find_first_not_of("0123456789abcdefABCDEF:.") != std::string_view::npos)
             return {};
     } else {
         const std::size_t colon = std::min(text.find(':'), text.size());
@@ -51,8 +50,7 @@ bool is_loopback(std::string_view host) {
         const std::string_view part = rest.substr(0, rest.find('.'));
         unsigned value = 0;
         const auto [end, ec] = std::from_chars(part.data(), part.data() + part.size(), value);
-        if (part.empty() || part.size() > 3 || ec != std::errc{} || end != part.data() + part.size() ||
-            value > 255)
+        if (part.empty() || part.size() > 3 || ec != std::errc{} || end != part.data() + part.size() || value > 255)
             return false;
         if (part.size() == rest.size()) return parts == 3;
         rest.remove_prefix(part.size() + 1);

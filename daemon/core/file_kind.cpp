@@ -21,14 +21,13 @@ bool cut_suffix(std::string_view& name, std::string_view suffix) {
     return true;
 }
 
-constexpr std::array<std::pair<std::string_view, file_kind>, 7> suffixes{
-    {{".json", file_kind::job_json},
-     {".yaml", file_kind::job_yaml},
-     {".yml", file_kind::job_yaml},
-     {".txt", file_kind::list_txt},
-     {".csv", file_kind::list_csv},
-     {".jsonl", file_kind::list_jsonl},
-     {".ndjson", file_kind::list_jsonl}}};
+constexpr std::array<std::pair<std::string_view, file_kind>, 7> suffixes{{{".json", file_kind::job_json},
+                                                                          {".yaml", file_kind::job_yaml},
+                                                                          {".yml", file_kind::job_yaml},
+                                                                          {".txt", file_kind::list_txt},
+                                                                          {".csv", file_kind::list_csv},
+                                                                          {".jsonl", file_kind::list_jsonl},
+                                                                          {".ndjson", file_kind::list_jsonl}}};
 
 }  // namespace
 
@@ -48,8 +47,8 @@ file_type type_of(std::string_view name) {
     for (const auto& [suffix, kind] : suffixes)
         if (out.kind == file_kind::unknown && cut_suffix(stem, suffix)) out.kind = kind;
 
-    const bool packed_job = out.packed != compression::none &&
-                            (out.kind == file_kind::job_json || out.kind == file_kind::job_yaml);
+    const bool packed_job =
+        out.packed != compression::none && (out.kind == file_kind::job_json || out.kind == file_kind::job_yaml);
     if (out.kind == file_kind::unknown || packed_job) return {file_kind::unknown, compression::none, name};
     out.stem = stem;
     return out;
@@ -61,12 +60,10 @@ bool is_job(file_kind kind) {
         case file_kind::job_yaml:
         case file_kind::list_txt:
         case file_kind::list_csv:
-        case file_kind::list_jsonl:
-            return true;
+        case file_kind::list_jsonl: return true;
         case file_kind::ignored:
         case file_kind::sidecar:
-        case file_kind::unknown:
-            break;
+        case file_kind::unknown: break;
     }
     return false;
 }

@@ -41,8 +41,7 @@ std::string free_name(std::string_view name, std::uint32_t attempt, std::size_t 
     const std::size_t stem = stem_bytes(name);
     const std::string number = attempt == 0 ? std::string() : fmt::format(".{}", attempt);
     const std::string_view suffix = name.substr(stem);
-    return fmt::format("{}{}{}", cut(name.substr(0, stem), bytes_max - number.size() - suffix.size()), number,
-                       suffix);
+    return fmt::format("{}{}{}", cut(name.substr(0, stem), bytes_max - number.size() - suffix.size()), number, suffix);
 }
 
 }  // namespace culld

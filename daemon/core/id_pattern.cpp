@@ -91,8 +91,7 @@ bool take_bounds(std::string_view text, simple_form& out) {
     out.longest = out.shortest;
     if (comma == std::string_view::npos) return true;
     out.longest = id_bytes_max;
-    return comma + 1 == inside.size() ||
-           (number(inside.substr(comma + 1), out.longest) && out.longest >= out.shortest);
+    return comma + 1 == inside.size() || (number(inside.substr(comma + 1), out.longest) && out.longest >= out.shortest);
 }
 
 std::optional<simple_form> simple(std::string_view text) {
@@ -151,8 +150,7 @@ result<id_pattern> id_pattern::compile(std::string_view pattern) {
                        "an id is 1 to 256 bytes of printable ASCII without space \" \\ / ? # %");
     } else {
         try {
-            out.regex_ =
-                std::make_shared<const std::regex>(out.text_, std::regex::ECMAScript | std::regex::optimize);
+            out.regex_ = std::make_shared<const std::regex>(out.text_, std::regex::ECMAScript | std::regex::optimize);
         } catch (const std::regex_error& e) {
             return bad(fmt::format("ids.pattern \"{}\" is no regular expression: {}", pattern, e.what()),
                        "the default is [A-Za-z0-9_-]{1,100}");
@@ -160,8 +158,7 @@ result<id_pattern> id_pattern::compile(std::string_view pattern) {
     }
     for (std::size_t c = 0; c < 256; ++c) {
         out.allowed_[c] = allowed[c];
-        if (allowed[c])
-            out.by_nibble_[c % 16] = static_cast<std::uint8_t>(out.by_nibble_[c % 16] | (1U << (c / 16)));
+        if (allowed[c]) out.by_nibble_[c % 16] = static_cast<std::uint8_t>(out.by_nibble_[c % 16] | (1U << (c / 16)));
     }
 #if defined(__x86_64__)
     out.vectors_ = __builtin_cpu_supports("ssse3") != 0;
@@ -192,16 +189,14 @@ problem id_pattern::refusal(std::string_view id) const {
             shown += fmt::format("\\x{:02x}", index(c));
     }
     if (id.size() > 64) shown += "...";
-    problem out{
-        .what = {}, .hint = fmt::format("an id must match {} (setting ids.pattern)", text_), .field = "ids"};
+    problem out{.what = {}, .hint = fmt::format("an id must match {} (setting ids.pattern)", text_), .field = "ids"};
     const auto stray = std::ranges::find_if(id, [&](char c) { return !allowed_[index(c)]; });
     if (id.empty())
         out.what = "empty id";
     else if (stray != id.end())
         out.what = fmt::format("\"{}\" is no id: byte {} is not allowed", shown, stray - id.begin() + 1);
     else if (id.size() < shortest_ || id.size() > longest_)
-        out.what = fmt::format("\"{}\" is no id: it has {} bytes, not {} to {}", shown, id.size(), shortest_,
-                               longest_);
+        out.what = fmt::format("\"{}\" is no id: it has {} bytes, not {} to {}", shown, id.size(), shortest_, longest_);
     else
         out.what = fmt::format("\"{}\" is no id", shown);
     return out;

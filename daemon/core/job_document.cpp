@@ -37,8 +37,7 @@ bool is_api_id(std::string_view text) {
 std::string shown(const scalar& v) {
     if (v.type != scalar::kind::text) return std::string(v.text.substr(0, 60));
     std::string out;
-    append_json_string(out,
-                       v.text.size() > 60 ? std::string(v.text.substr(0, 60)) + "..." : std::string(v.text));
+    append_json_string(out, v.text.size() > 60 ? std::string(v.text.substr(0, 60)) + "..." : std::string(v.text));
     return out;
 }
 
@@ -76,8 +75,7 @@ result<job_spec> completed(job_spec spec, const job_rules& rules, place root) {
         return missing("workspace_id", "no workspace_id",
                        "set workspace_id in the job, or api.workspace_id in the configuration");
     for (const std::string& label : rules.settings.jobs.require_labels)
-        if (std::ranges::none_of(spec.labels,
-                                 [&](const auto& l) { return l.first == label && !l.second.empty(); }))
+        if (std::ranges::none_of(spec.labels, [&](const auto& l) { return l.first == label && !l.second.empty(); }))
             return missing("labels." + label, fmt::format("no label \"{}\"", label),
                            "the setting jobs.require_labels asks for it: write labels: {" + label +
                                ": ...} in a JSON or YAML job");
@@ -89,18 +87,14 @@ result<job_spec> completed(job_spec spec, const job_rules& rules, place root) {
 job_document::job_document(job_rules rules, id_sink& sink) : rules_(rules), sink_(sink) {}
 
 tl::unexpected<problem> job_document::wrong(std::string what, place at, std::string hint) const {
-    return fail(problem{.what = std::move(what),
-                        .hint = std::move(hint),
-                        .line = at.line,
-                        .column = at.column,
-                        .field = field_});
+    return fail(problem{
+        .what = std::move(what), .hint = std::move(hint), .line = at.line, .column = at.column, .field = field_});
 }
 
 tl::unexpected<problem> job_document::must_be(std::string_view what, const scalar& v, place at) const {
     // A number in quotes, or a text without them in YAML, is the likeliest slip.
-    const bool quoted =
-        v.type == scalar::kind::text && !v.text.empty() &&
-        std::ranges::all_of(v.text, [](char c) { return (c >= '0' && c <= '9') || c == '.'; });
+    const bool quoted = v.type == scalar::kind::text && !v.text.empty() &&
+                        std::ranges::all_of(v.text, [](char c) { return (c >= '0' && c <= '9') || c == '.'; });
     std::string hint;
     if (what.starts_with("a string") && (v.type == scalar::kind::number || v.type == scalar::kind::boolean))
         hint = "put it in quotes";
@@ -126,8 +120,7 @@ result<void> job_document::begin_map(place at) {
         spec_.abort_when.emplace();
         return {};
     }
-    if (where_ == spot::ids)
-        return wrong("ids must hold strings, not an object", at, "write ids: [\"...\", \"...\"]");
+    if (where_ == spot::ids) return wrong("ids must hold strings, not an object", at, "write ids: [\"...\", \"...\"]");
     return wrong(fmt::format("{} must not be an object", field_), at);
 }
 
@@ -168,9 +161,7 @@ result<void> job_document::key(std::string_view name, place at) {
     key_ = std::string(name);
     key_at_ = at;
     const bool top = where_ == spot::fields;
-    const std::string outer = where_ == spot::labels       ? "labels."
-                              : where_ == spot::abort_when ? "abort_when."
-                                                           : "";
+    const std::string outer = where_ == spot::labels ? "labels." : where_ == spot::abort_when ? "abort_when." : "";
     field_ = outer + key_.substr(0, label_key_bytes_max);
     const scalar quoted{scalar::kind::text, name};
     if (!(top ? seen_ : seen_inside_).insert(key_).second)
@@ -179,15 +170,13 @@ result<void> job_document::key(std::string_view name, place at) {
         if (name.empty() || name.size() > label_key_bytes_max || !std::ranges::all_of(name, name_byte))
             return wrong(fmt::format("{} is no name for a label", shown(quoted)), at,
                          fmt::format("1 to {} of A-Z a-z 0-9 . _ -", label_key_bytes_max));
-        if (seen_inside_.size() > labels_max)
-            return wrong(fmt::format("more than {} labels", labels_max), at);
+        if (seen_inside_.size() > labels_max) return wrong(fmt::format("more than {} labels", labels_max), at);
         return {};
     }
-    const std::span<const std::string_view> known = top ? std::span<const std::string_view>(known_fields)
-                                                        : std::span<const std::string_view>(abort_fields);
+    const std::span<const std::string_view> known =
+        top ? std::span<const std::string_view>(known_fields) : std::span<const std::string_view>(abort_fields);
     if (std::ranges::find(known, name) == known.end()) {
-        std::string hint =
-            name == "<<" ? "merge keys are not allowed in a job file" : did_you_mean(name, known);
+        std::string hint = name == "<<" ? "merge keys are not allowed in a job file" : did_you_mean(name, known);
         if (hint.empty()) hint = "known are " + listed(known);
         return wrong(fmt::format("unknown field {}", shown(quoted)), at, std::move(hint));
     }
@@ -198,14 +187,10 @@ result<void> job_document::key(std::string_view name, place at) {
 
 result<void> job_document::value(const scalar& v, place at) {
     switch (where_) {
-        case spot::start:
-            return wrong(fmt::format("a job file must be an object with fields, not {}", shown(v)), at);
-        case spot::fields:
-            return field(v, at);
-        case spot::labels:
-            return label(v, at);
-        case spot::abort_when:
-            return abort_field(v, at);
+        case spot::start: return wrong(fmt::format("a job file must be an object with fields, not {}", shown(v)), at);
+        case spot::fields: return field(v, at);
+        case spot::labels: return label(v, at);
+        case spot::abort_when: return abort_field(v, at);
         case spot::ids:
             if (v.type != scalar::kind::text)
                 return wrong(fmt::format("ids must hold strings, not {}", shown(v)), at,
@@ -219,8 +204,7 @@ result<void> job_document::value(const scalar& v, place at) {
                 return fail(std::move(why.what));
             }
             return {};
-        case spot::end:
-            break;
+        case spot::end: break;
     }
     return wrong("something follows the job", at);
 }
@@ -230,8 +214,7 @@ result<std::string> job_document::text(const scalar& v, place at) const {
     return std::string(v.text);
 }
 
-result<std::uint64_t> job_document::whole(const scalar& v, place at, std::uint64_t low,
-                                          std::uint64_t high) const {
+result<std::uint64_t> job_document::whole(const scalar& v, place at, std::uint64_t low, std::uint64_t high) const {
     std::uint64_t out = 0;
     if (v.type == scalar::kind::number && read_number(v.text, out) && out >= low && out <= high) return out;
     if (high == UINT64_MAX) return must_be(fmt::format("a whole number from {}", low), v, at);
@@ -259,8 +242,7 @@ result<void> job_document::field(const scalar& v, place at) {
     const auto small = [&](std::uint32_t& to, std::uint64_t low, std::uint64_t high) {
         return set(to, whole(v, at, low, high));
     };
-    const auto checked = [&](std::string& to, bool (*good)(std::string_view),
-                             std::string_view what) -> result<void> {
+    const auto checked = [&](std::string& to, bool (*good)(std::string_view), std::string_view what) -> result<void> {
         if (v.type != scalar::kind::text || !good(v.text)) return must_be(what, v, at);
         to = std::string(v.text);
         return {};
@@ -273,13 +255,10 @@ result<void> job_document::field(const scalar& v, place at) {
     if (key_ == "id")
         return checked(spec_.id, is_job_id,
                        "a string of 1 to 100 of A-Z a-z 0-9 . _ -, with no dot in front, and not \"ledger\"");
-    if (key_ == "project_id")
-        return checked(spec_.project_id, is_api_id, "a string of 1 to 64 of A-Z a-z 0-9 -");
-    if (key_ == "workspace_id")
-        return checked(spec_.workspace_id, is_api_id, "a string of 1 to 64 of A-Z a-z 0-9 -");
+    if (key_ == "project_id") return checked(spec_.project_id, is_api_id, "a string of 1 to 64 of A-Z a-z 0-9 -");
+    if (key_ == "workspace_id") return checked(spec_.workspace_id, is_api_id, "a string of 1 to 64 of A-Z a-z 0-9 -");
     if (key_ == "ids_file")
-        return checked(spec_.ids_file, is_sidecar_name,
-                       "a string, the bare name of a .ids, .ids.gz or .ids.zst file");
+        return checked(spec_.ids_file, is_sidecar_name, "a string, the bare name of a .ids, .ids.gz or .ids.zst file");
     if (key_ == "resource") {
         auto name = text(v, at);
         if (!name) return fail(std::move(name.error()));
@@ -322,11 +301,9 @@ result<void> job_document::label(const scalar& v, place at) {
     auto content = text(v, at);
     if (!content) return fail(std::move(content.error()));
     if (content->size() > label_value_bytes_max)
-        return wrong(
-            fmt::format("{} has {} bytes, not at most {}", field_, content->size(), label_value_bytes_max),
-            at);
-    if (!is_utf8(*content) ||
-        std::ranges::any_of(*content, [](char c) { return (c >= 0 && c < 0x20) || c == 0x7F; }))
+        return wrong(fmt::format("{} has {} bytes, not at most {}", field_, content->size(), label_value_bytes_max),
+                     at);
+    if (!is_utf8(*content) || std::ranges::any_of(*content, [](char c) { return (c >= 0 && c < 0x20) || c == 0x7F; }))
         return wrong(fmt::format("{} must be one line of text without control characters", field_), at);
     spec_.labels.emplace_back(key_, std::move(*content));
     return {};
@@ -382,8 +359,7 @@ bool is_sidecar_name(std::string_view text) {
 std::string make_job_id(std::string_view stem, wall_time now, std::uint32_t chance) {
     std::string clean;
     for (const char c : stem)
-        if (clean.size() < 60 && (name_byte(c) || !clean.ends_with('_')))
-            clean.push_back(name_byte(c) ? c : '_');
+        if (clean.size() < 60 && (name_byte(c) || !clean.ends_with('_'))) clean.push_back(name_byte(c) ? c : '_');
     const std::size_t dots = clean.find_first_not_of('.');
     clean.erase(0, dots == std::string::npos ? clean.size() : dots);
     if (clean.empty()) clean = "job";

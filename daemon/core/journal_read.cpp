@@ -10,10 +10,9 @@ namespace {
 
 // In the order of record_type.
 constexpr std::array<std::string_view, 19> type_names = {
-    "job.accepted",  "intent",       "batch.result",  "batch.error", "ids.absent",
-    "ids.deleted",   "ids.failed",   "ids.skipped",   "job.paused",  "job.resumed",
-    "job.cancelled", "job.rate",     "job.recovered", "checkpoint",  "job.blocked",
-    "job.unblocked", "job.finished", "job.rejected",  "unknown"};
+    "job.accepted", "intent",        "batch.result", "batch.error",   "ids.absent", "ids.deleted",   "ids.failed",
+    "ids.skipped",  "job.paused",    "job.resumed",  "job.cancelled", "job.rate",   "job.recovered", "checkpoint",
+    "job.blocked",  "job.unblocked", "job.finished", "job.rejected",  "unknown"};
 static_assert(type_names[static_cast<std::size_t>(record_type::unknown)] == "unknown");
 
 record_type type_of(std::string_view name) {
@@ -101,15 +100,12 @@ result<void> read_record(std::string_view line, record_view& out) {
     out.member_count = 0;
     std::size_t index = 0;
     bool have_prev = false;
-    const auto offset = [&](std::string_view part) {
-        return static_cast<std::size_t>(part.data() - line.data());
-    };
+    const auto offset = [&](std::string_view part) { return static_cast<std::size_t>(part.data() - line.data()); };
     while (scanner.next(member)) {
         if (have_prev) return at_column("a member stands behind \"prev\"", offset(member.key));
         static constexpr std::array<std::string_view, 3> leading = {"seq", "ts", "type"};
         if (index < leading.size() && member.key != leading[index])
-            return at_column(fmt::format("\"{}\" is not where it belongs", leading[index]),
-                             offset(member.key));
+            return at_column(fmt::format("\"{}\" is not where it belongs", leading[index]), offset(member.key));
         const bool is_string = member.value.kind == json_kind::string;
         if (index == 0) {
             const auto seq = named(member.value.u64(), "seq");
@@ -117,8 +113,7 @@ result<void> read_record(std::string_view line, record_view& out) {
             out.seq = *seq;
         } else if (index == 1) {
             if (!is_string || !is_timestamp(inside(member.value)))
-                return at_column("\"ts\" is no time such as 2026-11-25T01:02:03.123456Z",
-                                 offset(member.value.raw));
+                return at_column("\"ts\" is no time such as 2026-11-25T01:02:03.123456Z", offset(member.value.raw));
             out.ts = inside(member.value);
         } else if (index == 2) {
             if (!is_string) return at_column("\"type\" must be a string", offset(member.value.raw));
@@ -145,16 +140,15 @@ result<void> read_record(std::string_view line, record_view& out) {
 
 result<job_totals> read_totals(const json_value& object) {
     job_totals out;
-    const std::array<std::pair<std::string_view, std::uint64_t*>, 9> fields = {
-        {{"ids", &out.ids},
-         {"deleted", &out.deleted},
-         {"absent", &out.absent},
-         {"failed", &out.failed},
-         {"skipped", &out.skipped},
-         {"duplicates", &out.duplicates},
-         {"requests", &out.requests},
-         {"retries", &out.retries},
-         {"throttled", &out.throttled}}};
+    const std::array<std::pair<std::string_view, std::uint64_t*>, 9> fields = {{{"ids", &out.ids},
+                                                                                {"deleted", &out.deleted},
+                                                                                {"absent", &out.absent},
+                                                                                {"failed", &out.failed},
+                                                                                {"skipped", &out.skipped},
+                                                                                {"duplicates", &out.duplicates},
+                                                                                {"requests", &out.requests},
+                                                                                {"retries", &out.retries},
+                                                                                {"throttled", &out.throttled}}};
     unsigned seen = 0;
     json_scanner scanner(object.raw);
     json_member member;

@@ -11,9 +11,13 @@ void list(json_object& line, std::string_view key, std::string_view quoted) {
     out += ']';
 }
 
-void at(json_object& line, std::string_view key, const spans& where) { append_spans(line.begin(key), where); }
+void at(json_object& line, std::string_view key, const spans& where) {
+    append_spans(line.begin(key), where);
+}
 
-void totals_member(json_object& line, const job_totals& t) { append_totals(line.begin("totals"), t); }
+void totals_member(json_object& line, const job_totals& t) {
+    append_totals(line.begin("totals"), t);
+}
 
 void options(std::string& out, const job_spec& spec) {
     json_object o(out);
@@ -121,11 +125,12 @@ void write_verdict(chain_writer& chain, std::string& out, wall_time ts, const ve
     switch (v.kind) {
         case verdict_kind::deleted:
         case verdict_kind::absent:
-            chain.append(out, v.kind == verdict_kind::deleted ? "ids.deleted" : "ids.absent", ts, [&](json_object& line) {
-                list(line, "ids", ids);
-                line.member("how", v.reason);
-                at(line, "at", v.at);
-            });
+            chain.append(out, v.kind == verdict_kind::deleted ? "ids.deleted" : "ids.absent", ts,
+                         [&](json_object& line) {
+                             list(line, "ids", ids);
+                             line.member("how", v.reason);
+                             at(line, "at", v.at);
+                         });
             break;
         case verdict_kind::failed:
             chain.append(out, "ids.failed", ts, [&](json_object& line) {
@@ -197,8 +202,8 @@ void write_command(chain_writer& chain, std::string& out, wall_time ts, std::str
     });
 }
 
-void write_finished(chain_writer& chain, std::string& out, wall_time ts, std::string_view status, const job_totals& totals,
-                    wall_time started_at) {
+void write_finished(chain_writer& chain, std::string& out, wall_time ts, std::string_view status,
+                    const job_totals& totals, wall_time started_at) {
     chain.append(out, "job.finished", ts, [&](json_object& line) {
         line.member("status", status);
         totals_member(line, totals);

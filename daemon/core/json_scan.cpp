@@ -28,8 +28,7 @@ std::size_t plain_run(std::string_view text, std::size_t at) {
         std::uint64_t word = 0;
         std::memcpy(&word, text.data() + at, 8);
         const std::uint64_t quote = word ^ (ones * '"'), backslash = word ^ (ones * '\\');
-        const std::uint64_t stop =
-            ((quote - ones) | (backslash - ones) | (word - ones * 0x20U) | word) & highs;
+        const std::uint64_t stop = ((quote - ones) | (backslash - ones) | (word - ones * 0x20U) | word) & highs;
         if (stop != 0) return at - begin + static_cast<std::size_t>(std::countr_zero(stop)) / 8;
         at += 8;
     }
@@ -96,9 +95,7 @@ class value_walk {
                 out.kind = json_kind::null;
                 good = word("null");
                 break;
-            default:
-                out.kind = json_kind::number;
-                good = number();
+            default: out.kind = json_kind::number; good = number();
         }
         if (good) out.raw = text_.substr(begin, at_ - begin);
         return good;
@@ -284,9 +281,7 @@ bool take(std::string_view& s, char c) {
 }
 
 void append_utf8(std::string& out, std::uint32_t c) {
-    const auto byte = [&](std::uint32_t b) {
-        out.push_back(static_cast<char>(static_cast<unsigned char>(b)));
-    };
+    const auto byte = [&](std::uint32_t b) { out.push_back(static_cast<char>(static_cast<unsigned char>(b))); };
     if (c < 0x80) {
         byte(c);
     } else if (c < 0x800) {
@@ -392,21 +387,11 @@ std::string json_unescaped(std::string_view raw) {
             continue;
         }
         switch (raw[++i]) {
-            case 'b':
-                out.push_back('\b');
-                break;
-            case 'f':
-                out.push_back('\f');
-                break;
-            case 'n':
-                out.push_back('\n');
-                break;
-            case 'r':
-                out.push_back('\r');
-                break;
-            case 't':
-                out.push_back('\t');
-                break;
+            case 'b': out.push_back('\b'); break;
+            case 'f': out.push_back('\f'); break;
+            case 'n': out.push_back('\n'); break;
+            case 'r': out.push_back('\r'); break;
+            case 't': out.push_back('\t'); break;
             case 'u': {
                 const int unit = code_unit(raw.substr(i + 1));
                 if (unit < 0) break;  // cannot be: the string was checked
@@ -422,8 +407,7 @@ std::string json_unescaped(std::string_view raw) {
                 append_utf8(out, c);
                 break;
             }
-            default:
-                out.push_back(raw[i]);
+            default: out.push_back(raw[i]);
         }
     }
     return out;

@@ -91,9 +91,15 @@ void append_json_string(std::string& out, std::string_view text) {
     out.push_back('"');
 }
 
-void append_number(std::string& out, std::uint64_t value) { append_charconv(out, value); }
-void append_number(std::string& out, std::int64_t value) { append_charconv(out, value); }
-void append_number(std::string& out, double value) { append_charconv(out, std::isfinite(value) ? value : 0.0); }
+void append_number(std::string& out, std::uint64_t value) {
+    append_charconv(out, value);
+}
+void append_number(std::string& out, std::int64_t value) {
+    append_charconv(out, value);
+}
+void append_number(std::string& out, double value) {
+    append_charconv(out, std::isfinite(value) ? value : 0.0);
+}
 
 std::string& json_object::begin(std::string_view key) {
     if (!first_) out_.push_back(',');

@@ -224,8 +224,8 @@ result<judgement> judge::operator()(std::string_view sent, std::uint64_t count, 
     for (std::size_t at = rest.find(first_id); at != std::string_view::npos && !failure; at = rest.find(first_id)) {
         feed(rest.substr(0, at), true);
         rest.remove_prefix(at);
-        const bool whole_list = rest.size() > sent.size() && rest[sent.size()] == ']' && at > 0 && *(rest.data() - 1) == '[' &&
-                                rest.substr(0, sent.size()) == sent;
+        const bool whole_list = rest.size() > sent.size() && rest[sent.size()] == ']' && at > 0 &&
+                                *(rest.data() - 1) == '[' && rest.substr(0, sent.size()) == sent;
         if (!failure && whole_list && r.list != 0 && r.depth == r.list_depth && r.part.empty()) {
             for (std::uint8_t& mark : marks_) mark |= r.list;
             rest.remove_prefix(sent.size());

@@ -9,7 +9,9 @@ namespace culld {
 
 namespace {
 
-char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
+char lower(char c) {
+    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+}
 
 // Optimal string alignment: insertions, deletions, replacements and swaps of neighbours count one each.
 std::size_t distance(std::string_view a, std::string_view b) {

@@ -25,7 +25,9 @@ void pace::derive() {
     slack_ = std::max(nanoseconds(0), slack_ - interval_ * (burst_ - 1));
 }
 
-steady_time pace::ready_at() const { return next_ - interval_ * (burst_ - 1); }
+steady_time pace::ready_at() const {
+    return next_ - interval_ * (burst_ - 1);
+}
 
 std::uint64_t pace::sent(steady_time now) {
     next_ = std::max(next_, now - slack_) + interval_;

@@ -43,7 +43,8 @@ std::string_view failure_name(word last) {
     return "unknown";
 }
 
-constexpr std::string_view word_names[] = {"unsent", "lost", "refused", "unaccounted", "reported", "present", "rejected"};
+constexpr std::string_view word_names[] = {"unsent",   "lost",    "refused", "unaccounted",
+                                           "reported", "present", "rejected"};
 
 }  // namespace
 
@@ -58,7 +59,9 @@ spans positions(const spans& at, const std::vector<std::uint32_t>& indices) {
     return out;
 }
 
-std::string_view name_of(word w) { return word_names[static_cast<std::size_t>(w)]; }
+std::string_view name_of(word w) {
+    return word_names[static_cast<std::size_t>(w)];
+}
 
 std::optional<word> word_named(std::string_view name) {
     for (std::size_t i = 0; i < std::size(word_names); ++i)
@@ -201,7 +204,9 @@ plan::choice plan::choose(steady_time now) const {
     return {};
 }
 
-bool plan::ready(steady_time now) const { return choose(now).from != source::none; }
+bool plan::ready(steady_time now) const {
+    return choose(now).from != source::none;
+}
 
 std::optional<steady_time> plan::due() const {
     std::optional<steady_time> first;
@@ -461,7 +466,8 @@ std::vector<verdict> plan::asked(const batch* flying, presence answer, steady_ti
     } else if (stop_ && b.last == word::lost) {
         skip(out, b.at);
     } else {
-        const std::string_view reason = b.last == word::refused || b.last == word::rejected ? failure_name(b.last) : "present";
+        const std::string_view reason =
+            b.last == word::refused || b.last == word::rejected ? failure_name(b.last) : "present";
         settle(out, {.kind = verdict_kind::failed, .reason = reason, .attempts = b.attempt, .at = b.at});
     }
     return out;

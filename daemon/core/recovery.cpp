@@ -20,8 +20,8 @@ result<double> number(const json_value* v, std::string_view key) {
 }
 
 std::optional<skip_reason> skip_reason_named(std::string_view name) {
-    for (const skip_reason r : {skip_reason::cancelled, skip_reason::aborted, skip_reason::deadline, skip_reason::dry_run,
-                                skip_reason::protected_id})
+    for (const skip_reason r : {skip_reason::cancelled, skip_reason::aborted, skip_reason::deadline,
+                                skip_reason::dry_run, skip_reason::protected_id})
         if (name_of(r) == name) return r;
     return std::nullopt;
 }
@@ -113,7 +113,8 @@ result<void> recovery::within(const spans& at) const {
     if (at.empty()) return fail("the record names no positions");
     for (const span& s : at)
         if (s.end() > job_.state.ids || s.count == 0)
-            return fail(fmt::format("positions {} to {} are not in a list of {} ids", s.first, s.end(), job_.state.ids));
+            return fail(
+                fmt::format("positions {} to {} are not in a list of {} ids", s.first, s.end(), job_.state.ids));
     return {};
 }
 
@@ -226,12 +227,14 @@ result<void> recovery::batch_result(const record_view& r) {
     const auto unknown = r.runs("unknown_at");
     const auto attempt = r.u64("attempt");
     const auto number_of_batch = r.u64("batch");
-    if (!at || !failed || !unknown || !attempt || !number_of_batch) return fail("batch.result lacks at, attempt or batch");
+    if (!at || !failed || !unknown || !attempt || !number_of_batch)
+        return fail("batch.result lacks at, attempt or batch");
     if (auto ok = within(*at); !ok) return ok;
     interval_set rest;  // what neither list names
     rest.insert(*at);
     for (const spans* all : {&*failed, &*unknown})
-        if (count_of(rest.erase(*all)) != count_of(*all)) return fail("batch.result lists positions that are not among its own");
+        if (count_of(rest.erase(*all)) != count_of(*all))
+            return fail("batch.result lists positions that are not among its own");
     plan_state& s = job_.state;
     s.next_batch = std::max(s.next_batch, *number_of_batch + 1);
     count_request(*at, *attempt);
@@ -260,7 +263,8 @@ result<void> recovery::batch_error(const record_view& r) {
     const auto attempt = r.u64("attempt");
     const auto number_of_batch = r.u64("batch");
     const auto error_class = r.text("class");
-    if (!at || !attempt || !number_of_batch || !error_class) return fail("batch.error lacks at, attempt, batch or class");
+    if (!at || !attempt || !number_of_batch || !error_class)
+        return fail("batch.error lacks at, attempt, batch or class");
     if (auto ok = within(*at); !ok) return ok;
     for (const span& run : *at) {
         std::uint64_t are_open = 0;
@@ -350,7 +354,8 @@ result<void> recovery::checkpoint(const record_view& r) {
         if (v.last == word::unsent) v.sent = false;
         for (const span& run : at) {
             if (run.end() > s.intended || open_ids.erase(run) != 0)
-                return fail(fmt::format("the checkpoint has positions from {} to {} open twice or not intended", run.first, run.end()));
+                return fail(fmt::format("the checkpoint has positions from {} to {} open twice or not intended",
+                                        run.first, run.end()));
             open_ids.assign(run, v);
         }
     }
@@ -362,15 +367,17 @@ result<void> recovery::checkpoint(const record_view& r) {
     for (const auto& run : open_.all()) open_count += run.at.count;
     const std::uint64_t fresh = s.ids - s.intended - std::min(s.ids - s.intended, count_of(*holes));
     if (t->ids != s.ids || s.counts.sum() + open_count + fresh != s.ids)
-        return fail(fmt::format("the checkpoint does not account for every id: {} settled, {} open and {} fresh are not {}",
-                                s.counts.sum(), open_count, fresh, s.ids));
+        return fail(
+            fmt::format("the checkpoint does not account for every id: {} settled, {} open and {} fresh are not {}",
+                        s.counts.sum(), open_count, fresh, s.ids));
     job_.state = s;
     job_.requests = t->requests;
     job_.retries = t->retries;
     job_.throttled = t->throttled;
     job_.paused = *paused;
     if (r.has("requests_per_second"))
-        if (auto done = put(job_.rate, number(r.find("requests_per_second"), "requests_per_second")); !done) return done;
+        if (auto done = put(job_.rate, number(r.find("requests_per_second"), "requests_per_second")); !done)
+            return done;
     if (r.has("stopped")) {
         const auto name = r.text("stopped");
         job_.stopped = name ? skip_reason_named(*name) : std::nullopt;

@@ -14,7 +14,9 @@ constexpr std::array<resource_profile, 3> profiles{{
 }};
 }
 
-std::span<const resource_profile> resource_profiles() { return profiles; }
+std::span<const resource_profile> resource_profiles() {
+    return profiles;
+}
 
 std::span<const std::string_view> resource_names() {
     static constexpr auto names = [] {

@@ -53,7 +53,9 @@ bool parse_hex(std::string_view text, digest& out) {
     return true;
 }
 
-void sha256::free_context::operator()(evp_md_ctx_st* context) const noexcept { EVP_MD_CTX_free(context); }
+void sha256::free_context::operator()(evp_md_ctx_st* context) const noexcept {
+    EVP_MD_CTX_free(context);
+}
 
 sha256::sha256() : context_(EVP_MD_CTX_new()) {
     if (!context_) throw std::bad_alloc();
@@ -63,7 +65,9 @@ sha256::~sha256() = default;
 sha256::sha256(sha256&&) noexcept = default;
 sha256& sha256::operator=(sha256&&) noexcept = default;
 
-void sha256::update(std::string_view bytes) { need(EVP_DigestUpdate(context_.get(), bytes.data(), bytes.size())); }
+void sha256::update(std::string_view bytes) {
+    need(EVP_DigestUpdate(context_.get(), bytes.data(), bytes.size()));
+}
 
 digest sha256::finish() {
     digest out{};

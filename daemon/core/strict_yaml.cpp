@@ -40,9 +40,8 @@ class tree_builder final : public YAML::EventHandler {
 
     void OnDocumentStart(const YAML::Mark& mark) override {
         if (++documents_ == 2)
-            problems.push_back(
-                complaint(place_of(mark), "a second document begins here",
-                          "one file holds one document; remove the --- line or what follows it"));
+            problems.push_back(complaint(place_of(mark), "a second document begins here",
+                                         "one file holds one document; remove the --- line or what follows it"));
     }
     void OnDocumentEnd() override {}
     void OnAnchor(const YAML::Mark& mark, const std::string& name) override {
@@ -52,16 +51,12 @@ class tree_builder final : public YAML::EventHandler {
         refuse(mark, "an alias");
         place(mark, yaml_node::kind::none, {}, false);
     }
-    void OnNull(const YAML::Mark& mark, YAML::anchor_t) override {
-        place(mark, yaml_node::kind::none, {}, false);
-    }
-    void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t,
-                  const std::string& text) override {
+    void OnNull(const YAML::Mark& mark, YAML::anchor_t) override { place(mark, yaml_node::kind::none, {}, false); }
+    void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t, const std::string& text) override {
         // "?" is what yaml-cpp says of a plain scalar, "!" of one in quotes or in a block.
         check_tag(mark, tag);
         if (tag == "!" && !quotes_close(mark))
-            problems.push_back(
-                complaint(place_of(mark), "no valid YAML: the quote that opens here is never closed"));
+            problems.push_back(complaint(place_of(mark), "no valid YAML: the quote that opens here is never closed"));
         place(mark, yaml_node::kind::scalar, text, tag == "!");
     }
     void OnSequenceStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t,
@@ -79,8 +74,8 @@ class tree_builder final : public YAML::EventHandler {
 
   private:
     void refuse(const YAML::Mark& mark, std::string_view what) {
-        problems.push_back(complaint(place_of(mark), fmt::format("{} is refused here", what),
-                                     "write the value out in full"));
+        problems.push_back(
+            complaint(place_of(mark), fmt::format("{} is refused here", what), "write the value out in full"));
     }
     void check_tag(const YAML::Mark& mark, const std::string& tag) {
         if (tag != "?" && tag != "!" && !tag.empty()) refuse(mark, fmt::format("tag {}", tag));
@@ -141,9 +136,8 @@ class tree_builder final : public YAML::EventHandler {
             const auto same = std::find_if(top.node->members.begin(), top.node->members.end(),
                                            [&](const yaml_node::member& m) { return m.name == text; });
             if (same != top.node->members.end()) {
-                problems.push_back(
-                    complaint(at, fmt::format("duplicate key \"{}\"", text),
-                              fmt::format("it stands in line {} already; keep one", same->line)));
+                problems.push_back(complaint(at, fmt::format("duplicate key \"{}\"", text),
+                                             fmt::format("it stands in line {} already; keep one", same->line)));
                 return;
             }
             top.node->members.push_back({text, at.line, at.column, {}});
@@ -197,12 +191,10 @@ std::vector<problem> unreadable_bytes(std::string_view text) {
     for (std::size_t i = 0; i < text.size(); ++i, ++at.column) {
         const auto c = static_cast<unsigned char>(text[i]);
         if ((c < 0x20 && c != '\t' && c != '\n' && c != '\r') || c == 0x7F)
-            return {complaint(at, fmt::format("control character 0x{:02x}", c),
-                              "remove it, or write it as \"\\x..\"")};
+            return {complaint(at, fmt::format("control character 0x{:02x}", c), "remove it, or write it as \"\\x..\"")};
         if (c >= 0x80) {
             std::size_t n = 1;
-            while (n < 4 && i + n < text.size() && (static_cast<unsigned char>(text[i + n]) & 0xC0U) == 0x80U)
-                ++n;
+            while (n < 4 && i + n < text.size() && (static_cast<unsigned char>(text[i + n]) & 0xC0U) == 0x80U) ++n;
             if (!is_utf8(text.substr(i, n))) return {complaint(at, "not UTF-8", "save the file as UTF-8")};
             i += n - 1;
             at.column += n - 1;

@@ -97,7 +97,8 @@ result<wall_time> parse_rfc3339(std::string_view text) {
     if (!take(text, 'Z') && !take(text, 'z')) {
         const int sign = take(text, '+') ? 1 : take(text, '-') ? -1 : 0;
         int oh = 0, om = 0;
-        if (sign == 0 || !take_digits(text, 2, oh) || !take(text, ':') || !take_digits(text, 2, om) || oh > 23 || om > 59)
+        if (sign == 0 || !take_digits(text, 2, oh) || !take(text, ':') || !take_digits(text, 2, om) || oh > 23 ||
+            om > 59)
             return bad();
         offset_minutes = sign * (oh * 60 + om);
     }

@@ -23,7 +23,9 @@ traffic::admission traffic::admit(steady_time now, std::uint32_t in_flight) cons
     return {.go = false, .at = at};
 }
 
-std::uint64_t traffic::sent(steady_time now) { return pace_.sent(now); }
+std::uint64_t traffic::sent(steady_time now) {
+    return pace_.sent(now);
+}
 
 void traffic::went_well() {
     failures_ = 0;
@@ -43,8 +45,7 @@ steady_time traffic::throttled(steady_time now, std::optional<nanoseconds> pause
     failures_ = 0;
     ++throttles_;
     const nanoseconds wait =
-        std::clamp(pause ? *pause : rules_.throttle_backoff.delay(throttles_, chance),
-                   nanoseconds(0), pause_max);
+        std::clamp(pause ? *pause : rules_.throttle_backoff.delay(throttles_, chance), nanoseconds(0), pause_max);
     paused_until_ = std::max(paused_until_.value_or(now), now + wait);
     if (rules_.adaptive && limit && *limit > 0 && *limit < pace_.per_second()) {
         learned_ = *limit;

@@ -27,8 +27,7 @@ int post(const context& with, const job_facts& job, std::string_view action, std
         return exit_code_of(*answer);
     }
     if (with.json)
-        with.out.data(answer->body.ends_with('\n') || answer->body.empty() ? answer->body
-                                                                           : answer->body + "\n");
+        with.out.data(answer->body.ends_with('\n') || answer->body.empty() ? answer->body : answer->body + "\n");
     else
         with.out.say(fmt::format("{}: {}", printable(job.job_id), done));
     return all_well;
@@ -84,41 +83,38 @@ verb cancel_verb(CLI::App& app) {
 verb rate_verb(CLI::App& app) {
     auto* command = app.add_subcommand("rate", "set how many requests a second a job may send at the most");
     auto words = std::make_shared<std::vector<std::string>>();
-    command
-        ->add_option("[JOB] N", *words,
-                     "requests a second, fractions allowed; without JOB for every open job")
+    command->add_option("[JOB] N", *words, "requests a second, fractions allowed; without JOB for every open job")
         ->required()
         ->expected(1, 2);
-    return {
-        command, [words](const context& with) -> int {
-            double per_second = 0;
-            if (!CLI::detail::lexical_cast(words->back(), per_second) || !std::isfinite(per_second) ||
-                per_second <= 0) {
-                with.out.complain(problem{.what = fmt::format("\"{}\" is no rate", printable(words->back())),
-                                          .hint = "a number of requests a second above 0, such as 5 or 0.5"});
-                return usage;
-            }
-            std::vector<job_facts> jobs;
-            if (words->size() == 2) {
-                auto job = job_of_daemon(with, words->front());
-                if (!job) return report(with, job.error());
-                jobs.push_back(std::move(*job));
-            } else {
-                auto all = jobs_of_daemon(with);
-                if (!all) return report(with, all.error());
-                for (job_facts& job : *all)
-                    if (!job.finished()) jobs.push_back(std::move(job));
-                if (jobs.empty()) with.out.say("no job is open");
-            }
-            std::string body;
-            json_object o(body);
-            o.member("requests_per_second", per_second).close();
-            int worst = all_well;
-            for (const job_facts& job : jobs)
-                worst = std::max(
-                    worst, post(with, job, "rate", body, fmt::format("{:g} requests a second", per_second)));
-            return worst;
-        }};
+    return {command, [words](const context& with) -> int {
+                double per_second = 0;
+                if (!CLI::detail::lexical_cast(words->back(), per_second) || !std::isfinite(per_second) ||
+                    per_second <= 0) {
+                    with.out.complain(problem{.what = fmt::format("\"{}\" is no rate", printable(words->back())),
+                                              .hint = "a number of requests a second above 0, such as 5 or 0.5"});
+                    return usage;
+                }
+                std::vector<job_facts> jobs;
+                if (words->size() == 2) {
+                    auto job = job_of_daemon(with, words->front());
+                    if (!job) return report(with, job.error());
+                    jobs.push_back(std::move(*job));
+                } else {
+                    auto all = jobs_of_daemon(with);
+                    if (!all) return report(with, all.error());
+                    for (job_facts& job : *all)
+                        if (!job.finished()) jobs.push_back(std::move(job));
+                    if (jobs.empty()) with.out.say("no job is open");
+                }
+                std::string body;
+                json_object o(body);
+                o.member("requests_per_second", per_second).close();
+                int worst = all_well;
+                for (const job_facts& job : jobs)
+                    worst = std::max(worst,
+                                     post(with, job, "rate", body, fmt::format("{:g} requests a second", per_second)));
+                return worst;
+            }};
 }
 
 }  // namespace culld::ctl

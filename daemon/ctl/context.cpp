@@ -16,8 +16,7 @@ namespace {
 // The settings that cullctl needs, where there is no file to read.
 result<config> from_environment() {
     config out;
-    for (const char* name :
-         {"spool.dir", "journal.dir", "journal.public_key_file", "http.socket", "ids.pattern"}) {
+    for (const char* name : {"spool.dir", "journal.dir", "journal.public_key_file", "http.socket", "ids.pattern"}) {
         const setting* known = find_setting(name);
         const char* value = known == nullptr ? nullptr : std::getenv(known->variable().c_str());  // NOLINT
         if (value == nullptr) continue;
@@ -48,13 +47,10 @@ tl::unexpected<failure> give_up_on(const std::string& path, problem about) {
     if (::access(path.c_str(), R_OK) == 0) return give_up(io_error, std::move(about));
     switch (errno) {
         case ENOENT:
-        case ENOTDIR:
-            return give_up(not_there, std::move(about));
+        case ENOTDIR: return give_up(not_there, std::move(about));
         case EACCES:
-        case EPERM:
-            return give_up(not_allowed, std::move(about));
-        default:
-            return give_up(io_error, std::move(about));
+        case EPERM: return give_up(not_allowed, std::move(about));
+        default: return give_up(io_error, std::move(about));
     }
 }
 

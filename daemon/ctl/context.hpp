@@ -7,8 +7,8 @@
 #include <utility>
 
 #include "culld/core/config.hpp"
-#include "culld/core/problem.hpp"
 #include "culld/core/exit_code.hpp"
+#include "culld/core/problem.hpp"
 #include "talk.hpp"
 
 namespace culld::ctl {

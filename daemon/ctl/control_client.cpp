@@ -28,8 +28,7 @@ constexpr std::uint64_t answer_bytes_max = 64U << 20U;
 
 tl::unexpected<control_error> failed(control_failure kind, const std::string& socket, const error_code& why,
                                      std::string hint) {
-    return tl::unexpected(
-        control_error{kind, {.what = why.message(), .hint = std::move(hint), .file = socket}});
+    return tl::unexpected(control_error{kind, {.what = why.message(), .hint = std::move(hint), .file = socket}});
 }
 
 // Completion handlers store their outcome here: one thing is under way at a time.
@@ -89,18 +88,13 @@ int exit_code_of(const control_error& error) {
 
 int exit_code_of(const control_answer& refusal) {
     switch (refusal.status) {
-        case 400:
-            return usage;
+        case 400: return usage;
         case 401:
-        case 403:
-            return not_allowed;
-        case 404:
-            return not_there;
+        case 403: return not_allowed;
+        case 404: return not_there;
         case 409:
-        case 503:
-            return try_later;
-        default:
-            return io_error;
+        case 503: return try_later;
+        default: return io_error;
     }
 }
 
@@ -119,8 +113,8 @@ problem problem_of(const control_answer& refusal) {
 std::string percent_encoded(std::string_view text) {
     std::string out;
     for (const char c : text) {
-        const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-                           c == '-' || c == '_' || c == '.' || c == '~';
+        const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+                           c == '_' || c == '.' || c == '~';
         if (plain)
             out += c;
         else

@@ -27,10 +27,8 @@ struct control_error {
 };
 
 // `body` is JSON, or empty. Any status is an answer.
-[[nodiscard]] tl::expected<control_answer, control_error> ask(const std::string& socket,
-                                                              std::string_view method,
-                                                              std::string_view target,
-                                                              std::string_view body = {});
+[[nodiscard]] tl::expected<control_answer, control_error> ask(const std::string& socket, std::string_view method,
+                                                              std::string_view target, std::string_view body = {});
 
 // The exit code that suits, and what the daemon said ({"error":…,"hint":…}, else the status).
 using culld::exit_code_of;  // of a job's status

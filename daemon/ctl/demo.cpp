@@ -1,6 +1,6 @@
-// cullctl demo: the whole story in a temporary folder: an emulated API that fails, loses answers and throttles, a culld of
-// its own, a job dropped into a spool, its journal, and the proof. Needs no root and no network but loopback, touches
-// nothing of an installed culld, and leaves nothing behind without --keep.
+// cullctl demo: the whole story in a temporary folder: an emulated API that fails, loses answers and throttles, a culld
+// of its own, a job dropped into a spool, its journal, and the proof. Needs no root and no network but loopback,
+// touches nothing of an installed culld, and leaves nothing behind without --keep.
 //
 // It is a script: every step is a command that a user could type, and is shown as one.
 #include <fcntl.h>
@@ -12,8 +12,8 @@
 
 #include <array>
 #include <cerrno>
-#include <csignal>
 #include <chrono>
+#include <csignal>
 #include <cstdlib>
 #include <filesystem>
 #include <optional>
@@ -88,7 +88,8 @@ result<child> start(const std::vector<std::string>& command, int out, int err) {
     argv.push_back(nullptr);
     std::vector<char*> env;
     for (char** e = environ; *e != nullptr; ++e)
-        if (!std::string_view(*e).starts_with("CULLD_") && !std::string_view(*e).starts_with("NOTIFY_SOCKET=")) env.push_back(*e);
+        if (!std::string_view(*e).starts_with("CULLD_") && !std::string_view(*e).starts_with("NOTIFY_SOCKET="))
+            env.push_back(*e);
     env.push_back(nullptr);
     posix_spawn_file_actions_t actions;
     if (::posix_spawn_file_actions_init(&actions) != 0) return fail("out of memory");
@@ -117,7 +118,8 @@ result<std::string> find_program(const std::string& name) {
     }
     for (const fs::path& place : places)
         if (::access((place / name).c_str(), X_OK) == 0) return (place / name).string();
-    return fail(fmt::format("{} is not beside cullctl, in /usr/sbin or on PATH", name), "install the whole package, or build all targets");
+    return fail(fmt::format("{} is not beside cullctl, in /usr/sbin or on PATH", name),
+                "install the whole package, or build all targets");
 }
 
 result<void> write_file(const fs::path& path, std::string_view content, mode_t mode) {
@@ -128,8 +130,8 @@ result<void> write_file(const fs::path& path, std::string_view content, mode_t m
 
 std::string uuid(std::mt19937_64& dice) {
     const std::uint64_t a = dice(), b = dice();
-    return fmt::format("{:08x}-{:04x}-4{:03x}-{:04x}-{:012x}", a >> 32U, a >> 16U & 0xFFFFU, a & 0xFFFU, 0x8000U | (b >> 48U & 0x3FFFU),
-                       b & 0xFFFFFFFFFFFFU);
+    return fmt::format("{:08x}-{:04x}-4{:03x}-{:04x}-{:012x}", a >> 32U, a >> 16U & 0xFFFFU, a & 0xFFFU,
+                       0x8000U | (b >> 48U & 0x3FFFU), b & 0xFFFFFFFFFFFFU);
 }
 
 class stage {
@@ -155,7 +157,8 @@ class stage {
         if (!code || interrupted_by_user != 0) return code;
         const int job_code = *code;
         for (const std::vector<std::string>& words :
-             {std::vector<std::string>{"result", "close-q3", "--only", "failed", "--csv"}, std::vector<std::string>{"verify"}}) {
+             {std::vector<std::string>{"result", "close-q3", "--only", "failed", "--csv"},
+              std::vector<std::string>{"verify"}}) {
             code = show(words);
             if (!code) return code;
             if (*code != 0 && words[0] == "verify") return code;
@@ -192,7 +195,8 @@ class stage {
         std::error_code ec;
         self_ = fs::read_symlink("/proc/self/exe", ec).string();
         if (ec) return fail("cannot find my own program: " + ec.message());
-        for (const auto& [name, to] : {std::pair<std::string, std::string*>{"culld", &culld_}, {"cull-emulator", &emulator_path_}}) {
+        for (const auto& [name, to] :
+             {std::pair<std::string, std::string*>{"culld", &culld_}, {"cull-emulator", &emulator_path_}}) {
             auto found = find_program(name);
             if (!found) return fail(found.error());
             *to = *found;
@@ -216,12 +220,14 @@ class stage {
             "seed: {}\nlatency: {{fixed: 30ms, jitter: 20ms}}\nthrottle: {{limit: 40, per: 1s}}\nfail_ratio: 0.02\n"
             "fail_always: [{}]\npoison_ids: [{}]\nmissing_ratio: 0.002\nlost_ratio: 0.05\nstatus_ratio: {{503: 0.05, apply: never}}\n",
             seed_, stubborn, poison_);
-        for (const auto& [name, content, mode] :
-             {std::tuple<const char*, std::string, mode_t>{"close-q3.ids", ids, 0644},
-              {"close-q3.yaml",
-               "version: 1\nid: close-q3\nids_file: close-q3.ids\nexpect_count: 3000\nlabels: {ticket: SEC-1234, requested_by: alice}\n", 0644},
-              {"scenario.yaml", scenario, 0644},
-              {"token", fmt::format("demo-token-{:016x}\n", dice_()), 0600}})
+        for (
+            const auto& [name, content, mode] :
+            {std::tuple<const char*, std::string, mode_t>{"close-q3.ids", ids, 0644},
+             {"close-q3.yaml",
+              "version: 1\nid: close-q3\nids_file: close-q3.ids\nexpect_count: 3000\nlabels: {ticket: SEC-1234, requested_by: alice}\n",
+              0644},
+             {"scenario.yaml", scenario, 0644},
+             {"token", fmt::format("demo-token-{:016x}\n", dice_()), 0600}})
             if (auto done = write_file(home_ / name, content, mode); !done) return done;
         return {};
     }
@@ -234,7 +240,8 @@ class stage {
         if (::pipe2(pipe.data(), O_CLOEXEC) != 0) return fail(errno_problem("make", "a pipe", errno));
         const unique_fd reading(pipe[0]), writing(pipe[1]);
         const unique_fd log(::open((home_ / "emulator.log").c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644));
-        auto running = start({emulator_path_, "--listen", "127.0.0.1:0", "--scenario", (home_ / "scenario.yaml").string(), "--token", *token},
+        auto running = start({emulator_path_, "--listen", "127.0.0.1:0", "--scenario",
+                              (home_ / "scenario.yaml").string(), "--token", *token},
                              writing.get(), log.get());
         if (!running) return fail(running.error());
         emulator_ = std::move(*running);
@@ -246,10 +253,14 @@ class stage {
             line += c;
         }
         constexpr std::string_view opening = "listening on ";
-        if (!line.starts_with(opening) || !line.ends_with('\n')) return fail("the emulator did not start", "see " + (home_ / "emulator.log").string());
+        if (!line.starts_with(opening) || !line.ends_with('\n'))
+            return fail("the emulator did not start", "see " + (home_ / "emulator.log").string());
         line.pop_back();
         address_ = line.substr(opening.size());
-        tell("emulator", fmt::format("SecMaster API emulator on http://{}: refuses, loses answers, throttles at 40 requests a second", address_));
+        tell("emulator",
+             fmt::format(
+                 "SecMaster API emulator on http://{}: refuses, loses answers, throttles at 40 requests a second",
+                 address_));
         return {};
     }
 
@@ -286,23 +297,25 @@ class stage {
 }  // namespace
 
 verb demo_verb(CLI::App& app) {
-    auto* command = app.add_subcommand("demo", "Show the whole story in a temporary folder: no root, no network, nothing left behind");
+    auto* command = app.add_subcommand(
+        "demo", "Show the whole story in a temporary folder: no root, no network, nothing left behind");
     auto keep = std::make_shared<bool>(false);
     auto seed = std::make_shared<std::uint64_t>(1);
     command->add_flag("--keep", *keep, "Keep the folder, to look around");
     command->add_option("--seed", *seed, "Other ids, other failures")->capture_default_str();
-    return {command, [keep, seed](const context& with) -> int {
-                // Ctrl-C reaches our children as well; we only have to clean up.
-                struct sigaction on_interrupt {};
-                on_interrupt.sa_handler = [](int) { interrupted_by_user = 1; };
-                if (::sigaction(SIGINT, &on_interrupt, nullptr) != 0 || ::sigaction(SIGTERM, &on_interrupt, nullptr) != 0)
-                    return report(with, {io_error, errno_problem("catch", "SIGINT", errno)});
-                stage the(with, *seed, *keep);
-                const auto code = the.run();
-                if (interrupted_by_user != 0) return interrupted;
-                if (!code) return report(with, {io_error, code.error()});
-                return *code;
-            }};
+    return {
+        command, [keep, seed](const context& with) -> int {
+            // Ctrl-C reaches our children as well; we only have to clean up.
+            struct sigaction on_interrupt {};
+            on_interrupt.sa_handler = [](int) { interrupted_by_user = 1; };
+            if (::sigaction(SIGINT, &on_interrupt, nullptr) != 0 || ::sigaction(SIGTERM, &on_interrupt, nullptr) != 0)
+                return report(with, {io_error, errno_problem("catch", "SIGINT", errno)});
+            stage the(with, *seed, *keep);
+            const auto code = the.run();
+            if (interrupted_by_user != 0) return interrupted;
+            if (!code) return report(with, {io_error, code.error()});
+            return *code;
+        }};
 }
 
 }  // namespace culld::ctl

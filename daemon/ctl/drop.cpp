@@ -67,8 +67,8 @@ outcome<dropping> dropping::copy(const context& with, int from, const std::strin
         if (n < 0 && errno == EINTR) continue;
         if (n < 0) return give_up(io_error, errno_problem("read", name, errno));
         if (n == 0) break;
-        auto written = write_all(out.file_.get(),
-                                 std::string_view(block).substr(0, static_cast<std::size_t>(n)), temporary);
+        auto written =
+            write_all(out.file_.get(), std::string_view(block).substr(0, static_cast<std::size_t>(n)), temporary);
         if (!written) return give_up(io_error, std::move(written.error()));
     }
     if (auto synced = sync_file(out.file_.get(), temporary); !synced)

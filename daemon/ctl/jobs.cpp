@@ -113,8 +113,7 @@ job_facts finished_facts(const folder& dir, const ledger_entry& entry) {
     out.status = entry.status;
     out.totals = entry.totals;
     // A journal that is gone or damaged is verify's to report; the ledger's word stands here.
-    if (auto first = read_first_record(dir, entry.job_id); first && *first)
-        out.accepted_at = (*first)->accepted_at;
+    if (auto first = read_first_record(dir, entry.job_id); first && *first) out.accepted_at = (*first)->accepted_at;
     out.finished_at = entry.ts;
     write_json(out);
     return out;
@@ -164,12 +163,11 @@ outcome<std::optional<std::vector<job_facts>>> ask_daemon(const context& with) {
     const auto answer = ask(with.settings.http.socket, "GET", "/v1/jobs");
     if (!answer) {
         if (with.verbose)
-            with.out.say(fmt::format("no answer from the daemon ({}); reading the journals",
-                                     answer.error().about.text()));
+            with.out.say(
+                fmt::format("no answer from the daemon ({}); reading the journals", answer.error().about.text()));
         return std::nullopt;
     }
-    if (answer->status != 200)
-        return give_up(static_cast<exit_code>(exit_code_of(*answer)), problem_of(*answer));
+    if (answer->status != 200) return give_up(static_cast<exit_code>(exit_code_of(*answer)), problem_of(*answer));
     auto jobs = from_daemon(*answer);
     if (!jobs) return tl::unexpected(std::move(jobs.error()));
     return std::optional(std::move(*jobs));
@@ -189,8 +187,7 @@ std::size_t match(std::string_view name, const std::vector<job_facts>& jobs, pro
     std::vector<std::string_view> known;
     for (std::size_t i = 0; i < jobs.size(); ++i) {
         if (jobs[i].job_id == name) return i;
-        if (jobs[i].file == name &&
-            (by_file == jobs.size() || jobs[i].accepted_at >= jobs[by_file].accepted_at))
+        if (jobs[i].file == name && (by_file == jobs.size() || jobs[i].accepted_at >= jobs[by_file].accepted_at))
             by_file = i;
         if (!name.empty() && jobs[i].job_id.starts_with(name)) {
             by_prefix = i;
@@ -211,8 +208,7 @@ std::size_t match(std::string_view name, const std::vector<job_facts>& jobs, pro
 double seconds_since(const std::string& rfc3339_time) {
     const auto then = parse_rfc3339(rfc3339_time);
     if (!then) return -1;
-    const auto now =
-        std::chrono::time_point_cast<std::chrono::microseconds>(std::chrono::system_clock::now());
+    const auto now = std::chrono::time_point_cast<std::chrono::microseconds>(std::chrono::system_clock::now());
     return std::chrono::duration<double>(now - *then).count();
 }
 
@@ -221,12 +217,9 @@ colour colour_of(const job_facts& job) {
     if (job.state == "paused" || job.state == "waiting") return colour::yellow;
     if (!job.finished()) return colour::green;
     switch (exit_code_of(job.status)) {
-        case all_well:
-            return colour::green;
-        case some_failed:
-            return colour::yellow;
-        default:
-            return colour::red;
+        case all_well: return colour::green;
+        case some_failed: return colour::yellow;
+        default: return colour::red;
     }
 }
 
@@ -298,9 +291,8 @@ outcome<job_facts> find_job(const context& with, std::string_view name) {
     if (at != jobs->size()) return std::move((*jobs)[at]);
     if (auto dir = open_journals(with)) {
         if (auto ledger = read_ledger(*dir)) {
-            const auto entry =
-                std::find_if(ledger->entries.rbegin(), ledger->entries.rend(),
-                             [&](const ledger_entry& e) { return e.rejected && e.file == name; });
+            const auto entry = std::find_if(ledger->entries.rbegin(), ledger->entries.rend(),
+                                            [&](const ledger_entry& e) { return e.rejected && e.file == name; });
             if (entry != ledger->entries.rend()) return rejected_facts(*entry);
         }
     }
@@ -334,8 +326,8 @@ outcome<std::string> find_journal(const context& with, const folder& dir, std::s
     problem why;
     const std::size_t at = match(name, known, why);
     if (at == known.size()) {
-        why.hint += fmt::format("{}journals are looked for in {}", why.hint.empty() ? "" : "; ",
-                                with.settings.journal.dir);
+        why.hint +=
+            fmt::format("{}journals are looked for in {}", why.hint.empty() ? "" : "; ", with.settings.journal.dir);
         return give_up(not_there, std::move(why));
     }
     return known[at].job_id;
@@ -345,19 +337,16 @@ void print_table(const context& with, const std::vector<job_facts>& jobs) {
     std::size_t width = 3;
     for (const job_facts& job : jobs) width = std::max(width, job.job_id.size());
     with.out.data(
-        with.out.on_stdout(colour::bold,
-                           fmt::format("{:{}}  {:23}  {:>11}  {:>9}  {:>11}  {:>8}  {:>7}  {:>7}", "JOB",
-                                       width, "STATE", "DONE", "FAILED", "TOTAL", "RATE", "ETA", "AGE")) +
+        with.out.on_stdout(colour::bold, fmt::format("{:{}}  {:23}  {:>11}  {:>9}  {:>11}  {:>8}  {:>7}  {:>7}", "JOB",
+                                                     width, "STATE", "DONE", "FAILED", "TOTAL", "RATE", "ETA", "AGE")) +
         "\n");
     for (const job_facts& job : jobs) {
         const std::string state = fmt::format("{:23}", job.finished() ? job.status : job.state);
-        with.out.data(fmt::format("{:{}}  {}  {:>11}  {:>9}  {:>11}  {:>8}  {:>7}  {:>7}\n",
-                                  printable(job.job_id), width, with.out.on_stdout(colour_of(job), state),
-                                  grouped(job.totals.settled()), grouped(job.totals.failed),
-                                  grouped(job.totals.ids),
-                                  job.finished() || job.rate == 0 ? "-" : fmt::format("{:.1f}/s", job.rate),
-                                  job.eta_seconds ? short_duration(*job.eta_seconds) : "-",
-                                  short_duration(seconds_since(job.accepted_at))));
+        with.out.data(fmt::format(
+            "{:{}}  {}  {:>11}  {:>9}  {:>11}  {:>8}  {:>7}  {:>7}\n", printable(job.job_id), width,
+            with.out.on_stdout(colour_of(job), state), grouped(job.totals.settled()), grouped(job.totals.failed),
+            grouped(job.totals.ids), job.finished() || job.rate == 0 ? "-" : fmt::format("{:.1f}/s", job.rate),
+            job.eta_seconds ? short_duration(*job.eta_seconds) : "-", short_duration(seconds_since(job.accepted_at))));
     }
 }
 

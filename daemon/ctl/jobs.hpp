@@ -46,8 +46,7 @@ struct job_facts {
 [[nodiscard]] outcome<job_facts> find_job(const context& with, std::string_view name);
 
 // The id alone, for verbs that read journals: they need no daemon.
-[[nodiscard]] outcome<std::string> find_journal(const context& with, const folder& dir,
-                                                std::string_view name);
+[[nodiscard]] outcome<std::string> find_journal(const context& with, const folder& dir, std::string_view name);
 
 // `jobs` as a table for people.
 void print_table(const context& with, const std::vector<job_facts>& jobs);

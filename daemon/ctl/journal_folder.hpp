@@ -59,14 +59,13 @@ enum class expected_end {
 using record_visitor = std::function<result<void>(const record_view&, std::uint64_t line)>;
 
 // Reads the whole journal of `job_id`, checks chain and content, and shows each good record to `visit`.
-[[nodiscard]] result<journal_reading> read_journal(const folder& dir, const std::string& job_id,
-                                                   expected_end end, const record_visitor& visit = {});
+[[nodiscard]] result<journal_reading> read_journal(const folder& dir, const std::string& job_id, expected_end end,
+                                                   const record_visitor& visit = {});
 
 // The first record alone: what was accepted. Empty if the journal holds no whole line.
 struct first_record {
     std::string accepted_at, file;
 };
-[[nodiscard]] result<std::optional<first_record>> read_first_record(const folder& dir,
-                                                                    const std::string& job_id);
+[[nodiscard]] result<std::optional<first_record>> read_first_record(const folder& dir, const std::string& job_id);
 
 }  // namespace culld::ctl

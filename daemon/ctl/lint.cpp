@@ -10,11 +10,9 @@
 namespace culld::ctl {
 
 verb lint_verb(CLI::App& app) {
-    auto* command =
-        app.add_subcommand("lint", "check job files and lists as the daemon would; nothing is submitted");
+    auto* command = app.add_subcommand("lint", "check job files and lists as the daemon would; nothing is submitted");
     auto files = std::make_shared<std::vector<std::string>>();
-    command->add_option("FILE", *files, "job files or bare lists; a sidecar list is found beside its job")
-        ->required();
+    command->add_option("FILE", *files, "job files or bare lists; a sidecar list is found beside its job")->required();
     return {command, [files](const context& with) -> int {
                 int worst = all_well;
                 for (const std::string& path : *files) {
@@ -45,12 +43,12 @@ verb lint_verb(CLI::App& app) {
                         o.member("protected", count_of(checked->protected_at)).close();
                         with.out.data(text + "\n");
                     } else {
-                        with.out.say(fmt::format(
-                            "{}: {} ids, {} duplicates{}", printable(path), grouped(checked->ids),
-                            grouped(checked->duplicates),
-                            checked->protected_at.empty()
-                                ? ""
-                                : fmt::format(", {} protected", grouped(count_of(checked->protected_at)))));
+                        with.out.say(
+                            fmt::format("{}: {} ids, {} duplicates{}", printable(path), grouped(checked->ids),
+                                        grouped(checked->duplicates),
+                                        checked->protected_at.empty()
+                                            ? ""
+                                            : fmt::format(", {} protected", grouped(count_of(checked->protected_at)))));
                     }
                 }
                 return worst;

@@ -7,12 +7,11 @@
 namespace culld::ctl {
 
 verb list_verb(CLI::App& app) {
-    auto* command = app.add_subcommand(
-        "list", "show the jobs: from the daemon, or from its journals where it does not run");
+    auto* command =
+        app.add_subcommand("list", "show the jobs: from the daemon, or from its journals where it does not run");
     auto open_only = std::make_shared<bool>(false);
     auto everything = std::make_shared<bool>(false);
-    command->add_flag("--all", *everything,
-                      "old jobs too, which the daemon has forgotten and the ledger has not");
+    command->add_flag("--all", *everything, "old jobs too, which the daemon has forgotten and the ledger has not");
     command->add_flag("--open", *open_only, "only jobs that are not finished");
     return {command, [open_only, everything](const context& with) -> int {
                 auto jobs = *everything ? all_jobs_ever(with) : all_jobs(with);
@@ -35,8 +34,7 @@ verb list_verb(CLI::App& app) {
 verb status_verb(CLI::App& app) {
     auto* command = app.add_subcommand("status", "show one job in full");
     auto name = std::make_shared<std::string>();
-    command->add_option("JOB", *name, "a job's id, the beginning of one, or the file it was submitted as")
-        ->required();
+    command->add_option("JOB", *name, "a job's id, the beginning of one, or the file it was submitted as")->required();
     return {command, [name](const context& with) -> int {
                 auto job = find_job(with, *name);
                 if (!job) return report(with, job.error());

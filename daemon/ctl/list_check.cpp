@@ -98,8 +98,7 @@ outcome<unique_fd> open_source(const context& with, const source_facts& facts) {
             auto file = open_regular(*dir, name);
             if (!file) continue;
             struct stat found {};
-            if (::fstat(file->get(), &found) != 0 || static_cast<std::uint64_t>(found.st_size) != facts.bytes)
-                continue;
+            if (::fstat(file->get(), &found) != 0 || static_cast<std::uint64_t>(found.st_size) != facts.bytes) continue;
             sha256 hash;
             std::string block(1U << 20U, '\0');
             for (std::uint64_t offset = 0;;) {
@@ -112,11 +111,10 @@ outcome<unique_fd> open_source(const context& with, const source_facts& facts) {
             if (hex(hash.finish()) == facts.sha256) return std::move(*file);
         }
     }
-    return give_up(
-        not_there,
-        {.what = "the file that the job was accepted from is not in the spool any more",
-         .hint = "active/, done/ and failed/ were looked through for one with the journal's SHA-256",
-         .file = with.settings.spool.dir + "/*/" + facts.file});
+    return give_up(not_there,
+                   {.what = "the file that the job was accepted from is not in the spool any more",
+                    .hint = "active/, done/ and failed/ were looked through for one with the journal's SHA-256",
+                    .file = with.settings.spool.dir + "/*/" + facts.file});
 }
 
 }  // namespace
@@ -125,8 +123,7 @@ outcome<scratch_folder> scratch_folder::make() {
     const char* from = std::getenv("TMPDIR");  // NOLINT(concurrency-mt-unsafe): one thread
     std::string path = std::string(from != nullptr && *from != '\0' ? from : "/var/tmp") + "/cullctl-XXXXXX";
     if (::mkdtemp(path.data()) == nullptr)
-        return give_up(io_error,
-                       errno_problem("make a working folder (TMPDIR names another place)", path, errno));
+        return give_up(io_error, errno_problem("make a working folder (TMPDIR names another place)", path, errno));
     auto here = folder::open(path);
     if (!here) return give_up(io_error, std::move(here.error()));
     scratch_folder out;
@@ -142,8 +139,7 @@ scratch_folder::~scratch_folder() {
     std::filesystem::remove_all(here_.path(), ignored);
 }
 
-outcome<job_intake> check_job(const context& with, int fd, const std::string& name,
-                              const std::string& beside) {
+outcome<job_intake> check_job(const context& with, int fd, const std::string& name, const std::string& beside) {
     config settings = with.settings;
     if (!with.have_config) {
         // Whether the daemon's configuration has them cannot be known here.
@@ -157,15 +153,14 @@ outcome<job_intake> check_job(const context& with, int fd, const std::string& na
     if (!around) return tl::unexpected(std::move(around.error()));
     auto scratch = scratch_folder::make();
     if (!scratch) return tl::unexpected(std::move(scratch.error()));
-    return run_intake(**around, scratch->here(), fd, name,
-                      [&](const std::string& list) -> outcome<unique_fd> {
-                          auto dir = folder::open(beside);
-                          if (!dir) return give_up_on(beside, std::move(dir.error()));
-                          auto file = open_regular(*dir, list);
-                          if (file) return std::move(*file);
-                          file.error().hint = fmt::format("ids_file names it: it must lie beside {}", name);
-                          return give_up(bad_job, std::move(file.error()));
-                      });
+    return run_intake(**around, scratch->here(), fd, name, [&](const std::string& list) -> outcome<unique_fd> {
+        auto dir = folder::open(beside);
+        if (!dir) return give_up_on(beside, std::move(dir.error()));
+        auto file = open_regular(*dir, list);
+        if (file) return std::move(*file);
+        file.error().hint = fmt::format("ids_file names it: it must lie beside {}", name);
+        return give_up(bad_job, std::move(file.error()));
+    });
 }
 
 outcome<job_intake> check_job(const context& with, const std::string& path) {
@@ -189,8 +184,7 @@ result<accepted_sources> sources_of(const record_view& accepted) {
     auto id = accepted.text("job_id");
     auto file = accepted.text("file"), hash = accepted.text("sha256");
     const auto bytes = accepted.u64("bytes"), ids = accepted.u64("ids");
-    if (!id || !file || !hash || !bytes || !ids)
-        return fail("job.accepted does not say where its ids came from");
+    if (!id || !file || !hash || !bytes || !ids) return fail("job.accepted does not say where its ids came from");
     out.job_id = std::move(*id);
     out.source = {std::move(*file), std::move(*hash), *bytes};
     out.ids = *ids;
@@ -214,8 +208,7 @@ outcome<id_store> ids_of_job(const context& with, const accepted_sources& job, c
     if (auto plans = folder::open(with.settings.journal.dir + "/.plan");
         plans && plans->exists(store_name(job.job_id))) {
         auto store = id_store::open(*plans, store_name(job.job_id));
-        if (store && known && store->source() == wanted && store->count() == job.ids)
-            return std::move(*store);
+        if (store && known && store->source() == wanted && store->count() == job.ids) return std::move(*store);
     }
     // The same reading as when it was accepted. Rules that may have changed since then do not count any more.
     config settings = with.settings;
@@ -228,20 +221,20 @@ outcome<id_store> ids_of_job(const context& with, const accepted_sources& job, c
     if (!around) return tl::unexpected(std::move(around.error()));
     auto source = open_source(with, job.source);
     if (!source) return tl::unexpected(std::move(source.error()));
-    auto done = run_intake(
-        **around, scratch, source->get(), job.source.file, [&](const std::string&) -> outcome<unique_fd> {
+    auto done =
+        run_intake(**around, scratch, source->get(), job.source.file, [&](const std::string&) -> outcome<unique_fd> {
             if (!job.list)
-                return give_up(bad_job, {.what = "it names a list that the journal does not know",
-                                         .file = job.source.file});
+                return give_up(bad_job,
+                               {.what = "it names a list that the journal does not know", .file = job.source.file});
             return open_source(with, *job.list);
         });
     if (!done) return tl::unexpected(std::move(done.error()));
     auto store = id_store::open(scratch, store_name(done->spec.id));
     if (!store) return give_up(io_error, std::move(store.error()));
     if (store->count() != job.ids)
-        return give_up(bad_job, {.what = fmt::format("it holds {} distinct ids, the journal says {}",
-                                                     store->count(), job.ids),
-                                 .file = job.source.file});
+        return give_up(bad_job,
+                       {.what = fmt::format("it holds {} distinct ids, the journal says {}", store->count(), job.ids),
+                        .file = job.source.file});
     return std::move(*store);
 }
 

@@ -50,7 +50,6 @@ struct accepted_sources {
 // The ids of an accepted job by position: from the daemon's store while the job is open, else by reading the
 // job's own file in the spool once more, after its SHA-256 was compared with the journal's. `scratch`
 // outlives the store.
-[[nodiscard]] outcome<id_store> ids_of_job(const context& with, const accepted_sources& job,
-                                           const folder& scratch);
+[[nodiscard]] outcome<id_store> ids_of_job(const context& with, const accepted_sources& job, const folder& scratch);
 
 }  // namespace culld::ctl

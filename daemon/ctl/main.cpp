@@ -65,8 +65,7 @@ problem complaint_of(const CLI::App& app, const CLI::ParseError& error) {
                 .hint = fmt::format("cullctl {} --help", chosen.front()->get_name())};
     }
     return {.what = error.what(),
-            .hint = chosen.empty() ? "cullctl --help"
-                                   : fmt::format("cullctl {} --help", chosen.front()->get_name())};
+            .hint = chosen.empty() ? "cullctl --help" : fmt::format("cullctl {} --help", chosen.front()->get_name())};
 }
 
 int run(int argc, char** argv) {
@@ -77,10 +76,9 @@ int run(int argc, char** argv) {
     app.require_subcommand(0, 1);
     common_options options;
     add_common(app, options);
-    const std::array verbs = {submit_verb(app), list_verb(app),   status_verb(app),         watch_verb(app),
-                              pause_verb(app),  resume_verb(app), cancel_verb(app),         rate_verb(app),
-                              result_verb(app), lint_verb(app),   verify_verb(app, options),
-                              demo_verb(app)};
+    const std::array verbs = {submit_verb(app), list_verb(app),   status_verb(app),          watch_verb(app),
+                              pause_verb(app),  resume_verb(app), cancel_verb(app),          rate_verb(app),
+                              result_verb(app), lint_verb(app),   verify_verb(app, options), demo_verb(app)};
     try {
         app.parse(argc, argv);
     } catch (const CLI::CallForHelp& e) {
@@ -93,8 +91,7 @@ int run(int argc, char** argv) {
         return usage;
     }
     talk out(options.no_colour, options.quiet);
-    const auto chosen =
-        std::find_if(verbs.begin(), verbs.end(), [](const verb& v) { return v.command->parsed(); });
+    const auto chosen = std::find_if(verbs.begin(), verbs.end(), [](const verb& v) { return v.command->parsed(); });
     if (chosen == verbs.end()) {
         out.complain(app.help());
         return usage;

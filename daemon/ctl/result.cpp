@@ -44,23 +44,20 @@ class printer {
     printer(const context& with, row_form form) : with_(with), form_(form) {
         if (form_ == row_form::csv) with_.out.data("id,verdict,reason,attempts,http_status,request_id,at\n");
         if (form_ == row_form::table)
-            with_.out.data(
-                with_.out.on_stdout(
-                    colour::bold, fmt::format("{:36}  {:9}  {:12}  {:>8}  {:>4}  {:27}  {}", "ID", "VERDICT",
-                                              "REASON", "ATTEMPTS", "HTTP", "AT", "REQUEST")) +
-                "\n");
+            with_.out.data(with_.out.on_stdout(
+                               colour::bold, fmt::format("{:36}  {:9}  {:12}  {:>8}  {:>4}  {:27}  {}", "ID", "VERDICT",
+                                                         "REASON", "ATTEMPTS", "HTTP", "AT", "REQUEST")) +
+                           "\n");
     }
 
     void row(const result_row& r) {
         text_.clear();
         switch (form_) {
-            case row_form::ids:
-                text_.append(r.id).push_back('\n');
-                break;
+            case row_form::ids: text_.append(r.id).push_back('\n'); break;
             case row_form::csv:
-                text_ = fmt::format("{},{},{},{},{},{},{}\n", csv_field(r.id), r.verdict, csv_field(r.reason),
-                                    r.attempts, r.http_status == 0 ? "" : std::to_string(r.http_status),
-                                    csv_field(r.request_id), r.at);
+                text_ =
+                    fmt::format("{},{},{},{},{},{},{}\n", csv_field(r.id), r.verdict, csv_field(r.reason), r.attempts,
+                                r.http_status == 0 ? "" : std::to_string(r.http_status), csv_field(r.request_id), r.at);
                 break;
             case row_form::json: {
                 json_object o(text_);
@@ -78,10 +75,9 @@ class printer {
                 break;
             }
             case row_form::table:
-                text_ = fmt::format("{:36}  {:9}  {:12}  {:>8}  {:>4}  {:27}  {}\n", printable(r.id),
-                                    r.verdict, r.reason, r.attempts,
-                                    r.http_status == 0 ? "-" : std::to_string(r.http_status), r.at,
-                                    printable(r.request_id));
+                text_ = fmt::format("{:36}  {:9}  {:12}  {:>8}  {:>4}  {:27}  {}\n", printable(r.id), r.verdict,
+                                    r.reason, r.attempts, r.http_status == 0 ? "-" : std::to_string(r.http_status),
+                                    r.at, printable(r.request_id));
         }
         with_.out.data(text_);
     }
@@ -102,8 +98,7 @@ class printer {
 // One run of the verb: its state is what the record callbacks share.
 class result_run {
   public:
-    result_run(const context& with, const folder& dir, std::string job, const result_options& options,
-               row_form form)
+    result_run(const context& with, const folder& dir, std::string job, const result_options& options, row_form form)
         : with_(with), dir_(dir), job_(std::move(job)), only_(options.only), print_(with, form) {}
 
     int run() {
@@ -116,18 +111,17 @@ class result_run {
             [this](const spans& at, const std::function<result<void>(std::string_view)>& each) {
                 return look_up(at, each);
             });
-        auto read = read_journal(dir_, job_, expected_end::open,
-                                 [&](const record_view& record, std::uint64_t) -> result<void> {
-                                     if (record.type == record_type::job_accepted && !sources_) {
-                                         auto sources = sources_of(record);
-                                         if (sources) sources_ = std::move(*sources);
-                                     }
-                                     return rows.feed(record);
-                                 });
+        auto read =
+            read_journal(dir_, job_, expected_end::open, [&](const record_view& record, std::uint64_t) -> result<void> {
+                if (record.type == record_type::job_accepted && !sources_) {
+                    auto sources = sources_of(record);
+                    if (sources) sources_ = std::move(*sources);
+                }
+                return rows.feed(record);
+            });
         if (!read) {
             if (stuck_) return report(with_, *stuck_);
-            return report(
-                with_, give_up_on(dir_.path() + "/" + journal_name(job_), std::move(read.error())).value());
+            return report(with_, give_up_on(dir_.path() + "/" + journal_name(job_), std::move(read.error())).value());
         }
         if (!read->findings.empty()) {
             for (const problem& p : read->findings) with_.out.complain(p);
@@ -151,8 +145,8 @@ class result_run {
         if (!stuck_) return report(with_, {io_error, shown.error()});
         if (asked) return report(with_, *stuck_);
         with_.out.complain(stuck_->about);
-        with_.out.complain(fmt::format("cullctl: {} ids have no verdict yet; their names cannot be shown",
-                                       grouped(count_of(rest))));
+        with_.out.complain(
+            fmt::format("cullctl: {} ids have no verdict yet; their names cannot be shown", grouped(count_of(rest))));
         return stuck_->code;
     }
 
@@ -173,8 +167,7 @@ class result_run {
     }
 
     outcome<void> open_store() {
-        if (!sources_)
-            return give_up(not_there, {.what = "the journal does not say where its ids came from"});
+        if (!sources_) return give_up(not_there, {.what = "the journal does not say where its ids came from"});
         auto scratch = scratch_folder::make();
         if (!scratch) return tl::unexpected(std::move(scratch.error()));
         scratch_.emplace(std::move(*scratch));
@@ -202,11 +195,9 @@ verb result_verb(CLI::App& app) {
     auto options = std::make_shared<result_options>();
     command->add_option("JOB", options->job, "a job's id, the beginning of one, or its file")->required();
     auto* csv = command->add_flag("--csv", options->csv, "comma-separated, with a header");
-    command
-        ->add_option("--only", options->only, "only ids with this verdict; remaining: those without one yet")
+    command->add_option("--only", options->only, "only ids with this verdict; remaining: those without one yet")
         ->check(CLI::IsMember({"failed", "deleted", "absent", "skipped", "remaining"}));
-    command->add_flag("--ids", options->ids, "bare ids, one a line: a list that can be submitted again")
-        ->excludes(csv);
+    command->add_flag("--ids", options->ids, "bare ids, one a line: a list that can be submitted again")->excludes(csv);
     return {command, [options](const context& with) -> int {
                 auto dir = open_journals(with);
                 if (!dir) return report(with, dir.error());

@@ -54,33 +54,26 @@ void result_rows::forget(const spans& at) {
         return;
     }
     std::erase_if(heard_, [&](const auto& entry) {
-        const auto run = std::upper_bound(at.begin(), at.end(), entry.first,
-                                          [](position p, const span& s) { return p < s.end(); });
+        const auto run =
+            std::upper_bound(at.begin(), at.end(), entry.first, [](position p, const span& s) { return p < s.end(); });
         return run != at.end() && run->first <= entry.first;
     });
 }
 
 result<void> result_rows::feed(const record_view& record) {
     switch (record.type) {
-        case record_type::batch_result:
-            return batch_result(record);
+        case record_type::batch_result: return batch_result(record);
         case record_type::batch_error: {
             const auto at = record.positions();
             if (!at) return fail(at.error());
-            remember(*at,
-                     {.http_status = record.u64("http_status").value_or(0), .attempts = 0, .request_id = {}});
+            remember(*at, {.http_status = record.u64("http_status").value_or(0), .attempts = 0, .request_id = {}});
             return {};
         }
-        case record_type::ids_deleted:
-            return verdict(record, "deleted");
-        case record_type::ids_absent:
-            return verdict(record, "absent");
-        case record_type::ids_failed:
-            return verdict(record, "failed");
-        case record_type::ids_skipped:
-            return verdict(record, "skipped");
-        default:
-            return {};
+        case record_type::ids_deleted: return verdict(record, "deleted");
+        case record_type::ids_absent: return verdict(record, "absent");
+        case record_type::ids_failed: return verdict(record, "failed");
+        case record_type::ids_skipped: return verdict(record, "skipped");
+        default: return {};
     }
 }
 
@@ -167,8 +160,7 @@ result<void> result_rows::verdict(const record_view& record, std::string_view na
 
 std::string csv_field(std::string_view text) {
     const bool is_id = std::all_of(text.begin(), text.end(), [](char c) {
-        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
-               c == '-';
+        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
     });
     if (is_id) return std::string(text);
     std::string out;

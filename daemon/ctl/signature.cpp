@@ -37,8 +37,7 @@ void public_key::release::operator()(evp_pkey_st* key) const noexcept {
 result<public_key> public_key::load(const std::string& path) {
     auto text = read_small_file(path, key_bytes_max);
     if (!text) return fail(std::move(text.error()));
-    const std::unique_ptr<BIO, release_bio> bio(
-        BIO_new_mem_buf(text->data(), static_cast<int>(text->size())));
+    const std::unique_ptr<BIO, release_bio> bio(BIO_new_mem_buf(text->data(), static_cast<int>(text->size())));
     public_key out;
     if (bio) out.key_.reset(PEM_read_bio_PUBKEY(bio.get(), nullptr, nullptr, nullptr));
     if (!out.key_ || EVP_PKEY_is_a(out.key_.get(), "ED25519") != 1)
@@ -51,8 +50,7 @@ result<public_key> public_key::load(const std::string& path) {
 bool public_key::signed_by_owner(std::string_view text, std::string_view signature) const {
     if (signature.size() != signature_base64) return false;
     std::vector<unsigned char> decoded(signature_base64);
-    const int length =
-        EVP_DecodeBlock(decoded.data(), bytes_of(signature), static_cast<int>(signature.size()));
+    const int length = EVP_DecodeBlock(decoded.data(), bytes_of(signature), static_cast<int>(signature.size()));
     // 88 characters hold 66 bytes, two of them padding.
     if (length != 66 || !signature.ends_with("==")) return false;
     const std::unique_ptr<EVP_MD_CTX, release_context> context(EVP_MD_CTX_new());

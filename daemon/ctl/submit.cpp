@@ -42,16 +42,14 @@ outcome<void> check_kind(const std::string& name) {
     const file_type type = type_of(name);
     if (is_job(type.kind)) return {};
     if (type.kind == file_kind::sidecar)
-        return give_up(
-            bad_job, {.what = "a list for a job's ids_file is no job by itself",
-                      .hint = "submit the job that names it: the list is taken along; or call the list *.txt",
-                      .file = name});
+        return give_up(bad_job,
+                       {.what = "a list for a job's ids_file is no job by itself",
+                        .hint = "submit the job that names it: the list is taken along; or call the list *.txt",
+                        .file = name});
     return give_up(
-        bad_job,
-        {.what = "is no name of a job",
-         .hint =
-             "jobs are *.json, *.yaml, *.yml; lists *.txt, *.csv, *.jsonl, *.ndjson, with .gz or .zst too",
-         .file = name});
+        bad_job, {.what = "is no name of a job",
+                  .hint = "jobs are *.json, *.yaml, *.yml; lists *.txt, *.csv, *.jsonl, *.ndjson, with .gz or .zst too",
+                  .file = name});
 }
 
 outcome<submitted> submit(const context& with, const std::string& path, const submit_options& options) {
@@ -71,8 +69,7 @@ outcome<submitted> submit(const context& with, const std::string& path, const su
     const std::string beside = from_stdin || parent.empty() ? "." : parent.string();
     auto checked = check_job(with, copy->fd(), name, beside);
     if (!checked) {
-        if (checked.error().about.file.empty() || checked.error().about.file == name)
-            checked.error().about.file = path;
+        if (checked.error().about.file.empty() || checked.error().about.file == name) checked.error().about.file = path;
         return tl::unexpected(std::move(checked.error()));
     }
     if (!checked->spec.ids_file.empty()) {
@@ -116,8 +113,7 @@ std::optional<std::string> rejection_of(const context& with, const submitted& s)
         json_scanner scanner(*text);
         json_member member;
         while (scanner.next(member))
-            if (member.key == "error")
-                return member.value.text().value_or("see " + rejected->path() + "/" + name);
+            if (member.key == "error") return member.value.text().value_or("see " + rejected->path() + "/" + name);
     }
     return std::nullopt;
 }
@@ -191,46 +187,42 @@ verb submit_verb(CLI::App& app) {
     auto options = std::make_shared<submit_options>();
     command->add_option("FILE", options->files, "job files or bare lists; - reads a list from standard input")
         ->required();
-    command->add_flag("--wait", options->wait,
-                      "follow the jobs to their end; the exit code tells how they ended");
+    command->add_flag("--wait", options->wait, "follow the jobs to their end; the exit code tells how they ended");
     command->add_option("--name", options->name, "the name for standard input; its suffix tells its kind")
         ->check([](const std::string& name) {
-            return name.find('/') == std::string::npos && !name.empty()
-                       ? ""
-                       : "must be a file name without a folder";
+            return name.find('/') == std::string::npos && !name.empty() ? "" : "must be a file name without a folder";
         })
         ->capture_default_str();
-    return {
-        command, [options](const context& with) -> int {
-            int worst = all_well;
-            std::vector<submitted> done;
-            if (std::count(options->files.begin(), options->files.end(), "-") > 1) {
-                with.out.complain(problem{.what = "- stands for standard input, which can be read once"});
-                return usage;
-            }
-            for (const std::string& path : options->files) {
-                auto one = submit(with, path, *options);
-                if (!one) {
-                    worst = std::max(worst, report(with, one.error()));
-                    continue;
+    return {command, [options](const context& with) -> int {
+                int worst = all_well;
+                std::vector<submitted> done;
+                if (std::count(options->files.begin(), options->files.end(), "-") > 1) {
+                    with.out.complain(problem{.what = "- stands for standard input, which can be read once"});
+                    return usage;
                 }
-                if (with.json && !options->wait) {
-                    std::string text;
-                    json_object o(text);
-                    o.member("path", path).member("file", one->file).member("ids", one->ids).close();
-                    with.out.data(text + "\n");
-                } else if (!options->wait) {
-                    with.out.data(one->file + "\n");
+                for (const std::string& path : options->files) {
+                    auto one = submit(with, path, *options);
+                    if (!one) {
+                        worst = std::max(worst, report(with, one.error()));
+                        continue;
+                    }
+                    if (with.json && !options->wait) {
+                        std::string text;
+                        json_object o(text);
+                        o.member("path", path).member("file", one->file).member("ids", one->ids).close();
+                        with.out.data(text + "\n");
+                    } else if (!options->wait) {
+                        with.out.data(one->file + "\n");
+                    }
+                    with.out.say(fmt::format(
+                        "submitted {} ({} ids){}", printable(one->file), grouped(one->ids),
+                        options->wait ? "" : fmt::format("; cullctl watch {} follows it", printable(one->file))));
+                    done.push_back(std::move(*one));
                 }
-                with.out.say(fmt::format(
-                    "submitted {} ({} ids){}", printable(one->file), grouped(one->ids),
-                    options->wait ? "" : fmt::format("; cullctl watch {} follows it", printable(one->file))));
-                done.push_back(std::move(*one));
-            }
-            if (options->wait)
-                for (const submitted& s : done) worst = std::max(worst, wait_for(with, s));
-            return worst;
-        }};
+                if (options->wait)
+                    for (const submitted& s : done) worst = std::max(worst, wait_for(with, s));
+                return worst;
+            }};
 }
 
 }  // namespace culld::ctl

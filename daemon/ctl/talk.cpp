@@ -29,20 +29,11 @@ std::string coloured(bool on, colour c, std::string_view text) {
     if (!on || c == colour::none) return std::string(text);
     std::string_view code;
     switch (c) {
-        case colour::green:
-            code = "32";
-            break;
-        case colour::yellow:
-            code = "33";
-            break;
-        case colour::red:
-            code = "31";
-            break;
-        case colour::bold:
-            code = "1";
-            break;
-        default:
-            code = "2";
+        case colour::green: code = "32"; break;
+        case colour::yellow: code = "33"; break;
+        case colour::red: code = "31"; break;
+        case colour::bold: code = "1"; break;
+        default: code = "2";
     }
     return fmt::format("\x1b[{}m{}\x1b[0m", code, text);
 }

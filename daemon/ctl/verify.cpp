@@ -27,8 +27,7 @@ struct tally {
 
     void find(problem about) { findings.push_back(std::move(about)); }
     void find(std::string what, std::string file, std::uint64_t line = 0, std::string hint = {}) {
-        findings.push_back(
-            {.what = std::move(what), .hint = std::move(hint), .file = std::move(file), .line = line});
+        findings.push_back({.what = std::move(what), .hint = std::move(hint), .file = std::move(file), .line = line});
     }
 };
 
@@ -57,8 +56,7 @@ result<void> check_head(const folder& dir, const ledger_reading& ledger, const p
                      ? "lines were cut from the ledger"
                      : "a line was added to the ledger, or culld was stopped just then: start it");
     else if (head->sha256 != ledger.head)
-        out.find("is not the SHA-256 of the ledger's last line", ledger_head_name, 0,
-                 "that line was changed");
+        out.find("is not the SHA-256 of the ledger's last line", ledger_head_name, 0, "that line was changed");
     if (key == nullptr) return {};
     if (head->sig.empty())
         out.find("is not signed", ledger_head_name, 0,
@@ -73,8 +71,7 @@ void check_signatures(const ledger_reading& ledger, const public_key& key, tally
     for (const ledger_entry& entry : ledger.entries) {
         if (entry.rejected) continue;  // it has no head to sign
         if (entry.sig.empty()) {
-            if (signed_before)
-                out.find("is not signed, though lines before it are", ledger_name, entry.seq + 1);
+            if (signed_before) out.find("is not signed, though lines before it are", ledger_name, entry.seq + 1);
             continue;
         }
         signed_before = true;
@@ -96,12 +93,10 @@ class verification {
         if (!dir_.exists(name)) {
             if (entry != nullptr)
                 out.find("the journal is missing, but the ledger names it", name, 0,
-                         fmt::format("{}:{} has its hash; it was removed or renamed", ledger_name,
-                                     entry->seq + 1));
+                         fmt::format("{}:{} has its hash; it was removed or renamed", ledger_name, entry->seq + 1));
             return {};
         }
-        auto read =
-            read_journal(dir_, job_id, entry == nullptr ? expected_end::open : expected_end::finished);
+        auto read = read_journal(dir_, job_id, entry == nullptr ? expected_end::open : expected_end::finished);
         if (!read) return give_up_on(dir_.path() + "/" + name, std::move(read.error()));
         ++out.journals;
         out.records += read->records;
@@ -119,9 +114,8 @@ class verification {
         ++out.open;
         if (read->summary.state == "finished") unnamed_.push_back(job_id);
         if (read->torn_bytes > 0)
-            with_.out.say(
-                fmt::format("{}: the last {} bytes are no whole line yet; culld cuts them off when it starts",
-                            name, read->torn_bytes));
+            with_.out.say(fmt::format("{}: the last {} bytes are no whole line yet; culld cuts them off when it starts",
+                                      name, read->torn_bytes));
         return {};
     }
 
@@ -167,11 +161,11 @@ void show(const context& with, const tally& t, double seconds) {
     }
     for (const problem& p : t.findings)
         with.out.data(with.out.on_stdout(colour::red, "BROKEN ") + printable(p.text()) + "\n");
-    with.out.data(fmt::format(
-        "{} {} journals ({} of open jobs), {} records, {} bytes\n",
-        t.findings.empty() ? with.out.on_stdout(colour::green, "ok:")
-                           : with.out.on_stdout(colour::red, fmt::format("{} findings:", t.findings.size())),
-        grouped(t.journals), grouped(t.open), grouped(t.records), grouped(t.bytes)));
+    with.out.data(fmt::format("{} {} journals ({} of open jobs), {} records, {} bytes\n",
+                              t.findings.empty()
+                                  ? with.out.on_stdout(colour::green, "ok:")
+                                  : with.out.on_stdout(colour::red, fmt::format("{} findings:", t.findings.size())),
+                              grouped(t.journals), grouped(t.open), grouped(t.records), grouped(t.bytes)));
     if (with.verbose)
         with.out.say(fmt::format("{:.2f} s, {:.2f} GB/s", seconds,
                                  static_cast<double>(t.bytes) / 1e9 / std::max(seconds, 1e-6)));
@@ -184,8 +178,7 @@ int verify(const context& with, const std::vector<std::string>& names) {
     std::optional<public_key> key;
     if (!with.settings.journal.public_key_file.empty()) {
         auto loaded = public_key::load(with.settings.journal.public_key_file);
-        if (!loaded)
-            return report(with, give_up_on(with.settings.journal.public_key_file, loaded.error()).value());
+        if (!loaded) return report(with, give_up_on(with.settings.journal.public_key_file, loaded.error()).value());
         key = std::move(*loaded);
     }
     std::set<std::string> jobs;
@@ -202,16 +195,13 @@ int verify(const context& with, const std::vector<std::string>& names) {
         jobs.insert(all->begin(), all->end());
     }
     auto ledger = read_ledger(*dir);
-    if (!ledger)
-        return report(with,
-                      give_up_on(with.settings.journal.dir + "/" + ledger_name, ledger.error()).value());
+    if (!ledger) return report(with, give_up_on(with.settings.journal.dir + "/" + ledger_name, ledger.error()).value());
     t.bytes += ledger->bytes;
     for (const problem& p : ledger->findings) t.find(p);
     std::set<std::string> named;
     for (const ledger_entry& entry : ledger->entries) {
         if (entry.rejected) continue;
-        if (!named.insert(entry.job_id).second)
-            t.find("the job has a line already", ledger_name, entry.seq + 1);
+        if (!named.insert(entry.job_id).second) t.find("the job has a line already", ledger_name, entry.seq + 1);
         if (names.empty()) jobs.insert(entry.job_id);
     }
     if (auto checked = check_head(*dir, *ledger, key ? &*key : nullptr, t); !checked)
@@ -229,8 +219,7 @@ int verify(const context& with, const std::vector<std::string>& names) {
 }  // namespace
 
 verb verify_verb(CLI::App& app, common_options& options) {
-    auto* command =
-        app.add_subcommand("verify", "prove that journals and ledger were not changed, and add up");
+    auto* command = app.add_subcommand("verify", "prove that journals and ledger were not changed, and add up");
     auto names = std::make_shared<std::vector<std::string>>();
     command->add_option("JOB", *names, "jobs to check; every journal and the ledger if left out");
     command->add_option("--public-key", options.public_key, "check signatures with this Ed25519 key (PEM)");

@@ -23,9 +23,9 @@ extern "C" void on_interrupt(int) {
 }
 
 std::string line_of(const job_facts& job) {
-    std::string out = fmt::format("{} {} {}/{} done, {} failed", printable(job.job_id),
-                                  job.finished() ? job.status : job.state, grouped(job.totals.settled()),
-                                  grouped(job.totals.ids), grouped(job.totals.failed));
+    std::string out =
+        fmt::format("{} {} {}/{} done, {} failed", printable(job.job_id), job.finished() ? job.status : job.state,
+                    grouped(job.totals.settled()), grouped(job.totals.ids), grouped(job.totals.failed));
     if (!job.finished() && job.rate > 0) out += fmt::format(", {:.1f}/s", job.rate);
     if (job.eta_seconds) out += fmt::format(", {} left", short_duration(*job.eta_seconds));
     if (!job.reason.empty()) out += ": " + printable(job.reason);
@@ -39,10 +39,9 @@ std::string bar_of(const context& with, const job_facts& job) {
     const auto full = std::min(width, static_cast<std::size_t>(part * static_cast<double>(width)));
     std::string bar;
     for (std::size_t i = 0; i < width; ++i) bar += i < full ? "█" : "░";
-    std::string out =
-        fmt::format("{} {} {:5.1f}% {}/{}", job.finished() ? job.status : job.state,
-                    with.out.on_stderr(job.totals.failed > 0 ? colour::yellow : colour::green, bar),
-                    part * 100, grouped(job.totals.settled()), grouped(job.totals.ids));
+    std::string out = fmt::format("{} {} {:5.1f}% {}/{}", job.finished() ? job.status : job.state,
+                                  with.out.on_stderr(job.totals.failed > 0 ? colour::yellow : colour::green, bar),
+                                  part * 100, grouped(job.totals.settled()), grouped(job.totals.ids));
     if (job.totals.failed > 0) out += fmt::format(" {} failed", grouped(job.totals.failed));
     if (!job.finished() && job.rate > 0) out += fmt::format(" {:.1f}/s", job.rate);
     if (job.eta_seconds) out += fmt::format(" ETA {}", short_duration(*job.eta_seconds));
@@ -61,8 +60,7 @@ class teller {
             flush();
             return;
         }
-        if (bar && with_.out.stderr_is_terminal() && !job.finished())
-            return with_.out.progress(bar_of(with_, job));
+        if (bar && with_.out.stderr_is_terminal() && !job.finished()) return with_.out.progress(bar_of(with_, job));
         seen& before = last_[job.job_id];
         const std::string state = job.state + job.status + job.reason;
         const auto now = clock::now();
@@ -104,10 +102,9 @@ class standstill {
         return now - since_ >= standstill_max;
     }
     [[nodiscard]] static tl::unexpected<failure> failed(const context& with) {
-        return give_up(no_daemon,
-                       {.what = "no daemon answers, and nothing moves",
-                        .hint = "is culld running? cullctl status and list read the journals without it",
-                        .file = with.settings.http.socket});
+        return give_up(no_daemon, {.what = "no daemon answers, and nothing moves",
+                                   .hint = "is culld running? cullctl status and list read the journals without it",
+                                   .file = with.settings.http.socket});
     }
 
   private:
@@ -195,8 +192,7 @@ verb watch_verb(CLI::App& app) {
     auto* command =
         app.add_subcommand("watch", "follow a job to its end, or all open jobs; Ctrl-C leaves them running");
     auto name = std::make_shared<std::string>();
-    command->add_option("JOB", *name,
-                        "a job's id, the beginning of one, or its file; all open jobs if left out");
+    command->add_option("JOB", *name, "a job's id, the beginning of one, or its file; all open jobs if left out");
     return {command, [name](const context& with) -> int {
                 if (name->empty()) return watch_all(with);
                 auto job = find_job(with, *name);

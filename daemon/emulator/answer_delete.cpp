@@ -35,8 +35,8 @@ void append_ids(const world& w, std::string& out, const id_list& ids, bool leadi
 }
 
 std::string uuid_of(const std::string& hex) {
-    return hex.substr(0, 8) + '-' + hex.substr(8, 4) + '-' + hex.substr(12, 4) + '-' + hex.substr(16, 4) +
-           '-' + hex.substr(20, 12);
+    return hex.substr(0, 8) + '-' + hex.substr(8, 4) + '-' + hex.substr(12, 4) + '-' + hex.substr(16, 4) + '-' +
+           hex.substr(20, 12);
 }
 
 void append_lists(const world& w, std::string& out, const lists& all) {
@@ -81,8 +81,7 @@ lists carry_out(world& w, const request& r, reply& to) {
         const std::string_view id = w.batch.ids[i];
         const incidents::key k = w.keys[i];
         if (!w.ids.exists(k)) {
-            [[maybe_unused]] const bool existed =
-                w.ids.remove(k, id);  // counts one deletion more, if it ever was
+            [[maybe_unused]] const bool existed = w.ids.remove(k, id);  // counts one deletion more, if it ever was
             all.error.push_back(id);
         } else if (w.chance.refuses(r.number, id)) {
             all.error.push_back(id);
@@ -97,8 +96,7 @@ lists carry_out(world& w, const request& r, reply& to) {
     }
     if (w.rules.shuffle)
         for (std::size_t left = all.success.size(); left > 1; --left)
-            std::swap(all.success[left - 1],
-                      all.success[w.chance.chance().number(r.number + left, "shuffle") % left]);
+            std::swap(all.success[left - 1], all.success[w.chance.chance().number(r.number + left, "shuffle") % left]);
     return all;
 }
 

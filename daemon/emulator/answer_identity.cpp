@@ -53,8 +53,7 @@ void answer_iam_token(world& w, const request& r, reply& to) {
     boost::system::error_code error;
     const boost::json::value document =
         boost::json::parse(boost::json::string_view(r.body.data(), r.body.size()), error);
-    const auto user =
-        error ? std::string() : text_at(document, {"auth", "identity", "password", "user", "name"});
+    const auto user = error ? std::string() : text_at(document, {"auth", "identity", "password", "user", "name"});
     if (user.empty()) {
         to.did = "body refused";
         ++w.counts.malformed;
@@ -92,10 +91,7 @@ void answer_iam_token(world& w, const request& r, reply& to) {
     body.member("expires_at", rfc3339(expires)).member("issued_at", rfc3339(now));
     body.raw("methods", R"(["password"])");
     append_project(body.begin("project"), iam);
-    json_object(body.begin("user"))
-        .member("name", user)
-        .member("id", "fedcba9876543210fedcba9876543210")
-        .close();
+    json_object(body.begin("user")).member("name", user).member("id", "fedcba9876543210fedcba9876543210").close();
     body.raw("roles", "[]").raw("catalog", "[]").close();
     top.close();
 }
@@ -128,8 +124,7 @@ void answer_metadata(world& w, const request& r, reply& to) {
         if (rules.v2 == metadata_settings::v2_type::absent) return refuse(404, "404 Not Found");
         const header* ttl = find_header(r.headers, "x-metadata-token-ttl-seconds");
         std::uint64_t seconds = 0;
-        if (ttl != nullptr)
-            std::from_chars(ttl->value.data(), ttl->value.data() + ttl->value.size(), seconds);
+        if (ttl != nullptr) std::from_chars(ttl->value.data(), ttl->value.data() + ttl->value.size(), seconds);
         if (seconds == 0 || seconds > metadata_token_seconds_max) return refuse(400, "Bad Request");
         w.metadata_token = make_token(w, 64);
         to.body = w.metadata_token;

@@ -33,8 +33,8 @@ std::string searchable(const world& w, std::uint64_t index) {
     if (w.ids.closed_world()) return std::string(w.ids.at(index).id);
     const std::uint64_t high = w.chance.chance().number(index, "search high");
     const std::uint64_t low = w.chance.chance().number(index, "search low");
-    return fmt::format("{:08x}-{:04x}-4{:03x}-a{:03x}-{:012x}", high >> 32, (high >> 16) & 0xFFFF,
-                       high & 0xFFF, low >> 52, low & 0xFFFF'FFFF'FFFF);
+    return fmt::format("{:08x}-{:04x}-4{:03x}-a{:03x}-{:012x}", high >> 32, (high >> 16) & 0xFFFF, high & 0xFFF,
+                       low >> 52, low & 0xFFFF'FFFF'FFFF);
 }
 
 bool is_there(const world& w, std::uint64_t index) {
@@ -43,8 +43,8 @@ bool is_there(const world& w, std::uint64_t index) {
 }
 
 // Reads an integer member into `to`. False: there is one and it is not within bounds.
-bool read_bounded(const boost::json::object& from, std::string_view key, std::int64_t least,
-                  std::int64_t most, std::int64_t& to) {
+bool read_bounded(const boost::json::object& from, std::string_view key, std::int64_t least, std::int64_t most,
+                  std::int64_t& to) {
     const boost::json::value* value = from.if_contains(boost::json::string_view(key.data(), key.size()));
     if (value == nullptr) return true;
     const std::int64_t* number = value->if_int64();

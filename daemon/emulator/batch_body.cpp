@@ -68,8 +68,7 @@ bool read_in_place(std::string_view body, batch_body& out) {
     if (!plain(body)) return false;
     cursor c(body);
     std::string_view name;
-    if (!c.take('{') || !c.take_string(name) || name != "batch_ids" || !c.take(':') || !c.take('['))
-        return false;
+    if (!c.take('{') || !c.take_string(name) || name != "batch_ids" || !c.take(':') || !c.take('[')) return false;
     if (!c.take(']')) {
         std::string_view id;
         do {
@@ -86,8 +85,7 @@ bool read_in_place(std::string_view body, batch_body& out) {
 
 bool read_any(std::string_view body, batch_body& out) {
     boost::system::error_code error;
-    const boost::json::value document =
-        boost::json::parse(boost::json::string_view(body.data(), body.size()), error);
+    const boost::json::value document = boost::json::parse(boost::json::string_view(body.data(), body.size()), error);
     if (error || !document.is_object()) return false;
     const boost::json::value* list = document.get_object().if_contains("batch_ids");
     if (list == nullptr) return true;

@@ -172,8 +172,7 @@ auto stream_connection<Stream>::read_head() -> asio::awaitable<step> {
         if (in_.size() > 0) {
             boost::system::error_code error;
             in_.consume(head_->put(in_.unread(), error));
-            if (error == http::error::header_limit)
-                co_return refuse(494, "The headers are larger than 128 KB");
+            if (error == http::error::header_limit) co_return refuse(494, "The headers are larger than 128 KB");
             if (error == http::error::body_limit) co_return refuse(413, "The body is larger than 12 MB");
             if (error && error != http::error::need_more) co_return refuse(400, "Bad request");
             if (head_->is_header_done()) co_return take_head();
@@ -246,11 +245,8 @@ asio::awaitable<bool> stream_connection<Stream>::finish() {
         if (aborted_) co_return false;
     }
     switch (reply_.how) {
-        case reply::ending::close:
-            co_return false;
-        case reply::ending::reset:
-            close_with_reset();
-            co_return false;
+        case reply::ending::close: co_return false;
+        case reply::ending::reset: close_with_reset(); co_return false;
         case reply::ending::refuse:
             // The listener goes first: the client, once reset, may be back at once.
             owner_.go_dark(reply_.refuse_for);
@@ -259,8 +255,7 @@ asio::awaitable<bool> stream_connection<Stream>::finish() {
             while (co_await fill(0)) in_.consume(in_.size());
             co_return false;
         case reply::ending::send:
-        case reply::ending::cut:
-            break;
+        case reply::ending::cut: break;
     }
     out_.clear();
     append_response(out_, reply_, owner_.date());

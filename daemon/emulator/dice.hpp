@@ -20,14 +20,12 @@ class dice {
   public:
     explicit dice(std::uint64_t seed) : seed_(seed) {}
 
-    [[nodiscard]] std::uint64_t number(std::uint64_t request, std::string_view what,
-                                       std::string_view id = {}) const {
+    [[nodiscard]] std::uint64_t number(std::uint64_t request, std::string_view what, std::string_view id = {}) const {
         const std::uint64_t about = XXH3_64bits_withSeed(what.data(), what.size(), mix(seed_ ^ mix(request)));
         return id.empty() ? mix(about) : XXH3_64bits_withSeed(id.data(), id.size(), about);
     }
     // At least 0, below 1.
-    [[nodiscard]] double fraction(std::uint64_t request, std::string_view what,
-                                  std::string_view id = {}) const {
+    [[nodiscard]] double fraction(std::uint64_t request, std::string_view what, std::string_view id = {}) const {
         return static_cast<double>(number(request, what, id) >> 11) * 0x1.0p-53;
     }
     [[nodiscard]] bool strikes(double ratio, std::uint64_t request, std::string_view what,

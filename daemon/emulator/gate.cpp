@@ -16,8 +16,7 @@ constexpr std::string_view iam_failure = "APIGW.0301";
 constexpr std::string_view prefix = "Incorrect IAM authentication information: ";
 
 std::string trimmed(std::string text) {
-    while (!text.empty() && (text.back() == '\n' || text.back() == '\r' || text.back() == ' '))
-        text.pop_back();
+    while (!text.empty() && (text.back() == '\n' || text.back() == '\r' || text.back() == ' ')) text.pop_back();
     return text;
 }
 
@@ -41,9 +40,9 @@ void gate::replace_token(std::string token, wall_time now) {
 
 void gate::issue(std::string token, wall_time expires) {
     if (tokens_.size() >= tokens_max) {
-        const auto oldest = std::min_element(
-            tokens_.begin(), tokens_.end(),
-            [](const auto& a, const auto& b) { return a.second.expires < b.second.expires; });
+        const auto oldest = std::min_element(tokens_.begin(), tokens_.end(), [](const auto& a, const auto& b) {
+            return a.second.expires < b.second.expires;
+        });
         tokens_.erase(oldest);
     }
     tokens_[std::move(token)] = {expires, 0};
@@ -55,8 +54,7 @@ void gate::read_token_file(wall_time now) {
     struct stat seen {};
     if (::stat(rules_.token_file.c_str(), &seen) != 0) return;
     if (seen.st_ino == file_seen_.st_ino && seen.st_size == file_seen_.st_size &&
-        seen.st_mtim.tv_sec == file_seen_.st_mtim.tv_sec &&
-        seen.st_mtim.tv_nsec == file_seen_.st_mtim.tv_nsec)
+        seen.st_mtim.tv_sec == file_seen_.st_mtim.tv_sec && seen.st_mtim.tv_nsec == file_seen_.st_mtim.tv_nsec)
         return;
     auto content = read_small_file(rules_.token_file, std::size_t{2} << 20);
     if (!content) return;
@@ -79,8 +77,7 @@ std::optional<gate::refusal> gate::check_token(const request& r, wall_time now) 
     const auto found = tokens_.find(given->value);
     if (found == tokens_.end()) return refuse("decrypt token fail");
     token_state& state = found->second;
-    if (state.expires <= now)
-        return refuse(fmt::format("token expires, expires_at: {}", rfc3339(state.expires)));
+    if (state.expires <= now) return refuse(fmt::format("token expires, expires_at: {}", rfc3339(state.expires)));
     if (r.number > 0 && rules_.reject_token_after && ++state.uses > *rules_.reject_token_after)
         return refusal{"APIGW.0307", "The token must be updated."};
     return std::nullopt;
@@ -88,8 +85,7 @@ std::optional<gate::refusal> gate::check_token(const request& r, wall_time now) 
 
 std::optional<gate::refusal> gate::check_keys(const request& r, wall_time now) {
     using outcome = signature_verdict::outcome;
-    if (locked_until_ && r.arrived < *locked_until_)
-        return refuse("AK access failed to reach the limit, forbidden");
+    if (locked_until_ && r.arrived < *locked_until_) return refuse("AK access failed to reach the limit, forbidden");
     locked_until_.reset();
     const signed_request sent{r.method, r.target, r.headers, r.body};
     signature_verdict verdict = check_signature(sent, *keys_, now);
@@ -110,14 +106,12 @@ std::optional<gate::refusal> gate::check_keys(const request& r, wall_time now) {
     }
     switch (verdict.what) {
         case outcome::expired:
-            return refuse(
-                fmt::format("calc aksk signature fail:signature expired, signature time:{},server time:{}",
-                            verdict.date, basic_utc(now)));
+            return refuse(fmt::format("calc aksk signature fail:signature expired, signature time:{},server time:{}",
+                                      verdict.date, basic_utc(now)));
         case outcome::wrong:
             std::replace(verdict.canonical.begin(), verdict.canonical.end(), '\n', '|');
             return refuse(fmt::format("verify aksk signature fail, canonicalRequest:{}", verdict.canonical));
-        default:
-            return refuse("calc aksk signature fail:authorization or X-Sdk-Date is missing or malformed");
+        default: return refuse("calc aksk signature fail:authorization or X-Sdk-Date is missing or malformed");
     }
 }
 

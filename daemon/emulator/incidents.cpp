@@ -14,8 +14,7 @@ namespace culld::emulator {
 
 namespace {
 constexpr std::size_t block_bytes = std::size_t{1} << 20;
-constexpr std::size_t id_bytes_max =
-    4096;  // far above the API's 100; longer ones are refused before they get here
+constexpr std::size_t id_bytes_max = 4096;  // far above the API's 100; longer ones are refused before they get here
 }  // namespace
 
 incidents::key incidents::key_of(std::string_view id) {
@@ -107,8 +106,7 @@ result<void> incidents::load(const std::string& path) {
     std::string line;
     for (std::uint64_t number = 1; std::getline(file, line); ++number) {
         std::string_view id = line;
-        while (!id.empty() && (id.back() == '\r' || id.back() == ' ' || id.back() == '\t'))
-            id.remove_suffix(1);
+        while (!id.empty() && (id.back() == '\r' || id.back() == ' ' || id.back() == '\t')) id.remove_suffix(1);
         while (!id.empty() && (id.front() == ' ' || id.front() == '\t')) id.remove_prefix(1);
         if (id.empty() || id.front() == '#') continue;
         if (id.size() > id_bytes_max)

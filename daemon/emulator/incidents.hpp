@@ -69,8 +69,7 @@ class incidents {
         std::uint32_t tag = 0;
     };
 
-    [[nodiscard]] std::size_t find(
-        key k) const;  // index into slots_: the id's, or the free one where it belongs
+    [[nodiscard]] std::size_t find(key k) const;  // index into slots_: the id's, or the free one where it belongs
     void insert(key k, std::string_view id, std::uint32_t deletions);
     void grow();
     [[nodiscard]] std::uint64_t keep(std::string_view id);

@@ -49,8 +49,7 @@ result<asio::ip::tcp::endpoint> parse_listen(const std::string& text) {
     const char* end = port_text.data() + port_text.size();
     const auto [stop, bad] = std::from_chars(port_text.data(), end, port);
     if (error || bad != std::errc{} || stop != end)
-        return fail("--listen: \"" + text + "\" is not an address and a port",
-                    "write it like 127.0.0.1:8080");
+        return fail("--listen: \"" + text + "\" is not an address and a port", "write it like 127.0.0.1:8080");
     return asio::ip::tcp::endpoint(address, port);
 }
 
@@ -59,8 +58,7 @@ result<void> load_certificate(asio::ssl::context& context, const std::vector<std
     context.use_certificate_chain_file(files.at(0), error);
     if (error) return fail("--tls: " + files.at(0) + ": " + error.message(), "it must be a PEM certificate");
     context.use_private_key_file(files.at(1), asio::ssl::context::pem, error);
-    if (error)
-        return fail("--tls: " + files.at(1) + ": " + error.message(), "it must be the certificate's PEM key");
+    if (error) return fail("--tls: " + files.at(1) + ": " + error.message(), "it must be the certificate's PEM key");
     return {};
 }
 
@@ -85,8 +83,7 @@ int run(const options& o) {
     asio::ssl::context context(asio::ssl::context::tls_server);
     context.set_options(asio::ssl::context::no_tlsv1 | asio::ssl::context::no_tlsv1_1);  // APIGW.0204
     if (!o.tls.empty())
-        if (const auto loaded = load_certificate(context, o.tls); !loaded)
-            return complain(loaded.error(), not_there);
+        if (const auto loaded = load_certificate(context, o.tls); !loaded) return complain(loaded.error(), not_there);
     const auto at = parse_listen(o.listen);
     if (!at) return complain(at.error(), usage);
 
@@ -119,8 +116,7 @@ int parse_and_run(int argc, char** argv) {
     app.add_option("--tls", o.tls, "serve HTTPS with this certificate and key (PEM)")
         ->expected(2)
         ->type_name("CERT KEY");
-    app.add_option("--scenario", o.scenario, "how to misbehave, see config/emulator-scenario.yaml")
-        ->type_name("FILE");
+    app.add_option("--scenario", o.scenario, "how to misbehave, see config/emulator-scenario.yaml")->type_name("FILE");
     app.add_option("--ids", o.ids, "only the ids in this list exist, one a line")->type_name("FILE");
     CLI::Option* token = app.add_option("--token", o.token, "the X-Auth-Token to accept");
     CLI::Option* ak = app.add_option("--ak", o.ak, "the access key to accept signatures of")->excludes(token);

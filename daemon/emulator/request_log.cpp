@@ -46,8 +46,7 @@ void request_log::write(const request& r, const reply& answer) {
         .close();
     line_.push_back('\n');
     if (const auto written = write_all(fd_, line_, path_); !written) {
-        std::fprintf(stderr, "cull-emulator: the request log ends here: %s\n",
-                     written.error().text().c_str());
+        std::fprintf(stderr, "cull-emulator: the request log ends here: %s\n", written.error().text().c_str());
         fd_ = -1;
     }
 }

@@ -123,14 +123,12 @@ std::optional<problem> read_outages(yaml_map& top, const std::string& file, scen
             if (time)
                 o.for_time = *time;
             else
-                map.complain(item, "for_seconds",
-                             fmt::format("for_seconds: \"{}\" is not a number", seconds));
+                map.complain(item, "for_seconds", fmt::format("for_seconds: \"{}\" is not a number", seconds));
         }
         if (o.for_requests.has_value() == o.for_time.has_value())
             map.complain(item, {}, "an outage needs for_requests or for_seconds, and not both");
         if (o.kind == outage::kind_type::refuse && !o.for_time)
-            map.complain(item, "kind",
-                         "a refusal lasts for_seconds: while nobody listens no request can be counted");
+            map.complain(item, "kind", "a refusal lasts for_seconds: while nobody listens no request can be counted");
         if (auto p = map.finish()) return p;
         s.outages.push_back(o);
     }
@@ -221,9 +219,8 @@ result<scenario> read_all(const YAML::Node& document, const std::string& file) {
 }  // namespace
 
 bool scenario::touches_ids() const {
-    return fail_ratio > 0 || !fail_ids.empty() || !fail_always.empty() || !poison_ids.empty() ||
-           !fail_suffix.empty() || missing_ratio > 0 || both_ratio > 0 || truncate_lists > 0 || null_errors ||
-           odd_samples || shuffle;
+    return fail_ratio > 0 || !fail_ids.empty() || !fail_always.empty() || !poison_ids.empty() || !fail_suffix.empty() ||
+           missing_ratio > 0 || both_ratio > 0 || truncate_lists > 0 || null_errors || odd_samples || shuffle;
 }
 
 result<scenario> parse_scenario(const std::string& text, const std::string& file) {

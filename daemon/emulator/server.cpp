@@ -48,8 +48,7 @@ result<void> server::listen(tcp::endpoint at) {
     if (error) {
         boost::system::error_code ignored;
         acceptor_.close(ignored);
-        return fail(fmt::format("listen on {}: {}", name, error.message()),
-                    "choose another port, or 0 for any");
+        return fail(fmt::format("listen on {}: {}", name, error.message()), "choose another port, or 0 for any");
     }
     return {};
 }

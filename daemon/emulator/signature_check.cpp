@@ -25,8 +25,7 @@ char lower(char c) {
 }
 
 bool same_name(std::string_view a, std::string_view b) {
-    return std::equal(a.begin(), a.end(), b.begin(), b.end(),
-                      [](char x, char y) { return lower(x) == lower(y); });
+    return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](char x, char y) { return lower(x) == lower(y); });
 }
 
 std::string_view trim(std::string_view text) {
@@ -46,8 +45,7 @@ int hex_digit(char c) {
 std::string decode(std::string_view text) {
     std::string out;
     for (std::size_t i = 0; i < text.size(); ++i) {
-        if (text[i] == '%' && i + 2 < text.size() && hex_digit(text[i + 1]) >= 0 &&
-            hex_digit(text[i + 2]) >= 0) {
+        if (text[i] == '%' && i + 2 < text.size() && hex_digit(text[i + 1]) >= 0 && hex_digit(text[i + 2]) >= 0) {
             out.push_back(static_cast<char>(hex_digit(text[i + 1]) * 16 + hex_digit(text[i + 2])));
             i += 2;
         } else {
@@ -121,9 +119,8 @@ std::string sha256_hex(std::string_view bytes) {
 // "20260115T081530Z"
 std::optional<wall_time> parse_date(std::string_view text) {
     if (text.size() != 16) return std::nullopt;
-    const auto extended =
-        fmt::format("{}-{}-{}T{}:{}:{}{}", text.substr(0, 4), text.substr(4, 2), text.substr(6, 2),
-                    text.substr(9, 2), text.substr(11, 2), text.substr(13, 2), text.substr(15, 1));
+    const auto extended = fmt::format("{}-{}-{}T{}:{}:{}{}", text.substr(0, 4), text.substr(4, 2), text.substr(6, 2),
+                                      text.substr(9, 2), text.substr(11, 2), text.substr(13, 2), text.substr(15, 1));
     const auto time = parse_rfc3339(extended);
     if (!time || text[8] != 'T' || text[15] != 'Z') return std::nullopt;
     return *time;
@@ -158,8 +155,8 @@ std::string hmac_hex(std::string_view key, std::string_view text) {
     digest mac{};
     unsigned length = 0;
     const auto* bytes = reinterpret_cast<const unsigned char*>(text.data());
-    if (HMAC(EVP_sha256(), key.data(), static_cast<int>(key.size()), bytes, text.size(), mac.data(),
-             &length) == nullptr ||
+    if (HMAC(EVP_sha256(), key.data(), static_cast<int>(key.size()), bytes, text.size(), mac.data(), &length) ==
+            nullptr ||
         length != mac.size())
         throw std::runtime_error("HMAC-SHA256 is not to be had from the crypto library");
     return hex(mac);
@@ -168,8 +165,8 @@ std::string hmac_hex(std::string_view key, std::string_view text) {
 }  // namespace
 
 const header* find_header(std::span<const header> headers, std::string_view name) {
-    const auto found = std::find_if(headers.begin(), headers.end(),
-                                    [&](const header& h) { return same_name(h.name, name); });
+    const auto found =
+        std::find_if(headers.begin(), headers.end(), [&](const header& h) { return same_name(h.name, name); });
     return found == headers.end() ? nullptr : &*found;
 }
 

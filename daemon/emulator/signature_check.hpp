@@ -38,10 +38,10 @@ struct signature_verdict {
     enum class outcome {
         good,
         no_signature,  // no Authorization of this scheme
-        malformed,  // an Authorization that can't be read, no X-Sdk-Date, or X-Sdk-Date not among the signed
-        unknown_key,  // `access` is not our AK
-        expired,      // X-Sdk-Date is more than 15 minutes off
-        wrong,        // `canonical` is what should have been signed
+        malformed,     // an Authorization that can't be read, no X-Sdk-Date, or X-Sdk-Date not among the signed
+        unknown_key,   // `access` is not our AK
+        expired,       // X-Sdk-Date is more than 15 minutes off
+        wrong,         // `canonical` is what should have been signed
     };
     outcome what = outcome::no_signature;
     std::string access;     // the AK named
@@ -50,8 +50,7 @@ struct signature_verdict {
 };
 
 // `now` is the gateway's clock.
-[[nodiscard]] signature_verdict check_signature(const signed_request& request, const key_pair& keys,
-                                                wall_time now);
+[[nodiscard]] signature_verdict check_signature(const signed_request& request, const key_pair& keys, wall_time now);
 
 // The canonical request over `signed_headers` ("host;x-sdk-date"), in the order in which they are named.
 [[nodiscard]] std::string canonical_request(const signed_request& request, std::string_view signed_headers);

@@ -57,8 +57,7 @@ void answer_windows(const world& w, const request& r, reply& to) {
     const arrivals::window found = w.times.busiest(*width);
     // Steady times mean nothing outside this process; they are told as microseconds since it started.
     const auto since_start = [&](std::optional<steady_time> t) {
-        return t ? std::chrono::duration_cast<std::chrono::microseconds>(*t - w.started).count()
-                 : std::int64_t{0};
+        return t ? std::chrono::duration_cast<std::chrono::microseconds>(*t - w.started).count() : std::int64_t{0};
     };
     json_object top(to.body);
     top.member("seconds", std::chrono::duration<double>(*width).count()).member("max", found.most);
@@ -74,13 +73,11 @@ void answer_new_token(world& w, const request& r, reply& to) {
         boost::json::parse(boost::json::string_view(r.body.data(), r.body.size()), error);
     if (!error && document.is_object()) {
         const boost::json::value* text = document.get_object().if_contains("token");
-        token = text != nullptr && text->is_string()
-                    ? std::string(text->get_string().data(), text->get_string().size())
-                    : std::string();
+        token = text != nullptr && text->is_string() ? std::string(text->get_string().data(), text->get_string().size())
+                                                     : std::string();
     }
     while (!token.empty() && (token.back() == '\n' || token.back() == '\r')) token.pop_back();
-    if (token.empty())
-        return gateway_error(to, 400, "EMULATOR.0400", "send the token, bare or as {\"token\": …}");
+    if (token.empty()) return gateway_error(to, 400, "EMULATOR.0400", "send the token, bare or as {\"token\": …}");
     w.door.replace_token(std::move(token), w.now());
     to.body = R"({"ok":true})";
 }

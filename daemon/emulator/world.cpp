@@ -76,10 +76,9 @@ bool within_limit(world& w, const request& r, reply& to) {
     const std::string text =
         !rule.message.empty()
             ? rule.message
-            : fmt::format(
-                  "The throttling threshold has been reached: policy {} over ratelimit,limit:{},time:{} {}",
-                  rule.policy, rule.limit, minutes ? rule.per_seconds / 60 : rule.per_seconds,
-                  minutes ? "minute" : "second");
+            : fmt::format("The throttling threshold has been reached: policy {} over ratelimit,limit:{},time:{} {}",
+                          rule.policy, rule.limit, minutes ? rule.per_seconds / 60 : rule.per_seconds,
+                          minutes ? "minute" : "second");
     gateway_error(to, 429, "APIGW.0308", text);
     if (rule.retry_after) {
         const auto left = std::chrono::ceil<std::chrono::seconds>((window + 1) * per - since);
@@ -91,14 +90,10 @@ bool within_limit(world& w, const request& r, reply& to) {
 void unavailable(world& w, reply& to, int status) {
     if (status == 502 && w.rules.html_502) return html_error(to, status);
     switch (status) {
-        case 500:
-            return gateway_error(to, 500, "APIGW.0601", "Internal server error.");
-        case 502:
-            return gateway_error(to, 502, "APIGW.0202", "Backend unavailable.");
-        case 503:
-            return gateway_error(to, 503, "APIGW.0613", "Service unavailable, try again later.");
-        default:
-            return gateway_error(to, status, "APIGW.0203", "Backend timeout.");
+        case 500: return gateway_error(to, 500, "APIGW.0601", "Internal server error.");
+        case 502: return gateway_error(to, 502, "APIGW.0202", "Backend unavailable.");
+        case 503: return gateway_error(to, 503, "APIGW.0613", "Service unavailable, try again later.");
+        default: return gateway_error(to, status, "APIGW.0203", "Backend timeout.");
     }
 }
 
@@ -109,14 +104,9 @@ void strike_outage(world& w, const outage& o, reply& to) {
             to.how = reply::ending::refuse;
             to.refuse_for = o.for_time.value_or(nanoseconds(0));
             return;
-        case outage::kind_type::reset:
-            to.how = reply::ending::reset;
-            return;
-        case outage::kind_type::hang:
-            to.how = reply::ending::hang;
-            return;
-        case outage::kind_type::unavailable:
-            return unavailable(w, to, 503);
+        case outage::kind_type::reset: to.how = reply::ending::reset; return;
+        case outage::kind_type::hang: to.how = reply::ending::hang; return;
+        case outage::kind_type::unavailable: return unavailable(w, to, 503);
     }
 }
 
@@ -128,12 +118,9 @@ void answer_call(world& w, const route& to_where, const request& r, reply& to) {
     }
     switch (to_where.what) {
         case call::batch_delete:
-        case call::delete_list:
-            return answer_delete(w, r, to);
-        case call::get:
-            return answer_get(w, to_where.where, to);
-        default:
-            return answer_search(w, to_where.where, r, to);
+        case call::delete_list: return answer_delete(w, r, to);
+        case call::get: return answer_get(w, to_where.where, to);
+        default: return answer_search(w, to_where.where, r, to);
     }
 }
 
@@ -170,10 +157,7 @@ void answer_api(world& w, const route& to_where, const request& r, reply& to) {
 }  // namespace
 
 world::world(scenario chosen, incidents known, std::optional<std::string> token, std::optional<key_pair> pair)
-    : rules(std::move(chosen)),
-      ids(std::move(known)),
-      chance(rules),
-      door(std::move(token), std::move(pair), rules) {}
+    : rules(std::move(chosen)), ids(std::move(known)), chance(rules), door(std::move(token), std::move(pair), rules) {}
 
 wall_time world::now() const {
     using std::chrono::system_clock;
@@ -208,20 +192,11 @@ void answer(world& w, const request& r, reply& to) {
                 gateway_error(to, 404, "APIGW.0101",
                               "The API does not exist or has not been published in the environment");
                 break;
-            case call::iam_token:
-                answer_iam_token(w, r, to);
-                break;
-            case call::iam_projects:
-                answer_iam_projects(w, r, to);
-                break;
-            case call::metadata:
-                answer_metadata(w, r, to);
-                break;
-            case call::control:
-                answer_control(w, r, to);
-                break;
-            default:
-                answer_api(w, found, r, to);
+            case call::iam_token: answer_iam_token(w, r, to); break;
+            case call::iam_projects: answer_iam_projects(w, r, to); break;
+            case call::metadata: answer_metadata(w, r, to); break;
+            case call::control: answer_control(w, r, to); break;
+            default: answer_api(w, found, r, to);
         }
     }
     const bool whole = to.how == reply::ending::send;

@@ -37,8 +37,7 @@ yaml_map::yaml_map(const YAML::Node& node, std::string file, std::string path)
         const std::string& key = member.first.Scalar();
         const bool again = std::any_of(members_.begin(), members_.end(),
                                        [&](const auto& other) { return other.first.Scalar() == key; });
-        if (again)
-            complain(member.first, key, fmt::format("\"{}{}\" is set twice", path_, key), "keep one of them");
+        if (again) complain(member.first, key, fmt::format("\"{}{}\" is set twice", path_, key), "keep one of them");
         members_.emplace_back(member.first, member.second);
     }
 }
@@ -89,8 +88,7 @@ void yaml_map::read(std::string_view key, std::vector<std::string>& to) {
     if (!node) return;
     if (!node->IsSequence()) return complain(*node, key, fmt::format("{} wants a list", name_of(key)));
     for (const auto& item : *node) {
-        if (!item.IsScalar())
-            return complain(item, key, fmt::format("{} wants a list of plain values", name_of(key)));
+        if (!item.IsScalar()) return complain(item, key, fmt::format("{} wants a list of plain values", name_of(key)));
         to.push_back(item.Scalar());
     }
 }
@@ -102,8 +100,7 @@ void yaml_map::read_number(std::string_view key, std::uint64_t& to, std::uint64_
     if (parse_whole(*text, value) && value >= least && value <= most)
         to = value;
     else
-        complain(*take(key), key,
-                 fmt::format("{} must be {} to {}, not \"{}\"", name_of(key), least, most, *text));
+        complain(*take(key), key, fmt::format("{} must be {} to {}, not \"{}\"", name_of(key), least, most, *text));
 }
 
 void yaml_map::read_ratio(std::string_view key, double& to) {
@@ -126,12 +123,10 @@ void yaml_map::read_duration(std::string_view key, nanoseconds& to, bool negativ
     if (value)
         to = negative ? -*value : *value;
     else
-        complain(*take(key), key, fmt::format("{}: {}", name_of(key), value.error().what),
-                 value.error().hint);
+        complain(*take(key), key, fmt::format("{}: {}", name_of(key), value.error().what), value.error().hint);
 }
 
-void yaml_map::choose(std::string_view key, const std::string_view* names, std::size_t count,
-                      std::size_t& to) {
+void yaml_map::choose(std::string_view key, const std::string_view* names, std::size_t count, std::size_t& to) {
     const auto text = scalar(key);
     if (!text) return;
     const std::span<const std::string_view> all(names, count);
@@ -148,8 +143,7 @@ std::optional<problem> yaml_map::finish() {
     for (const auto& [name, value] : members_) {
         const std::string& key = name.Scalar();
         if (std::find(known_.begin(), known_.end(), key) == known_.end())
-            complain(name, key, fmt::format("unknown setting \"{}{}\"", path_, key),
-                     did_you_mean(key, known_));
+            complain(name, key, fmt::format("unknown setting \"{}{}\"", path_, key), did_you_mean(key, known_));
     }
     return first_;
 }

@@ -19,7 +19,7 @@ constexpr auto token = asio::as_tuple(asio::use_awaitable_t<executor>());
 
 constexpr nanoseconds slice_time = std::chrono::milliseconds(1);  // of scanning, before others get their turn
 constexpr nanoseconds watch_retry = std::chrono::seconds(1);      // while the folder is away
-constexpr std::size_t troubles_max = 16;  // told at a time; more would say nothing new
+constexpr std::size_t troubles_max = 16;                          // told at a time; more would say nothing new
 constexpr std::size_t complete_sidecars_max = 256;
 
 steady_time now_steady() {
@@ -52,12 +52,7 @@ struct arrivals::sidecar_wait {
 };
 
 arrivals::arrivals(executor loop, const spool& from, arrivals_limits limits)
-    : loop_(loop),
-      spool_(from),
-      limits_(limits),
-      wake_(loop),
-      watch_again_at_(now_steady()),
-      scan_at_(now_steady()) {}
+    : loop_(loop), spool_(from), limits_(limits), wake_(loop), watch_again_at_(now_steady()), scan_at_(now_steady()) {}
 
 arrivals::awaitable<std::optional<arrivals_batch>> arrivals::next() {
     co_await asio::this_coro::throw_if_cancelled(false);
@@ -91,9 +86,8 @@ arrivals::awaitable<void> arrivals::wait(steady_time until) {
     incoming_.reset();
     wake_.expires_at(until);
     if (watch_)
-        static_cast<void>(
-            co_await (watch_->readable().async_wait(spool_watch::descriptor::wait_read, token) ||
-                      wake_.async_wait(token)));
+        static_cast<void>(co_await (watch_->readable().async_wait(spool_watch::descriptor::wait_read, token) ||
+                                    wake_.async_wait(token)));
     else
         static_cast<void>(co_await wake_.async_wait(token));
 }
@@ -224,8 +218,7 @@ void arrivals::scan_slice(steady_time now) {
         if (in == nullptr) return;
         scan_at_ = now + limits_.rescan;
         const auto which = look(*in, ".");
-        if (watch_ && which && *which &&
-            ((*which)->inode != watched_->inode || (*which)->device != watched_->device)) {
+        if (watch_ && which && *which && ((*which)->inode != watched_->inode || (*which)->device != watched_->device)) {
             // Another folder than the one watched, which somebody still has open.
             forget_waiting();
             return lose_folder(folder_gone());
@@ -281,8 +274,7 @@ arrivals::action arrivals::saw(const std::string& name, sighting what, steady_ti
 
 arrivals::action arrivals::carry_out(entries::iterator it, arrival_step step, const node_facts& facts,
                                      steady_time now) {
-    if (step.what == action::ask_writer)
-        step = it->second.state.answered(ask_writer(*incoming_, it->first), now);
+    if (step.what == action::ask_writer) step = it->second.state.answered(ask_writer(*incoming_, it->first), now);
     const std::string name = it->first;
     const bool sidecar = it->second.state.kind() == file_kind::sidecar;
     switch (step.what) {
@@ -312,12 +304,9 @@ arrivals::action arrivals::carry_out(entries::iterator it, arrival_step step, co
             }
             schedule(it, step.what == action::look_again ? std::optional(step.at) : std::nullopt);
             break;
-        case action::leave_alone:
-            forget(it);
-            break;
+        case action::leave_alone: forget(it); break;
         case action::keep:
-        case action::ask_writer:
-            break;
+        case action::ask_writer: break;
     }
     return step.what;
 }

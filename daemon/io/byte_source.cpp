@@ -37,8 +37,7 @@ namespace {
 class gunzip final : public byte_source::unpacker {
   public:
     gunzip() {
-        if (::inflateInit2(&stream_, 16 + MAX_WBITS) != Z_OK)
-            throw std::runtime_error("zlib refuses to start");
+        if (::inflateInit2(&stream_, 16 + MAX_WBITS) != Z_OK) throw std::runtime_error("zlib refuses to start");
     }
     ~gunzip() override { static_cast<void>(::inflateEnd(&stream_)); }
     gunzip(const gunzip&) = delete;
@@ -64,8 +63,7 @@ class gunzip final : public byte_source::unpacker {
                 ++members_;
             } else if (status != Z_OK && status != Z_BUF_ERROR) {
                 const char* const why = stream_.msg != nullptr ? stream_.msg : "damaged";
-                return tl::unexpected<std::string>(members_ > 0 ? fmt::format("bytes behind the end: {}", why)
-                                                                : why);
+                return tl::unexpected<std::string>(members_ > 0 ? fmt::format("bytes behind the end: {}", why) : why);
             }
             if (made > 0) return std::string_view(out_.get(), made);
         }
@@ -118,10 +116,7 @@ class unzstd final : public byte_source::unpacker {
 }  // namespace
 
 byte_source::byte_source(int fd, std::string name, compression packed, const std::atomic<bool>* stop)
-    : fd_(fd),
-      name_(std::move(name)),
-      stop_(stop),
-      block_(std::make_unique_for_overwrite<char[]>(block_bytes)) {
+    : fd_(fd), name_(std::move(name)), stop_(stop), block_(std::make_unique_for_overwrite<char[]>(block_bytes)) {
     if (packed == compression::gzip) unpack_ = std::make_unique<gunzip>();
     if (packed == compression::zstd) unpack_ = std::make_unique<unzstd>();
 }

@@ -51,10 +51,9 @@ class loader {
         if (status.type() == fs::file_type::not_found) {
             problems_.push_back(problem{
                 .what = "no such file",
-                .hint =
-                    sources_.file == default_config_path
-                        ? "write it, or name another with --config FILE; a commented example comes with culld"
-                        : "look at the name given with --config",
+                .hint = sources_.file == default_config_path
+                            ? "write it, or name another with --config FILE; a commented example comes with culld"
+                            : "look at the name given with --config",
                 .file = sources_.file});
             return;
         }
@@ -121,10 +120,8 @@ class loader {
             config_complaint c{std::move(p), {}};
             const auto text = texts_.find(c.about.file);
             // A line that may hold a secret by mistake is not repeated to the log.
-            const bool secret =
-                c.about.field.starts_with("auth") || !file_setting_for_secret(c.about.field).empty();
-            if (text != texts_.end() && !secret)
-                c.excerpt = source_excerpt(text->second, c.about.line, c.about.column);
+            const bool secret = c.about.field.starts_with("auth") || !file_setting_for_secret(c.about.field).empty();
+            if (text != texts_.end() && !secret) c.excerpt = source_excerpt(text->second, c.about.line, c.about.column);
             out.push_back(std::move(c));
         }
         return out;

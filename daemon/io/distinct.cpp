@@ -111,30 +111,29 @@ result<bool> repeat_check::any_repeated() {
     const std::size_t mask = table.size() - 1;
     const std::size_t room = room_in(table.size());
     bool repeated = false;
-    auto done = for_each_part(
-        hashes_.partitions(),
-        [&](std::size_t partition, unsigned bits, std::uint64_t part) -> result<outcome> {
-            if (hashes_.count(partition) < 2) return outcome::done;
-            std::ranges::fill(table, 0);
-            std::size_t used = 0;
-            bool fits = true;
-            auto read = hashes_.each_run(partition, [&](const char* records, std::size_t count) {
-                for (std::size_t i = 0; i < count; ++i) {
-                    const auto hash = record_at<std::uint64_t>(records, i);
-                    if (!in_part(hash, bits, part)) continue;
-                    std::size_t slot = static_cast<std::size_t>(hash >> slot_shift) & mask;
-                    while (table[slot] != 0 && table[slot] != hash) slot = (slot + 1) & mask;
-                    repeated = table[slot] == hash;
-                    fits = used < room;
-                    if (repeated || !fits) return false;
-                    table[slot] = hash;
-                    ++used;
-                }
-                return true;
-            });
-            if (!read) return fail(std::move(read.error()));
-            return repeated ? outcome::stop : fits ? outcome::done : outcome::does_not_fit;
-        });
+    auto done = for_each_part(hashes_.partitions(),
+                              [&](std::size_t partition, unsigned bits, std::uint64_t part) -> result<outcome> {
+                                  if (hashes_.count(partition) < 2) return outcome::done;
+                                  std::ranges::fill(table, 0);
+                                  std::size_t used = 0;
+                                  bool fits = true;
+                                  auto read = hashes_.each_run(partition, [&](const char* records, std::size_t count) {
+                                      for (std::size_t i = 0; i < count; ++i) {
+                                          const auto hash = record_at<std::uint64_t>(records, i);
+                                          if (!in_part(hash, bits, part)) continue;
+                                          std::size_t slot = static_cast<std::size_t>(hash >> slot_shift) & mask;
+                                          while (table[slot] != 0 && table[slot] != hash) slot = (slot + 1) & mask;
+                                          repeated = table[slot] == hash;
+                                          fits = used < room;
+                                          if (repeated || !fits) return false;
+                                          table[slot] = hash;
+                                          ++used;
+                                      }
+                                      return true;
+                                  });
+                                  if (!read) return fail(std::move(read.error()));
+                                  return repeated ? outcome::stop : fits ? outcome::done : outcome::does_not_fit;
+                              });
     if (!done) return fail(std::move(done.error()));
     return repeated;
 }
@@ -169,8 +168,7 @@ result<void> repeat_finder::find() {
     const std::size_t mask = table.size() - 1;
     const std::size_t room = room_in(table.size());
     auto done = for_each_part(
-        hashes_->partitions(),
-        [&](std::size_t partition, unsigned bits, std::uint64_t part) -> result<outcome> {
+        hashes_->partitions(), [&](std::size_t partition, unsigned bits, std::uint64_t part) -> result<outcome> {
             if (hashes_->count(partition) < 2) return outcome::done;
             std::ranges::fill(table, hashed_id{0, 0, no_ordinal});
             std::size_t used = 0;
@@ -214,12 +212,11 @@ result<bool> repeat_finder::repeats(std::uint64_t ordinal) {
     if (loaded_ != range) {
         loaded_ = range;
         marks_.assign(static_cast<std::size_t>(range_), false);
-        auto read =
-            found_.each_run(static_cast<std::size_t>(range), [&](const char* records, std::size_t count) {
-                for (std::size_t i = 0; i < count; ++i)
-                    marks_[static_cast<std::size_t>(record_at<std::uint64_t>(records, i) % range_)] = true;
-                return true;
-            });
+        auto read = found_.each_run(static_cast<std::size_t>(range), [&](const char* records, std::size_t count) {
+            for (std::size_t i = 0; i < count; ++i)
+                marks_[static_cast<std::size_t>(record_at<std::uint64_t>(records, i) % range_)] = true;
+            return true;
+        });
         if (!read) return fail(std::move(read.error()));
     }
     return marks_[static_cast<std::size_t>(ordinal % range_)];

@@ -44,18 +44,12 @@ constexpr auto quietly = asio::as_tuple(use_task);
 
 std::string_view name_of(transport_failure f) {
     switch (f) {
-        case transport_failure::none:
-            return "none";
-        case transport_failure::connect:
-            return "connect";
-        case transport_failure::tls:
-            return "tls";
-        case transport_failure::timeout:
-            return "timeout";
-        case transport_failure::transport:
-            return "transport";
-        case transport_failure::protocol:
-            break;
+        case transport_failure::none: return "none";
+        case transport_failure::connect: return "connect";
+        case transport_failure::tls: return "tls";
+        case transport_failure::timeout: return "timeout";
+        case transport_failure::transport: return "transport";
+        case transport_failure::protocol: break;
     }
     return "protocol";
 }
@@ -70,21 +64,15 @@ result<std::unique_ptr<ssl::context>> make_tls_context(const std::string& ca_fil
         return fail("set up TLS: no TLS 1.2");
     if (!ca_file.empty()) {
         context->load_verify_file(ca_file, ec);
-        if (ec)
-            return fail(
-                problem{.what = "cannot read certificates: " + ec.message(), .hint = {}, .file = ca_file});
+        if (ec) return fail(problem{.what = "cannot read certificates: " + ec.message(), .hint = {}, .file = ca_file});
     }
     return context;
 }
 
 struct http_connection::parts {
-    parts(loop_executor executor, const api_endpoint& endpoint, ssl::context* context,
-          nanoseconds connect_limit, nanoseconds request_limit)
-        : on(executor),
-          to(endpoint),
-          tls(context),
-          connect_timeout(connect_limit),
-          request_timeout(request_limit) {}
+    parts(loop_executor executor, const api_endpoint& endpoint, ssl::context* context, nanoseconds connect_limit,
+          nanoseconds request_limit)
+        : on(executor), to(endpoint), tls(context), connect_timeout(connect_limit), request_timeout(request_limit) {}
 
     using tcp_resolver = asio::ip::basic_resolver<asio::ip::tcp, loop_executor>;
     // A look-up in the system's resolver cannot be broken off, only left behind: so it owns what it needs.
@@ -103,24 +91,21 @@ struct http_connection::parts {
         if (!no_address) {
             unsigned short port = 0;
             std::from_chars(to.port.data(), to.port.data() + to.port.size(), port);
-            found =
-                tcp_resolver::results_type::create(asio::ip::tcp::endpoint(address, port), to.host, to.port);
+            found = tcp_resolver::results_type::create(asio::ip::tcp::endpoint(address, port), to.host, to.port);
             co_return http_answer();
         }
         looking = std::make_shared<lookup>(on);
         const auto mine = looking;
-        looking->resolver.async_resolve(to.host, to.port,
-                                        [mine](error_code ec, tcp_resolver::results_type results) {
-                                            mine->ec = ec;
-                                            mine->found = std::move(results);
-                                            mine->ended = true;
-                                            mine->over.notify();
-                                        });
+        looking->resolver.async_resolve(to.host, to.port, [mine](error_code ec, tcp_resolver::results_type results) {
+            mine->ec = ec;
+            mine->found = std::move(results);
+            mine->ended = true;
+            mine->over.notify();
+        });
         while (!mine->ended && !broken_off && steady_now() < until) co_await mine->over.wait_until(until);
         looking.reset();
         if (broken_off) co_return failed(transport_failure::connect, "broken off", {});
-        if (!mine->ended)
-            co_return failed(transport_failure::connect, "look up " + to.host, beast::error::timeout);
+        if (!mine->ended) co_return failed(transport_failure::connect, "look up " + to.host, beast::error::timeout);
         if (mine->ec) co_return failed(transport_failure::connect, "look up " + to.host, mine->ec);
         found = std::move(mine->found);
         co_return http_answer();
@@ -136,8 +121,7 @@ struct http_connection::parts {
         auto [connect_error, peer] = co_await tcp->async_connect(found, quietly);
         if (broken_off) co_return failed(transport_failure::connect, "broken off", {});
         if (connect_error)
-            co_return failed(transport_failure::connect, "connect to " + to.host + " port " + to.port,
-                             connect_error);
+            co_return failed(transport_failure::connect, "connect to " + to.host + " port " + to.port, connect_error);
         error_code ignored;
         tcp->socket().set_option(asio::ip::tcp::no_delay(true), ignored);
         if (tls != nullptr) {
@@ -147,8 +131,8 @@ struct http_connection::parts {
             // Server Name Indication is for names only (RFC 6066, section 3). (The macro for this casts in C
             // style.)
             std::string name = to.host;
-            if (ec && ::SSL_ctrl(secure->native_handle(), SSL_CTRL_SET_TLSEXT_HOSTNAME,
-                                 TLSEXT_NAMETYPE_host_name, name.data()) != 1)
+            if (ec && ::SSL_ctrl(secure->native_handle(), SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name,
+                                 name.data()) != 1)
                 co_return failed(transport_failure::tls, "name the host in TLS", {});
             ec.clear();
             named_wrong = false;

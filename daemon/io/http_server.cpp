@@ -40,8 +40,7 @@ std::optional<http::status> complaint_for(error_code ec) {
         return http::status::request_header_fields_too_large;
     if (ec == http::error::body_limit) return http::status::payload_too_large;
     const bool parsing = ec.category() == http::make_error_code(http::error::bad_version).category();
-    if (!parsing || ec == http::error::end_of_stream || ec == http::error::partial_message)
-        return std::nullopt;
+    if (!parsing || ec == http::error::end_of_stream || ec == http::error::partial_message) return std::nullopt;
     return http::status::bad_request;
 }
 
@@ -52,11 +51,7 @@ class server final : public http_server {
     using stream = beast::basic_stream<Protocol, loop_executor>;
 
     server(loop_executor on, acceptor listening, server_handler handler, milliseconds patience)
-        : on_(on),
-          listening_(std::move(listening)),
-          handler_(std::move(handler)),
-          patience_(patience),
-          ended_(on) {
+        : on_(on), listening_(std::move(listening)), handler_(std::move(handler)), patience_(patience), ended_(on) {
         ++running_;
         asio::co_spawn(on_, accept(), or_leave_the_loop);
     }
@@ -123,8 +118,7 @@ class server final : public http_server {
             out.set(http::field::content_type, reply.content_type);
             out.set(http::field::cache_control, "no-store");
             out.set("X-Content-Type-Options", "nosniff");
-            out.set("Content-Security-Policy",
-                    "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'");
+            out.set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'");
             if (!reply.allow.empty()) out.set(http::field::allow, reply.allow);
             out.keep_alive(in.keep_alive());
             if (request.method == "HEAD") {
@@ -178,19 +172,17 @@ class server final : public http_server {
 
 }  // namespace
 
-result<std::unique_ptr<http_server>> http_server::on_socket(loop_executor on, const std::string& path,
-                                                            unsigned mode, server_handler handler,
-                                                            milliseconds patience) {
+result<std::unique_ptr<http_server>> http_server::on_socket(loop_executor on, const std::string& path, unsigned mode,
+                                                            server_handler handler, milliseconds patience) {
     using protocol = asio::local::stream_protocol;
     if (path.size() >= sizeof(sockaddr_un::sun_path))
-        return fail(problem{.what = "longer than a Unix socket's name may be (107 bytes)",
-                            .hint = "set http.socket",
-                            .file = path});
+        return fail(problem{
+            .what = "longer than a Unix socket's name may be (107 bytes)", .hint = "set http.socket", .file = path});
     struct stat st {};
     if (::lstat(path.c_str(), &st) == 0) {
         if (!S_ISSOCK(st.st_mode))
-            return fail(problem{
-                .what = "is there and no socket", .hint = "set http.socket to another path", .file = path});
+            return fail(
+                problem{.what = "is there and no socket", .hint = "set http.socket to another path", .file = path});
         // The folder lock says that no other daemon of ours is alive, so this one is stale.
         if (::unlink(path.c_str()) != 0) return fail(errno_problem("remove stale socket", path, errno));
     }
@@ -201,8 +193,8 @@ result<std::unique_ptr<http_server>> http_server::on_socket(loop_executor on, co
     if (!ec && ::chmod(path.c_str(), mode) != 0) ec = error_code(errno, boost::system::system_category());
     if (!ec) listening.listen(asio::socket_base::max_listen_connections, ec);
     if (ec)
-        return fail(problem{
-            .what = "listen: " + ec.message(), .hint = "check http.socket and its folder", .file = path});
+        return fail(
+            problem{.what = "listen: " + ec.message(), .hint = "check http.socket and its folder", .file = path});
     return std::make_unique<server<protocol>>(on, std::move(listening), std::move(handler), patience);
 }
 
@@ -219,8 +211,7 @@ result<std::unique_ptr<http_server>> http_server::on_address(loop_executor on, c
     const char* const digits = colon == std::string::npos ? last : address.data() + colon + 1;
     const auto [end, wrong] = std::from_chars(digits, last, port);
     if (ec || wrong != std::errc{} || end != last || port > 65535)
-        return fail(
-            problem{.what = "\"" + address + "\" is no address:port", .hint = {}, .field = "http.listen"});
+        return fail(problem{.what = "\"" + address + "\" is no address:port", .hint = {}, .field = "http.listen"});
     asio::basic_socket_acceptor<protocol, loop_executor> listening(on);
     const protocol::endpoint at(ip, static_cast<std::uint16_t>(port));
     listening.open(at.protocol(), ec);

@@ -45,16 +45,13 @@ result<id_store> id_store::open(unique_fd file, std::string name) {
     if (!S_ISREG(facts.st_mode) || size < store_format::footer_bytes) return out.damaged("it has no footer");
 
     std::string bytes(store_format::footer_bytes, '\0');
-    const auto got =
-        read_some_at(out.file_.get(), bytes.data(), bytes.size(), size - bytes.size(), out.name_);
+    const auto got = read_some_at(out.file_.get(), bytes.data(), bytes.size(), size - bytes.size(), out.name_);
     if (!got) return fail(got.error());
     const auto footer = *got == bytes.size() ? store_format::decode_footer(bytes) : std::nullopt;
     if (!footer) return out.damaged("its footer is not one");
-    const std::uint64_t segments =
-        footer->ids / ids_per_segment + (footer->ids % ids_per_segment != 0 ? 1 : 0);
+    const std::uint64_t segments = footer->ids / ids_per_segment + (footer->ids % ids_per_segment != 0 ? 1 : 0);
     const std::uint64_t body = size - store_format::footer_bytes;
-    if (segments > body / store_format::entry_bytes ||
-        footer->content != body - segments * store_format::entry_bytes)
+    if (segments > body / store_format::entry_bytes || footer->content != body - segments * store_format::entry_bytes)
         return out.damaged("its length is not what its footer says");
     out.count_ = footer->ids;
     out.content_ = footer->content;
@@ -80,8 +77,8 @@ result<void> id_store::load(std::uint64_t segment) {
     const bool last = (segment + 1) * ids_per_segment >= count_;
     std::array<char, 2 * store_format::entry_bytes> entries{};
     const std::size_t want = last ? store_format::entry_bytes : entries.size();
-    const auto got = read_some_at(file_.get(), entries.data(), want,
-                                  content_ + segment * store_format::entry_bytes, name_);
+    const auto got =
+        read_some_at(file_.get(), entries.data(), want, content_ + segment * store_format::entry_bytes, name_);
     if (!got) return fail(got.error());
     if (*got != want) return damaged("its index is cut");
     const std::string_view bytes(entries.data(), entries.size());
@@ -113,8 +110,7 @@ result<void> id_store::load(std::uint64_t segment) {
 }
 
 result<void> id_store::append_quoted(position first, std::uint64_t count, std::string& out) {
-    if (first > count_ || count > count_ - first)
-        throw std::logic_error("positions past the end of an id store");
+    if (first > count_ || count > count_ - first) throw std::logic_error("positions past the end of an id store");
     const std::size_t before = out.size();
     while (count > 0) {
         if (auto loaded = load(first / ids_per_segment); !loaded) {
@@ -145,8 +141,7 @@ result<void> id_store::append_quoted(std::span<const span> at, std::string& out)
 }
 
 result<void> id_store::append_ids(position first, std::uint64_t count, id_sink& sink) {
-    if (first > count_ || count > count_ - first)
-        throw std::logic_error("positions past the end of an id store");
+    if (first > count_ || count > count_ - first) throw std::logic_error("positions past the end of an id store");
     for (position p = first; p < first + count; ++p) {
         const auto id = at(p);
         if (!id) return fail(id.error());
@@ -177,9 +172,9 @@ result<std::size_t> sweep_stores(const folder& where, std::span<const std::strin
         if (entry == nullptr) break;
         const std::string name = entry->d_name;
         const bool unfinished = name.starts_with(".store-");
-        const bool orphan =
-            name.ends_with(".ids") &&
-            std::ranges::none_of(open_jobs, [&](const std::string& job) { return name == store_name(job); });
+        const bool orphan = name.ends_with(".ids") && std::ranges::none_of(open_jobs, [&](const std::string& job) {
+                                return name == store_name(job);
+                            });
         if (unfinished || orphan) stale.push_back(name);
     }
     if (errno != 0) return fail(errno_problem("list", where.path(), errno));

@@ -58,8 +58,7 @@ std::string encode(const footer& f) {
 std::optional<footer> decode_footer(std::string_view bytes) {
     const std::string_view summed = bytes.substr(0, footer_bytes - sizeof(std::uint64_t));
     std::string_view tail = bytes.substr(summed.size());
-    if (!bytes.starts_with(magic) ||
-        take_little<std::uint64_t>(tail) != XXH3_64bits(summed.data(), summed.size()))
+    if (!bytes.starts_with(magic) || take_little<std::uint64_t>(tail) != XXH3_64bits(summed.data(), summed.size()))
         return std::nullopt;
     bytes.remove_prefix(magic.size());
     if (take_little<std::uint32_t>(bytes) != version) return std::nullopt;

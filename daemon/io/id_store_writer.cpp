@@ -28,8 +28,7 @@ result<id_store_writer> id_store_writer::create(const folder& where) {
     for (;;) {
         // A name that a dead process of our number left is passed over.
         std::string name = fmt::format("{}{}-{}", unfinished_prefix, ::getpid(), next++);
-        out.file_.reset(
-            ::openat(where.fd(), name.c_str(), O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
+        out.file_.reset(::openat(where.fd(), name.c_str(), O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
         if (!out.file_ && errno == EEXIST) continue;
         if (!out.file_) return fail(errno_problem("make an id store in", where.path(), errno));
         out.where_ = &where;
@@ -123,8 +122,7 @@ result<unique_fd> id_store_writer::reopen() const {
 }
 
 result<bool> id_store_writer::publish(const std::string& name) {
-    if (!sealed_ || temporary_.empty())
-        throw std::logic_error("an id store is sealed once, then published once");
+    if (!sealed_ || temporary_.empty()) throw std::logic_error("an id store is sealed once, then published once");
     if (auto done = sync_file(file_.get(), temporary_); !done) return fail(std::move(done.error()));
     const auto moved = where_->move(temporary_, *where_, name);
     if (!moved || !*moved) return moved;

@@ -24,8 +24,7 @@ constexpr std::uint64_t bytes_left_free = std::uint64_t{64} << 20U;
 
 result<void> room_left(const folder& plan) {
     struct statvfs facts {};
-    if (::fstatvfs(plan.fd(), &facts) != 0)
-        return fail(errno_problem("look at the disk of", plan.path(), errno));
+    if (::fstatvfs(plan.fd(), &facts) != 0) return fail(errno_problem("look at the disk of", plan.path(), errno));
     if (static_cast<std::uint64_t>(facts.f_bavail) * facts.f_frsize >= bytes_left_free) return {};
     return fail(problem{.what = "the list would fill the disk that the journals need",
                         .hint = "make room, or split the list",
@@ -72,8 +71,7 @@ result<protected_ids> load_protected_ids(const std::string& path, const id_patte
 // Checks each id, watches for repeated ones, and writes the store.
 class intake::list_sink final : public id_sink {
   public:
-    list_sink(const intake_surroundings& around, distinct_shape shape)
-        : around_(around), check_(around.plan, shape) {}
+    list_sink(const intake_surroundings& around, distinct_shape shape) : around_(around), check_(around.plan, shape) {}
 
     bool take(std::string_view id) override {
         if (!around_.pattern.matches(id)) {
@@ -130,11 +128,7 @@ class intake::list_sink final : public id_sink {
 };
 
 intake::intake(const intake_surroundings& around, wall_time now, std::uint32_t chance, distinct_shape shape)
-    : around_(around),
-      now_(now),
-      chance_(chance),
-      shape_(shape),
-      sink_(std::make_unique<list_sink>(around_, shape)) {}
+    : around_(around), now_(now), chance_(chance), shape_(shape), sink_(std::make_unique<list_sink>(around_, shape)) {}
 
 intake::~intake() = default;
 
@@ -151,9 +145,9 @@ result<job_spec> intake::read_job(int fd, std::string_view name) {
     file_ = std::string(name);
     const file_type type = type_of(name);
     if (!is_job(type.kind))
-        return failed<job_spec>(problem{.what = "its name is not that of a job",
-                                        .hint = "*.json, *.yaml, *.txt, *.csv or *.jsonl"},
-                                intake_fault::file);
+        return failed<job_spec>(
+            problem{.what = "its name is not that of a job", .hint = "*.json, *.yaml, *.txt, *.csv or *.jsonl"},
+            intake_fault::file);
     const job_rules rules{around_.settings, around_.resources};
     byte_source from(fd, file_, type.packed, &around_.stop);
     result<job_spec> spec;
@@ -168,9 +162,8 @@ result<job_spec> intake::read_job(int fd, std::string_view name) {
             if (auto read = read_list(from, type.kind, *sink_); !read) spec = fail(std::move(read.error()));
     }
     if (!spec)
-        return failed<job_spec>(std::move(spec.error()), from.failed_to_read() || sink_->broken()
-                                                             ? intake_fault::ours
-                                                             : intake_fault::file);
+        return failed<job_spec>(std::move(spec.error()),
+                                from.failed_to_read() || sink_->broken() ? intake_fault::ours : intake_fault::file);
     if (spec->id.empty()) spec->id = make_job_id(type.stem, now_, chance_);
     found_.spec = *spec;
     found_.source = from.facts();
@@ -192,9 +185,8 @@ result<void> intake::read_sidecar(int fd, std::string_view name) {
             intake_fault::file);
     byte_source from(fd, file_, type.packed, &around_.stop);
     if (auto read = read_list(from, type.kind, *sink_); !read)
-        return failed<void>(std::move(read.error()), from.failed_to_read() || sink_->broken()
-                                                         ? intake_fault::ours
-                                                         : intake_fault::file);
+        return failed<void>(std::move(read.error()),
+                            from.failed_to_read() || sink_->broken() ? intake_fault::ours : intake_fault::file);
     found_.list = from.facts();
     source_ = from.sha256_of_file();
     have_ids_ = true;
@@ -204,9 +196,8 @@ result<void> intake::read_sidecar(int fd, std::string_view name) {
 result<job_intake> intake::finish() {
     if (!sink_ || !have_ids_) throw std::logic_error("an intake is finished once, with its list read");
     const auto refuse = [&](std::string field, std::string what, std::string hint) {
-        return failed<job_intake>(
-            problem{.what = std::move(what), .hint = std::move(hint), .field = std::move(field)},
-            intake_fault::file);
+        return failed<job_intake>(problem{.what = std::move(what), .hint = std::move(hint), .field = std::move(field)},
+                                  intake_fault::file);
     };
     const std::uint64_t read = sink_->count();
     if (read == 0) return refuse("ids", "the list is empty", "it holds no id at all");
@@ -228,14 +219,12 @@ result<job_intake> intake::finish() {
     found_.duplicates = read - found_.ids;
 
     if (const auto& expected = found_.spec.expect_count; expected && *expected != found_.ids)
-        return refuse(
-            "expect_count",
-            fmt::format("expect_count is {}, but the list has {} distinct ids", *expected, found_.ids),
-            "correct the list or the count");
+        return refuse("expect_count",
+                      fmt::format("expect_count is {}, but the list has {} distinct ids", *expected, found_.ids),
+                      "correct the list or the count");
     if (const std::uint64_t cap = around_.settings.limits.max_ids_per_job; cap != 0 && found_.ids > cap)
-        return refuse(
-            "ids", fmt::format("{} ids, and the setting limits.max_ids_per_job allows {}", found_.ids, cap),
-            "split the list");
+        return refuse("ids", fmt::format("{} ids, and the setting limits.max_ids_per_job allows {}", found_.ids, cap),
+                      "split the list");
     const auto published = store->publish(store_name(found_.spec.id));
     if (!published) return failed<job_intake>(published.error(), intake_fault::ours);
     if (!*published)
@@ -276,8 +265,7 @@ result<id_store_writer> intake::compact() {
         if (*again) continue;
         const auto id = all->at(p);
         if (!id) return fail(id.error());
-        if (around_.protect.size() > 0 && around_.protect.contains(*id))
-            append(found_.protected_at, {out->count(), 1});
+        if (around_.protect.size() > 0 && around_.protect.contains(*id)) append(found_.protected_at, {out->count(), 1});
         if (auto kept = out->append(*id); !kept) return fail(std::move(kept.error()));
     }
     if (auto sealed = out->seal(source_); !sealed) return fail(std::move(sealed.error()));

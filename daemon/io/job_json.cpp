@@ -77,9 +77,7 @@ struct document_handler {
         text.append(v.data(), v.size());
         return true;
     }
-    bool scalar_of(scalar::kind kind, json::error_code& ec) {
-        return pass(document.value({kind, text}, token), ec);
-    }
+    bool scalar_of(scalar::kind kind, json::error_code& ec) { return pass(document.value({kind, text}, token), ec); }
 
     bool on_document_begin(json::error_code&) { return true; }
     bool on_document_end(json::error_code&) { return true; }
@@ -142,8 +140,7 @@ class id_array {
                 state_ = state::after_comma;
                 continue;
             }
-            if (c == ']')
-                return wrong("an id must follow a comma", here_.at, "take the last comma out", "ids");
+            if (c == ']') return wrong("an id must follow a comma", here_.at, "take the last comma out", "ids");
             if (c != '"')
                 return wrong(fmt::format("ids must hold strings, not {}", kind_of(c)), here_.at,
                              "write ids: [\"...\", \"...\"]", "ids");
@@ -167,8 +164,8 @@ class id_array {
     result<void> inside(std::string_view& block) {
         const std::size_t quote = block.find('"');
         const std::string_view part = block.substr(0, quote);
-        if (carried_.empty() && quote != std::string_view::npos &&
-            part.find('\\') == std::string_view::npos && part.size() <= string_bytes_max) {
+        if (carried_.empty() && quote != std::string_view::npos && part.find('\\') == std::string_view::npos &&
+            part.size() <= string_bytes_max) {
             block.remove_prefix(quote + 1);
             return take(part, quote + 1);
         }
@@ -183,8 +180,7 @@ class id_array {
             escaped_ = c == '\\' && !escaped_;
             carried_.push_back(c);
             if (carried_.size() > string_bytes_max)
-                return wrong(fmt::format("an id of more than {} bytes", string_bytes_max), quote_at_, {},
-                             "ids");
+                return wrong(fmt::format("an id of more than {} bytes", string_bytes_max), quote_at_, {}, "ids");
         }
         return {};
     }
@@ -217,8 +213,7 @@ class id_array {
 class json_job {
   public:
     json_job(job_document& into, id_sink& sink)
-        : parser_(json::parse_options{}, document_handler{into, {}, {}, {}, {}, false}),
-          array_(sink, here_) {}
+        : parser_(json::parse_options{}, document_handler{into, {}, {}, {}, {}, false}), array_(sink, here_) {}
 
     result<void> feed(std::string_view block) {
         while (!block.empty()) {
@@ -235,11 +230,9 @@ class json_job {
     }
 
     result<void> end() {
-        if (head_bytes_ == 0 || !started_)
-            return wrong("the file is empty", {}, "a job has at least version and ids");
+        if (head_bytes_ == 0 || !started_) return wrong("the file is empty", {}, "a job has at least version and ids");
         json::error_code ec;
-        if (!parser_.handler().at_ids && parser_.write_some(false, "", 0, ec) == 0 && parser_.done())
-            return {};
+        if (!parser_.handler().at_ids && parser_.write_some(false, "", 0, ec) == 0 && parser_.done()) return {};
         if (parser_.handler().trouble) return fail(*parser_.handler().trouble);
         return wrong("the file ends in the middle", here_.at, "was it cut?");
     }
@@ -262,8 +255,7 @@ class json_job {
         if (handler.trouble) return fail(*handler.trouble);
         if (ec) return wrong(fmt::format("not JSON: {}", ec.message()), here_.at);
         // A byte that the parser left behind its end.
-        if (used == 0 && !blank)
-            return wrong("something follows the job", here_.at, "a job file holds one object");
+        if (used == 0 && !blank) return wrong("something follows the job", here_.at, "a job file holds one object");
         return {};
     }
 

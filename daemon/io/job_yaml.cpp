@@ -39,9 +39,9 @@ class checked_stream final : public std::streambuf {
     bool check(std::string_view block) {
         total_ += block.size();
         if (total_ > job_yaml_bytes_max) {
-            trouble_ = problem{
-                .what = fmt::format("a YAML job of more than {} MiB", job_yaml_bytes_max >> 20U),
-                .hint = "put the ids into a .ids file and name it in ids_file, or write the job as JSON"};
+            trouble_ =
+                problem{.what = fmt::format("a YAML job of more than {} MiB", job_yaml_bytes_max >> 20U),
+                        .hint = "put the ids into a .ids file and name it in ids_file, or write the job as JSON"};
             return false;
         }
         for (const char c : block) {
@@ -157,15 +157,13 @@ class yaml_events final : public YAML::EventHandler {
 
     [[noreturn]] static void stop(std::string what, const YAML::Mark& mark, std::string hint = {}) {
         const place at = place_of(mark);
-        throw stopped{
-            problem{.what = std::move(what), .hint = std::move(hint), .line = at.line, .column = at.column}};
+        throw stopped{problem{.what = std::move(what), .hint = std::move(hint), .line = at.line, .column = at.column}};
     }
     static void pass(result<void> done) {
         if (!done) throw stopped{std::move(done.error())};
     }
     static void no_anchor(YAML::anchor_t anchor, const YAML::Mark& mark) {
-        if (anchor != YAML::NullAnchor)
-            stop("an anchor (&name)", mark, "a text that begins with & needs quotes");
+        if (anchor != YAML::NullAnchor) stop("an anchor (&name)", mark, "a text that begins with & needs quotes");
     }
     static void no_tag(const std::string& tag, const YAML::Mark& mark) {
         if (!tag.empty() && tag != "?") stop("a tag (!name)", mark, "a text that begins with ! needs quotes");
@@ -207,8 +205,7 @@ result<void> read_job_yaml(byte_source& from, job_document& into) {
         why = s.why;
     } catch (const YAML::Exception& e) {
         const place at = yaml_events::place_of(e.mark);
-        why = problem{
-            .what = fmt::format("not YAML: {}", e.msg), .hint = {}, .line = at.line, .column = at.column};
+        why = problem{.what = fmt::format("not YAML: {}", e.msg), .hint = {}, .line = at.line, .column = at.column};
     }
     // What stopped the stream comes first: whatever yaml-cpp says then is about a file cut there.
     if (bytes.trouble()) return fail(*bytes.trouble());
@@ -223,8 +220,7 @@ result<void> read_job_yaml(byte_source& from, job_document& into) {
 }
 
 result<job_spec> read_job(byte_source& from, file_kind kind, job_document& into, id_sink& sink) {
-    const auto done =
-        kind == file_kind::job_yaml ? read_job_yaml(from, into) : read_job_json(from, into, sink);
+    const auto done = kind == file_kind::job_yaml ? read_job_yaml(from, into) : read_job_json(from, into, sink);
     auto out = done ? into.finish() : result<job_spec>(fail(done.error()));
     if (!out && out.error().file.empty()) out.error().file = from.name();
     return out;

@@ -23,7 +23,8 @@ result<unique_fd> journal_file::reopen(const folder& dir, const std::string& nam
     if (static_cast<std::uint64_t>(st.st_size) < size)
         return fail(problem{.what = "is shorter than what was read of it", .hint = {}, .file = name});
     if (static_cast<std::uint64_t>(st.st_size) != size) {
-        if (::ftruncate(fd->get(), static_cast<off_t>(size)) != 0) return fail(errno_problem("cut torn tail of", name, errno));
+        if (::ftruncate(fd->get(), static_cast<off_t>(size)) != 0)
+            return fail(errno_problem("cut torn tail of", name, errno));
         if (auto synced = sync_file(fd->get(), name); !synced) return fail(std::move(synced.error()));
     }
     return fd;
@@ -41,7 +42,9 @@ journal_file::journal_file(loop_executor on, worker_thread& thread, const folder
       window_(on),
       alive_(std::make_shared<bool>(true)) {}
 
-journal_file::~journal_file() { *alive_ = false; }
+journal_file::~journal_file() {
+    *alive_ = false;
+}
 
 void journal_file::commit_soon() {
     if (dead_ || buffer_.empty()) return;

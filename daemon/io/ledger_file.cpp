@@ -63,20 +63,24 @@ result<void> ledger_file::load() {
         if (auto fed = chain.feed(read.text, true, record); !fed) {
             problem why = std::move(fed.error());
             why.file = dir_->path() + "/" + ledger_name;
-            why.hint = "the ledger was changed or damaged; culld adds nothing to it: see `cullctl verify`, keep a copy, and "
-                       "move it aside to begin a new one";
+            why.hint =
+                "the ledger was changed or damaged; culld adds nothing to it: see `cullctl verify`, keep a copy, and "
+                "move it aside to begin a new one";
             return fail(std::move(why));
         }
-        if (const auto id = record.text("job_id"); id && record.type == record_type::job_finished) finished_.insert(key_of(*id));
+        if (const auto id = record.text("job_id"); id && record.type == record_type::job_finished)
+            finished_.insert(key_of(*id));
         if (*head && (*head)->seq == record.seq) head_found = (*head)->sha256 == hex(chain.head());
     }
     if (!head_found)
         return fail(problem{
             .what = fmt::format("names line {} of the ledger, which is {}", (*head)->seq + 1,
-                                (*head)->seq < chain.records() ? "another one now"
-                                                               : fmt::format("not there: it was cut to {} lines", chain.records())),
-            .hint = "the ledger was changed or damaged; culld adds nothing to it: see `cullctl verify`, bring back ledger.jsonl "
-                    "from a copy, or move both aside to begin a new one",
+                                (*head)->seq < chain.records()
+                                    ? "another one now"
+                                    : fmt::format("not there: it was cut to {} lines", chain.records())),
+            .hint =
+                "the ledger was changed or damaged; culld adds nothing to it: see `cullctl verify`, bring back ledger.jsonl "
+                "from a copy, or move both aside to begin a new one",
             .file = dir_->path() + "/" + head_name});
     struct stat st {};
     if (::fstat(fd_.get(), &st) != 0) return fail(errno_problem("look at", ledger_name, errno));
@@ -108,14 +112,17 @@ result<std::optional<ledger_head>> ledger_file::load_head() const {
     if (!head) {
         problem why = std::move(head.error());
         why.file = dir_->path() + "/" + head_name;
-        why.hint = "it was changed or damaged; culld adds nothing to this ledger: see `cullctl verify`, and move it aside if the "
-                   "ledger itself is whole";
+        why.hint =
+            "it was changed or damaged; culld adds nothing to this ledger: see `cullctl verify`, and move it aside if the "
+            "ledger itself is whole";
         return fail(std::move(why));
     }
     return std::move(*head);
 }
 
-bool ledger_file::holds(std::string_view id) const { return finished_.contains(key_of(id)); }
+bool ledger_file::holds(std::string_view id) const {
+    return finished_.contains(key_of(id));
+}
 
 result<ledger_file::line> ledger_file::append(const ledger_facts& facts, wall_time ts) {
     if (!trusted_)

@@ -58,9 +58,8 @@ result<column_choice> choose(std::string_view header) {
             const auto found = std::ranges::find_if(names, is_wanted);
             if (found == names.end()) continue;
             if (std::find_if(found + 1, names.end(), is_wanted) != names.end())
-                return fail(problem{.what = fmt::format("the header has two columns \"{}\"", wanted),
-                                    .line = 1,
-                                    .column = 1});
+                return fail(
+                    problem{.what = fmt::format("the header has two columns \"{}\"", wanted), .line = 1, .column = 1});
             return column_choice{separator, static_cast<std::size_t>(found - names.begin()), names.size()};
         }
     return fail(problem{.what = "the header has no column \"id\" or \"incident_id\"",
@@ -87,8 +86,7 @@ class csv_machine {
 
     result<void> end() {
         if (!columns_) {
-            if (header_.empty() && line_ == 1)
-                return {};  // an empty file: the list is empty, and refused as such
+            if (header_.empty() && line_ == 1) return {};  // an empty file: the list is empty, and refused as such
             if (header_quoted_) return open_quote(place{1, 1});
             return end_header();
         }
@@ -100,8 +98,7 @@ class csv_machine {
     enum class state { start, plain, quoted, quote_seen };
 
     tl::unexpected<problem> wrong(std::string what, place at, std::string hint = {}) const {
-        return fail(
-            problem{.what = std::move(what), .hint = std::move(hint), .line = at.line, .column = at.column});
+        return fail(problem{.what = std::move(what), .hint = std::move(hint), .line = at.line, .column = at.column});
     }
     tl::unexpected<problem> open_quote(place at) const {
         return wrong("a quoted field that never ends", at, "a quote inside a quoted field is written twice");
@@ -167,8 +164,7 @@ class csv_machine {
                 if (is_blank(c)) return {};
                 break;
         }
-        return wrong("text behind a quoted field", {line_, column_},
-                     "a quote inside a quoted field is written twice");
+        return wrong("text behind a quoted field", {line_, column_}, "a quote inside a quoted field is written twice");
     }
 
     result<void> keep(char c) {
@@ -198,9 +194,9 @@ class csv_machine {
     result<void> end_record() {
         const std::size_t fields = field_ + 1;
         if (fields != columns_->count)
-            return wrong(fmt::format("{} field{} where the header has {}", fields, fields == 1 ? "" : "s",
-                                     columns_->count),
-                         {record_line_, 1}, "quote fields that hold the separator or a newline");
+            return wrong(
+                fmt::format("{} field{} where the header has {}", fields, fields == 1 ? "" : "s", columns_->count),
+                {record_line_, 1}, "quote fields that hold the separator or a newline");
         const std::string_view id = trimmed(id_);
         if (sink_.take(id)) return {};
         return refused_at(sink_, id.empty() ? place{record_line_, 1} : id_at_);

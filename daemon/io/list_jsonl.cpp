@@ -47,8 +47,7 @@ struct line_handler {
     bool other(json::error_code& ec, std::string_view what) {
         if (next == slot::whole) return no(ec, fmt::format("must be a string or an object, not {}", what));
         if (next == slot::id) return no(ec, fmt::format("id must be a string, not {}", what));
-        if (next == slot::incident_id)
-            return no(ec, fmt::format("incident_id must be a string, not {}", what));
+        if (next == slot::incident_id) return no(ec, fmt::format("incident_id must be a string, not {}", what));
         return true;
     }
     std::string* target() {
@@ -141,9 +140,7 @@ result<void> read_jsonl(byte_source& from, id_sink& sink) {
         if (!*line) return {};
         const std::string_view text = trimmed(**line);
         if (text.empty()) continue;
-        const auto column_of = [&](const char* at) {
-            return static_cast<std::uint64_t>(at - (*line)->data()) + 1;
-        };
+        const auto column_of = [&](const char* at) { return static_cast<std::uint64_t>(at - (*line)->data()) + 1; };
         const place start{lines.line(), column_of(text.data())};
         if (const auto plain = plain_string(text)) {
             if (!sink.take(*plain)) return refused_at(sink, start);

@@ -14,8 +14,7 @@ result<std::string_view> text_source::next() {
         block->remove_prefix(3);
         if (block->empty()) return from_.next();
     } else if (block->starts_with("\xFF\xFE") || block->starts_with("\xFE\xFF")) {
-        return fail(
-            problem{.what = "the file is UTF-16", .hint = "save it as UTF-8", .line = 1, .column = 1});
+        return fail(problem{.what = "the file is UTF-16", .hint = "save it as UTF-8", .line = 1, .column = 1});
     }
     return block;
 }

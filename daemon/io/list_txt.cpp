@@ -27,30 +27,21 @@ result<void> read_txt(byte_source& from, id_sink& sink) {
         if (!*line) return {};
         const std::string_view id = id_on(**line);
         if (!id.empty() && !sink.take(id))
-            return refused_at(sink,
-                              {lines.line(), static_cast<std::uint64_t>(id.data() - (*line)->data()) + 1});
+            return refused_at(sink, {lines.line(), static_cast<std::uint64_t>(id.data() - (*line)->data()) + 1});
     }
 }
 
 result<void> read_list(byte_source& from, file_kind kind, id_sink& sink) {
     result<void> done;
     switch (kind) {
-        case file_kind::list_csv:
-            done = read_csv(from, sink);
-            break;
-        case file_kind::list_jsonl:
-            done = read_jsonl(from, sink);
-            break;
+        case file_kind::list_csv: done = read_csv(from, sink); break;
+        case file_kind::list_jsonl: done = read_jsonl(from, sink); break;
         case file_kind::list_txt:
-        case file_kind::sidecar:
-            done = read_txt(from, sink);
-            break;
+        case file_kind::sidecar: done = read_txt(from, sink); break;
         case file_kind::ignored:
         case file_kind::job_json:
         case file_kind::job_yaml:
-        case file_kind::unknown:
-            done = fail("not a list");
-            break;
+        case file_kind::unknown: done = fail("not a list"); break;
     }
     if (!done && done.error().file.empty()) done.error().file = from.name();
     return done;

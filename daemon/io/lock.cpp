@@ -39,13 +39,11 @@ tl::expected<folder_lock, lock_refusal> folder_lock::take(const folder& where, s
                                                           wall_time now) {
     const std::string path = where.path() + "/" + lock_name;
     folder_lock out;
-    out.fd_.reset(::openat(where.fd(), lock_name,
-                           O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC,
+    out.fd_.reset(::openat(where.fd(), lock_name, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC,
                            S_IRUSR | S_IWUSR));
     if (!out.fd_) return broken(errno_problem("open the lock file", path, errno));
     struct stat facts {};
-    if (::fstat(out.fd_.get(), &facts) != 0)
-        return broken(errno_problem("look at the lock file", path, errno));
+    if (::fstat(out.fd_.get(), &facts) != 0) return broken(errno_problem("look at the lock file", path, errno));
     if (!S_ISREG(facts.st_mode) || facts.st_nlink != 1)
         return broken({.what = "the lock file is not a regular file with one link",
                        .hint = "remove it once you know who put it there",
@@ -57,12 +55,11 @@ tl::expected<folder_lock, lock_refusal> folder_lock::take(const folder& where, s
     if (::fcntl(out.fd_.get(), F_OFD_SETLK, &whole) != 0) {
         if (errno != EAGAIN && errno != EACCES) return broken(errno_problem("lock", path, errno));
         const std::string holder = holder_of(out.fd_.get());
-        return refuse(
-            lock_refusal::cause::held,
-            {.what = fmt::format("{} is in use by {}", where.path(),
-                                 holder.empty() ? std::string("another process") : holder),
-             .hint = "stop that one first, or give this one folders of its own (spool.dir, journal.dir)",
-             .file = {}});
+        return refuse(lock_refusal::cause::held,
+                      {.what = fmt::format("{} is in use by {}", where.path(),
+                                           holder.empty() ? std::string("another process") : holder),
+                       .hint = "stop that one first, or give this one folders of its own (spool.dir, journal.dir)",
+                       .file = {}});
     }
 
     const std::string mark = fmt::format("{}, pid {}, since {}\n", program, ::getpid(), rfc3339(now));

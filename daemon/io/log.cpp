@@ -203,8 +203,7 @@ logger_slot& slot() {
     return the_slot;
 }
 
-void write(log_level level, std::string_view event, std::string_view message,
-           std::span<const log_field> fields) {
+void write(log_level level, std::string_view event, std::string_view message, std::span<const log_field> fields) {
     const auto logger = slot().get();
     const auto wanted = facts_of(level).spdlog_level;
     if (!logger->should_log(wanted)) return;
@@ -233,22 +232,14 @@ std::string format_log_line(log_style style, wall_time at, log_level level, std:
     const std::string time = rfc3339(at);
     std::string out;
     switch (style) {
-        case log_style::json:
-            return json_line(at, level, event, message, fields);
-        case log_style::terminal:
-            out = fmt::format("{}Z {} ", time.substr(11, 8), facts.padded);
-            break;
+        case log_style::json: return json_line(at, level, event, message, fields);
+        case log_style::terminal: out = fmt::format("{}Z {} ", time.substr(11, 8), facts.padded); break;
         case log_style::terminal_color:
-            out =
-                fmt::format("\x1b[2m{}Z\x1b[0m {}{}\x1b[0m ", time.substr(11, 8), facts.color, facts.padded);
+            out = fmt::format("\x1b[2m{}Z\x1b[0m {}{}\x1b[0m ", time.substr(11, 8), facts.color, facts.padded);
             break;
-        case log_style::prefixed:
-            out = fmt::format("<{}>", facts.priority);
-            break;
+        case log_style::prefixed: out = fmt::format("<{}>", facts.priority); break;
         case log_style::text:
-        case log_style::journald:
-            out = fmt::format("{} {} ", time, facts.name);
-            break;
+        case log_style::journald: out = fmt::format("{} {} ", time, facts.name); break;
     }
     append_shown(out, message, false);
     if (style != log_style::terminal && style != log_style::terminal_color) append_pair(out, "event", event);
@@ -279,8 +270,7 @@ std::vector<std::string> journald_fields(log_level level, std::string_view event
     return out;
 }
 
-void log(log_level level, std::string_view event, std::string_view message,
-         std::initializer_list<log_field> fields) {
+void log(log_level level, std::string_view event, std::string_view message, std::initializer_list<log_field> fields) {
     write(level, event, message, {fields.begin(), fields.size()});
 }
 
@@ -311,15 +301,12 @@ log_surroundings look_around() {
 
 log_style style_of(log_format format, const log_surroundings& around) {
     switch (format) {
-        case log_format::json:
-            return log_style::json;
-        case log_format::journald:
-            return log_style::journald;
+        case log_format::json: return log_style::json;
+        case log_format::journald: return log_style::journald;
         case log_format::automatic:
             if (around.journal) return log_style::journald;
             break;
-        case log_format::text:
-            break;
+        case log_format::text: break;
     }
     if (around.terminal) return around.no_color ? log_style::terminal : log_style::terminal_color;
     return around.supervised ? log_style::prefixed : log_style::text;

@@ -8,7 +8,9 @@ void event::notify() {
     for (loop_timer* timer : *waiting_) timer->cancel();
 }
 
-task<void> event::wait() { co_await wait_until(steady_time::max()); }
+task<void> event::wait() {
+    co_await wait_until(steady_time::max());
+}
 
 task<void> event::wait_until(steady_time at) {
     // In this order: the frame may be destroyed while it waits, and then leaves the list before its timer goes.

@@ -14,8 +14,7 @@ result<void> harden_process() {
     if (::prctl(PR_SET_DUMPABLE, 0UL, 0UL, 0UL, 0UL) != 0)
         return fail(errno_problem("forbid dumps of this process (PR_SET_DUMPABLE)", {}, errno));
     const rlimit none{0, 0};
-    if (::setrlimit(RLIMIT_CORE, &none) != 0)
-        return fail(errno_problem("forbid core files (RLIMIT_CORE)", {}, errno));
+    if (::setrlimit(RLIMIT_CORE, &none) != 0) return fail(errno_problem("forbid core files (RLIMIT_CORE)", {}, errno));
     return {};
 }
 

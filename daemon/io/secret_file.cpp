@@ -36,9 +36,8 @@ result<void> check_owner_and_mode(const struct stat& facts, const std::string& f
         return bad(fmt::format("belongs to user {}, who could change the secret", facts.st_uid),
                    fmt::format("chown {} '{}'", ::geteuid(), file));
     if ((facts.st_mode & 077U) != 0)
-        return bad(
-            fmt::format("mode {:04o} lets others than its owner at the secret", facts.st_mode & 07777U),
-            fmt::format("chmod 0600 '{}'", file));
+        return bad(fmt::format("mode {:04o} lets others than its owner at the secret", facts.st_mode & 07777U),
+                   fmt::format("chmod 0600 '{}'", file));
     return {};
 }
 
@@ -107,9 +106,8 @@ result<secret> read_secret(const std::string& name, const std::string& credentia
     const bool credential = is_credential(name);
     if (name.empty() || name == "." || name == "..") return fail(fmt::format("\"{}\" names no secret", name));
     if (credential && credentials_folder.empty())
-        return fail(problem{
-            .what = fmt::format("there is no credential \"{}\": no service manager gave us any", name),
-            .hint = "a name with a / is read as a file, such as ./NAME or /etc/culld/secrets/NAME"});
+        return fail(problem{.what = fmt::format("there is no credential \"{}\": no service manager gave us any", name),
+                            .hint = "a name with a / is read as a file, such as ./NAME or /etc/culld/secrets/NAME"});
     const std::string file = secret_location(name, credentials_folder);
     const auto bad = [&](std::string what, std::string hint = {}) {
         return fail(problem{.what = std::move(what), .hint = std::move(hint), .file = file});
@@ -118,8 +116,7 @@ result<secret> read_secret(const std::string& name, const std::string& credentia
     const unique_fd fd(::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK));
     if (!fd) {
         problem p = errno_problem("cannot read the secret", file, errno);
-        if (credential)
-            p.hint = fmt::format("add LoadCredential={}:/path/of/the/file with systemctl edit culld", name);
+        if (credential) p.hint = fmt::format("add LoadCredential={}:/path/of/the/file with systemctl edit culld", name);
         return fail(std::move(p));
     }
     struct stat facts {};
@@ -135,14 +132,12 @@ result<secret> read_secret(const std::string& name, const std::string& credentia
     if (!got) return fail(std::move(got.error()));
     if (*got > secret_bytes_max) return bad(fmt::format("holds more than {} KiB", secret_bytes_max / 1024));
     out->size_ = *got;
-    while (out->size_ > 0 && (out->data_[out->size_ - 1] == '\n' || out->data_[out->size_ - 1] == '\r'))
-        --out->size_;
+    while (out->size_ > 0 && (out->data_[out->size_ - 1] == '\n' || out->data_[out->size_ - 1] == '\r')) --out->size_;
     if (out->empty()) return bad("is empty", "write the secret into it, on one line");
     const std::string_view text = out->view();
     if (const auto at = std::find_if(text.begin(), text.end(), is_control); at != text.end())
-        return bad(
-            fmt::format("byte {} is a control character, which no secret holds", at - text.begin() + 1),
-            "it must hold the secret alone, on one line");
+        return bad(fmt::format("byte {} is a control character, which no secret holds", at - text.begin() + 1),
+                   "it must hold the secret alone, on one line");
     return out;
 }
 

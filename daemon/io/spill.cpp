@@ -42,8 +42,7 @@ result<void> spill::write_out() {
         file_.reset(::openat(where_->fd(), ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
         if (!file_) return fail(errno_problem("make a scratch file in", where_->path(), errno));
     }
-    if (auto done = write_all_at(file_.get(), out_, in_file_ * shape_.block_bytes, scratch_name); !done)
-        return done;
+    if (auto done = write_all_at(file_.get(), out_, in_file_ * shape_.block_bytes, scratch_name); !done) return done;
     in_file_ += out_.size() / shape_.block_bytes;
     out_.clear();
     return {};

@@ -37,18 +37,12 @@ wall_time to_wall(const timespec& t) {
 
 node_type type_of_mode(mode_t mode) {
     switch (mode & S_IFMT) {
-        case S_IFREG:
-            return node_type::regular;
-        case S_IFDIR:
-            return node_type::folder;
-        case S_IFLNK:
-            return node_type::symlink;
-        case S_IFIFO:
-            return node_type::fifo;
-        case S_IFSOCK:
-            return node_type::socket;
-        default:
-            return node_type::device;
+        case S_IFREG: return node_type::regular;
+        case S_IFDIR: return node_type::folder;
+        case S_IFLNK: return node_type::symlink;
+        case S_IFIFO: return node_type::fifo;
+        case S_IFSOCK: return node_type::socket;
+        default: return node_type::device;
     }
 }
 
@@ -79,16 +73,14 @@ result<void> check_folder(const folder& it, spool_folder where, dev_t device) {
     struct stat facts {};
     if (::fstat(it.fd(), &facts) != 0) return fail(errno_problem("look at", it.path(), errno));
     if (facts.st_dev != device)
-        return fail(
-            {.what = "is on another file system than the rest of the spool, so files cannot be renamed there",
-             .hint = "put the whole of spool.dir on one file system",
-             .file = it.path()});
+        return fail({.what = "is on another file system than the rest of the spool, so files cannot be renamed there",
+                     .hint = "put the whole of spool.dir on one file system",
+                     .file = it.path()});
     const bool everybody = (facts.st_mode & S_IWOTH) != 0;
     const bool sticky = (facts.st_mode & S_ISVTX) != 0;
     if (everybody && !(is_drop_box(where) && sticky))
-        return fail({.what = fmt::format(
-                         "everybody may write to it (mode {:04o}), so anybody could swap others' files",
-                         facts.st_mode & 07777),
+        return fail({.what = fmt::format("everybody may write to it (mode {:04o}), so anybody could swap others' files",
+                                         facts.st_mode & 07777),
                      .hint = fmt::format("chmod {:04o} {}", is_drop_box(where) ? 02770 : 0750, it.path()),
                      .file = it.path()});
     const uid_t us = ::geteuid();
@@ -107,8 +99,7 @@ int rename_new(const folder& from, const std::string& name, const folder& to, co
 problem move_problem(const std::string& name, const folder& to, int error) {
     problem out = errno_problem(fmt::format("move to {}", to.path()), name, error);
     if (error == EPERM || error == EACCES)
-        out.hint =
-            fmt::format("the file may be immutable (lsattr), or the daemon lacks rights on the folders");
+        out.hint = fmt::format("the file may be immutable (lsattr), or the daemon lacks rights on the folders");
     return out;
 }
 
@@ -128,8 +119,7 @@ result<take_result> open_settled(const folder& active, const std::string& name) 
     if (auto fault = type_fault((*before)->type)) return refused(std::move(*fault));
     if ((*before)->links != 1) return refused(link_fault((*before)->links));
 
-    out.job.fd.reset(
-        ::openat(active.fd(), name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
+    out.job.fd.reset(::openat(active.fd(), name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
     if (!out.job.fd) {
         const int error = errno;
         if (error == ENOENT) return out;
@@ -148,8 +138,7 @@ result<take_result> open_settled(const folder& active, const std::string& name) 
     if (auto fault = type_fault(out.job.facts.type)) return refused(std::move(*fault));
     if (out.job.facts.links != 1) return refused(link_fault(out.job.facts.links));
     if (out.job.facts.inode != (*before)->inode || out.job.facts.device != (*before)->device)
-        return refused(
-            {.what = "another file was put in its place while it was taken", .hint = {}, .file = {}});
+        return refused({.what = "another file was put in its place while it was taken", .hint = {}, .file = {}});
     out.what = outcome::taken;
     return out;
 }
@@ -158,18 +147,12 @@ result<take_result> open_settled(const folder& active, const std::string& name) 
 
 std::string_view name_of(spool_folder where) {
     switch (where) {
-        case spool_folder::tmp:
-            return "tmp";
-        case spool_folder::incoming:
-            return "incoming";
-        case spool_folder::active:
-            return "active";
-        case spool_folder::done:
-            return "done";
-        case spool_folder::failed:
-            return "failed";
-        case spool_folder::rejected:
-            break;
+        case spool_folder::tmp: return "tmp";
+        case spool_folder::incoming: return "incoming";
+        case spool_folder::active: return "active";
+        case spool_folder::done: return "done";
+        case spool_folder::failed: return "failed";
+        case spool_folder::rejected: break;
     }
     return "rejected";
 }
@@ -211,14 +194,12 @@ result<std::optional<node_facts>> look(const folder& where, const std::string& n
 }
 
 writer ask_writer(const folder& where, const std::string& name) {
-    const unique_fd fd(
-        ::openat(where.fd(), name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
+    const unique_fd fd(::openat(where.fd(), name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
     if (!fd) return writer::unknown;
     // A writer that comes between the two calls breaks the lease, and the kernel says so by SIGIO, which ends
     // a process that does not expect it. SIGURG is ignored unless asked for.
     if (::fcntl(fd.get(), F_SETSIG, SIGURG) != 0) return writer::unknown;
-    if (::fcntl(fd.get(), F_SETLEASE, F_RDLCK) != 0)
-        return errno == EAGAIN ? writer::present : writer::unknown;
+    if (::fcntl(fd.get(), F_SETLEASE, F_RDLCK) != 0) return errno == EAGAIN ? writer::present : writer::unknown;
     // Should giving it back fail, closing the descriptor does it.
     static_cast<void>(::fcntl(fd.get(), F_SETLEASE, F_UNLCK));
     return writer::none;
@@ -274,15 +255,10 @@ result<take_result> spool::take(const std::string& name) const {
 
     take_result early;
     switch (const int error = rename_new(*incoming, name, *active, name)) {
-        case 0:
-            break;
-        case ENOENT:
-            return early;  // gone
-        case EEXIST:
-            early.what = take_result::outcome::name_busy;
-            return early;
-        default:
-            return fail(move_problem(name, *active, error));
+        case 0: break;
+        case ENOENT: return early;  // gone
+        case EEXIST: early.what = take_result::outcome::name_busy; return early;
+        default: return fail(move_problem(name, *active, error));
     }
     if (auto synced = active->sync(); !synced) return fail(std::move(synced.error()));
     if (auto synced = incoming->sync(); !synced) return fail(std::move(synced.error()));

@@ -42,13 +42,12 @@ std::uint32_t first_guess(const Taken& taken) {
     return high;
 }
 
-result<bool> rename_free(const folder& from, const std::string& name, const folder& to,
-                         const std::string& new_name, bool& gone) {
+result<bool> rename_free(const folder& from, const std::string& name, const folder& to, const std::string& new_name,
+                         bool& gone) {
     if (::renameat2(from.fd(), name.c_str(), to.fd(), new_name.c_str(), RENAME_NOREPLACE) == 0) return true;
     if (errno == EEXIST) return false;
     gone = errno == ENOENT;
-    problem out =
-        errno_problem(fmt::format("move to {}/{}", to.path(), new_name), from.path() + "/" + name, errno);
+    problem out = errno_problem(fmt::format("move to {}/{}", to.path(), new_name), from.path() + "/" + name, errno);
     out.hint = "it stays where it is; check the rights and attributes of the file and both folders";
     return fail(std::move(out));
 }
@@ -96,8 +95,7 @@ result<std::optional<std::string>> spool::file_away(const std::string& name, spo
     if (!active) return fail(active.error());
     const auto target = at(to);
     if (!target) return fail(target.error());
-    const std::uint32_t guess =
-        first_guess([&](std::uint32_t n) { return target->exists(free_name(name, n)); });
+    const std::uint32_t guess = first_guess([&](std::uint32_t n) { return target->exists(free_name(name, n)); });
     for (std::uint32_t attempt = guess; attempt <= attempts_max; ++attempt) {
         std::string free = free_name(name, attempt);
         bool gone = false;
@@ -112,8 +110,8 @@ result<std::optional<std::string>> spool::file_away(const std::string& name, spo
     return fail(no_free_name(name, *target));
 }
 
-result<std::optional<std::string>> spool::reject(spool_folder from, const std::string& name,
-                                                 const problem& why, wall_time at_time) const {
+result<std::optional<std::string>> spool::reject(spool_folder from, const std::string& name, const problem& why,
+                                                 wall_time at_time) const {
     // One at a time: between its two renames a rejection must not meet another one of the same name.
     static std::mutex one_at_a_time;
     const std::scoped_lock alone(one_at_a_time);
@@ -145,8 +143,7 @@ result<std::optional<std::string>> spool::reject(spool_folder from, const std::s
     constexpr std::size_t bytes_max = name_bytes_max - reason_suffix.size();
     const auto taken = [&](std::uint32_t n) {
         const std::string free = free_name(name, n, bytes_max);
-        return rejected->exists(free) ||
-               (rejected->exists(reason_name(free)) && !is_stale_reason(*rejected, free));
+        return rejected->exists(free) || (rejected->exists(reason_name(free)) && !is_stale_reason(*rejected, free));
     };
     for (std::uint32_t attempt = first_guess(taken); attempt <= attempts_max; ++attempt) {
         std::string free = free_name(name, attempt, bytes_max);

@@ -19,8 +19,8 @@ namespace asio = boost::asio;
 namespace {
 
 // IN_EXCL_UNLINK: a file removed while open is not told of any more.
-constexpr std::uint32_t watched = IN_MOVED_TO | IN_CLOSE_WRITE | IN_CREATE | IN_OPEN | IN_MOVED_FROM |
-                                  IN_DELETE | IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR | IN_EXCL_UNLINK;
+constexpr std::uint32_t watched = IN_MOVED_TO | IN_CLOSE_WRITE | IN_CREATE | IN_OPEN | IN_MOVED_FROM | IN_DELETE |
+                                  IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR | IN_EXCL_UNLINK;
 
 std::optional<sighting> sighting_of(std::uint32_t mask) {
     if ((mask & IN_MOVED_TO) != 0) return sighting::moved_in;
@@ -35,9 +35,7 @@ std::optional<sighting> sighting_of(std::uint32_t mask) {
 }  // namespace
 
 spool_watch::spool_watch(descriptor fd, std::string path)
-    : fd_(std::move(fd)),
-      buffer_(std::make_unique<std::array<char, buffer_bytes>>()),
-      path_(std::move(path)) {}
+    : fd_(std::move(fd)), buffer_(std::make_unique<std::array<char, buffer_bytes>>()), path_(std::move(path)) {}
 
 result<spool_watch> spool_watch::open(asio::io_context::executor_type loop, const folder& incoming) {
     unique_fd fd(::inotify_init1(IN_NONBLOCK | IN_CLOEXEC));
@@ -50,8 +48,7 @@ result<spool_watch> spool_watch::open(asio::io_context::executor_type loop, cons
     // Through /proc the watch is on the folder that is open; where /proc is not mounted its path must do.
     const std::string by_fd = fmt::format("/proc/self/fd/{}", incoming.fd());
     if (::inotify_add_watch(fd.get(), by_fd.c_str(), watched) < 0 &&
-        (errno != ENOENT ||
-         ::inotify_add_watch(fd.get(), incoming.path().c_str(), watched | IN_DONT_FOLLOW) < 0)) {
+        (errno != ENOENT || ::inotify_add_watch(fd.get(), incoming.path().c_str(), watched | IN_DONT_FOLLOW) < 0)) {
         const int error = errno;
         problem out = errno_problem("watch", incoming.path(), error);
         if (error == ENOSPC) out.hint = "raise fs.inotify.max_user_watches";
@@ -96,8 +93,7 @@ asio::awaitable<result<watch_batch>, asio::io_context::executor_type> spool_watc
     constexpr auto token = asio::as_tuple(asio::use_awaitable_t<executor_type>());
     for (;;) {
         auto batch = poll();
-        if (!batch || batch->closed || batch->gone || batch->overflow || !batch->events.empty())
-            co_return batch;
+        if (!batch || batch->closed || batch->gone || batch->overflow || !batch->events.empty()) co_return batch;
         const auto [error] = co_await fd_.async_wait(descriptor::wait_read, token);
         if (!error) continue;
         if (error != asio::error::operation_aborted)

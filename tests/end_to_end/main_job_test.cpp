@@ -38,16 +38,18 @@ int wait_for(pid_t pid) {
 
 class MainJob : public testing::Test {
   protected:
-    void configure(const std::string& scenario, const std::string& limits = "requests_per_second: 500, concurrency: 4") {
+    void configure(const std::string& scenario,
+                   const std::string& limits = "requests_per_second: 500, concurrency: 4") {
         server_ = std::make_unique<emulator>(
             std::vector<std::string>{"--listen", "127.0.0.1:0", "--scenario", here_.write("scenario.yaml", scenario)});
         fs::create_directories(here_.path("spool/incoming"));
-        here_.write("culld.yaml", fmt::format("api: {{endpoint: \"http://127.0.0.1:{}\", project_id: p, workspace_id: w}}\n"
-                                              "spool: {{dir: {}}}\njournal: {{dir: {}}}\nlimits: {{{}}}\nbatch: {{size: 20}}\n"
-                                              "retry: {{base_delay: 20ms, max_delay: 200ms, max_attempts: 3}}\n"
-                                              "http: {{listen: \"\", socket: {}}}\n",
-                                              server_->port(), here_.path("spool"), here_.path("journal"), limits,
-                                              here_.path("control.sock")));
+        here_.write("culld.yaml",
+                    fmt::format("api: {{endpoint: \"http://127.0.0.1:{}\", project_id: p, workspace_id: w}}\n"
+                                "spool: {{dir: {}}}\njournal: {{dir: {}}}\nlimits: {{{}}}\nbatch: {{size: 20}}\n"
+                                "retry: {{base_delay: 20ms, max_delay: 200ms, max_attempts: 3}}\n"
+                                "http: {{listen: \"\", socket: {}}}\n",
+                                server_->port(), here_.path("spool"), here_.path("journal"), limits,
+                                here_.path("control.sock")));
     }
     std::vector<std::string> daemon(std::vector<std::string> more = {}) const {
         std::vector<std::string> out{CULLD, "--config", here_.path("culld.yaml")};
@@ -124,7 +126,8 @@ TEST_F(MainJob, FailingIdsAreRetriedAskedForAndReported) {
     EXPECT_EQ(all.at("id-3"), "failed");
     EXPECT_EQ(all.at("id-77"), "failed");
     const auto truth = server_->truth();
-    for (const auto& [id, what] : all) EXPECT_EQ(what != "failed", truth.at("deleted").as_object().contains(id)) << id << " " << what;
+    for (const auto& [id, what] : all)
+        EXPECT_EQ(what != "failed", truth.at("deleted").as_object().contains(id)) << id << " " << what;
     EXPECT_TRUE(fs::exists(here_.path("spool/failed/job.yaml")));
     EXPECT_EQ(ctl({"verify"}), 0);
 }
@@ -170,26 +173,31 @@ TEST_F(MainJob, TheListOfADamagedJournalIsNotTakenAnew) {
     EXPECT_TRUE(fs::exists(here_.path("spool/active/list.txt")));
 }
 
-// Whenever it is killed, it goes on from the disk: no id is lost, none is judged twice, none is called gone that is not.
+// Whenever it is killed, it goes on from the disk: no id is lost, none is judged twice, none is called gone that is
+// not.
 TEST_F(MainJob, SurvivesBeingKilledAtAnyMoment) {
-    configure("seed: 7\nfail_ratio: 0.02\nlost_ratio: 0.03\nmissing_ratio: 0.002\nlatency: {fixed: 1ms, jitter: 3ms}\n"
-              "status_ratio: {503: 0.02, apply: never}\n");
+    configure(
+        "seed: 7\nfail_ratio: 0.02\nlost_ratio: 0.03\nmissing_ratio: 0.002\nlatency: {fixed: 1ms, jitter: 3ms}\n"
+        "status_ratio: {503: 0.02, apply: never}\n");
     const char* wanted = std::getenv("CULLD_TEST_KILLS");
     const int kills = wanted != nullptr ? std::atoi(wanted) : 30;
     std::mt19937 dice(7);
     int jobs = 0;
     const auto idle = [&] {
-        return !fs::exists(here_.path("spool/active")) ? jobs == 0
-                                                       : fs::is_empty(here_.path("spool/active")) && fs::is_empty(here_.path("spool/incoming"));
+        return !fs::exists(here_.path("spool/active"))
+                   ? jobs == 0
+                   : fs::is_empty(here_.path("spool/active")) && fs::is_empty(here_.path("spool/incoming"));
     };
     for (int i = 0; i < kills; ++i) {
         if (idle()) {
             ++jobs;
             here_.write(fmt::format("spool/incoming/l{}.ids", jobs), list(fmt::format("j{}", jobs), 2000));
-            drop(fmt::format("job{}.yaml", jobs), fmt::format("version: 1\nid: job{}\nids_file: l{}.ids\n", jobs, jobs));
+            drop(fmt::format("job{}.yaml", jobs),
+                 fmt::format("version: 1\nid: job{}\nids_file: l{}.ids\n", jobs, jobs));
         }
         const pid_t pid = start(daemon(), here_.path("culld.log"));
-        std::this_thread::sleep_for(std::chrono::microseconds(std::uniform_int_distribution<int>(5'000, 120'000)(dice)));
+        std::this_thread::sleep_for(
+            std::chrono::microseconds(std::uniform_int_distribution<int>(5'000, 120'000)(dice)));
         ASSERT_EQ(::kill(pid, SIGKILL), 0);
         int status = 0;
         ::waitpid(pid, &status, 0);

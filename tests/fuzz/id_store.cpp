@@ -36,8 +36,7 @@ void make_checksums_right(std::string& bytes) {
         const std::size_t entry = content + s * entry_bytes;
         const std::uint64_t from = number_at(bytes, entry);
         const std::uint64_t to = s + 1 < segments ? number_at(bytes, entry + entry_bytes) : content;
-        if (from <= to && to <= content)
-            put(bytes, entry + 8, XXH3_64bits_withSeed(&bytes[from], to - from, s));
+        if (from <= to && to <= content) put(bytes, entry + 8, XXH3_64bits_withSeed(&bytes[from], to - from, s));
     }
     put(bytes, footer + 16, ids);
     put(bytes, footer + 24, content);
@@ -52,8 +51,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     if (size == 0) return 0;
     std::string bytes(reinterpret_cast<const char*>(data + 1), size - 1);
     if (data[0] % 2 == 1) make_checksums_right(bytes);
-    auto store = id_store::open(
-        fuzz::memory_file(reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size()), "f");
+    auto store =
+        id_store::open(fuzz::memory_file(reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size()), "f");
     if (!store) return 0;
     std::string out;
     for (position p = 0; p < std::min<std::uint64_t>(store->count(), 5000); p += 511) {

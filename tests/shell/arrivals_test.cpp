@@ -116,8 +116,7 @@ TEST_F(ArrivalsTest, CopiedRenamedAndLinkedInAreEachTakenOnce) {
     ASSERT_EQ(::unlink(path("tmp", "l").c_str()), 0);
     ASSERT_TRUE(run_until([this] { return taken_.size() == 3; }, seconds(2)));
     run(milliseconds(100));
-    EXPECT_EQ(handed_,
-              (std::map<std::string, int>{{"copied.json", 1}, {"renamed.json", 1}, {"linked.json", 1}}));
+    EXPECT_EQ(handed_, (std::map<std::string, int>{{"copied.json", 1}, {"renamed.json", 1}, {"linked.json", 1}}));
     EXPECT_TRUE(arrivals_->idle());
 }
 
@@ -219,8 +218,7 @@ TEST_F(ArrivalsTest, HostileThingsAreEachRejectedUnopenedWithTheirReason) {
         ASSERT_EQ(::mkfifo(in("fifo.json").c_str(), 0666), 0);
         ASSERT_EQ(::mkfifo(in("list.ids").c_str(), 0666), 0);
         ASSERT_EQ(::mkdir(in("dir.json").c_str(), 0700), 0);
-        for (const char* name :
-             {"new\nline.json", "\x1b[2Jesc.json", "bad\xff\xfe.json", "tool.exe", "job.json.gz"})
+        for (const char* name : {"new\nline.json", "\x1b[2Jesc.json", "bad\xff\xfe.json", "tool.exe", "job.json.gz"})
             rename_in(name);
         for (const char* name : {"-rf.json", "%s%n.json"}) rename_in(name);
         rename_in(std::string(249, 'x') + ".json");
@@ -377,8 +375,7 @@ TEST_F(ArrivalsTest, EndsWhenStopped) {
 TEST_F(ArrivalsTest, EndsWhenCancelled) {
     arrivals_.emplace(loop_.get_executor(), spool_, arrivals_limits{});
     asio::cancellation_signal signal;
-    asio::co_spawn(loop_.get_executor(), collect(),
-                   asio::bind_cancellation_slot(signal.slot(), asio::detached));
+    asio::co_spawn(loop_.get_executor(), collect(), asio::bind_cancellation_slot(signal.slot(), asio::detached));
     ASSERT_TRUE(run_until_idle());
     run(milliseconds(20));
     signal.emit(asio::cancellation_type::terminal);

@@ -134,9 +134,8 @@ TEST_F(ByteSource, AHugeRatioStreamsThrough) {
 
 TEST_F(ByteSource, StopsWhenAsked) {
     std::atomic<bool> stop{false};
-    for (const auto& [content, packed] :
-         {std::pair(long_text(), compression::none),
-          std::pair(gzipped(std::string(1U << 20U, 'x')), compression::gzip)}) {
+    for (const auto& [content, packed] : {std::pair(long_text(), compression::none),
+                                          std::pair(gzipped(std::string(1U << 20U, 'x')), compression::gzip)}) {
         const unique_fd fd = dir_.file("f", content);
         byte_source from(fd.get(), "f", packed, &stop);
         stop = false;

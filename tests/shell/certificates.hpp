@@ -49,8 +49,7 @@ inline certificate make_certificate(const certificate_wish& wish, const certific
     sure(::X509_set_pubkey(x, out.key.get()) == 1);
     const std::unique_ptr<X509_NAME, decltype(&::X509_NAME_free)> name(::X509_NAME_new(), &::X509_NAME_free);
     sure(::X509_NAME_add_entry_by_txt(name.get(), "CN", MBSTRING_UTF8,
-                                      reinterpret_cast<const unsigned char*>(wish.name.c_str()), -1, -1,
-                                      0) == 1);
+                                      reinterpret_cast<const unsigned char*>(wish.name.c_str()), -1, -1, 0) == 1);
     sure(::X509_set_subject_name(x, name.get()) == 1);
     const certificate& by = issuer == nullptr ? out : *issuer;
     sure(::X509_set_issuer_name(x, ::X509_get_subject_name(by.x509.get())) == 1);
@@ -67,8 +66,7 @@ inline certificate make_certificate(const certificate_wish& wish, const certific
 
 inline void write_certificate(const certificate& of, const std::string& path) {
     const std::unique_ptr<FILE, int (*)(FILE*)> file(std::fopen(path.c_str(), "w"), &std::fclose);
-    if (!file || ::PEM_write_X509(file.get(), of.x509.get()) != 1)
-        throw std::runtime_error("cannot write " + path);
+    if (!file || ::PEM_write_X509(file.get(), of.x509.get()) != 1) throw std::runtime_error("cannot write " + path);
 }
 
 inline std::unique_ptr<SSL_CTX, free_ssl> server_context(const certificate& of, int newest = TLS1_3_VERSION) {

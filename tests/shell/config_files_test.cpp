@@ -60,9 +60,8 @@ TEST_F(ConfigFiles, AreReadInOrderAndTheEnvironmentComesLast) {
     EXPECT_EQ(c.retry.max_attempts, 9U);
     EXPECT_EQ(c.api.endpoint, "https://secmaster.r1.myhuaweicloud.com");
     EXPECT_EQ(loaded->effective.origin_of("limits.burst").text(), sources_.file + ".d/20-b.yaml:1:17");
-    EXPECT_THAT(loaded->files,
-                ElementsAre(sources_.file, sources_.file + ".d/10-a.yaml", sources_.file + ".d/20-b.yaml",
-                            sources_.file + ".d/30-empty.yaml"));
+    EXPECT_THAT(loaded->files, ElementsAre(sources_.file, sources_.file + ".d/10-a.yaml",
+                                           sources_.file + ".d/20-b.yaml", sources_.file + ".d/30-empty.yaml"));
 }
 
 TEST_F(ConfigFiles, TheDigestIsOfTheValuesNotOfTheirSpelling) {
@@ -81,17 +80,15 @@ TEST_F(ConfigFiles, TheDigestIsOfTheValuesNotOfTheirSpelling) {
 }
 
 TEST_F(ConfigFiles, AMissingFileSaysWhatToDo) {
-    EXPECT_THAT(complaints(),
-                ElementsAre(sources_.file + ": no such file (look at the name given with --config)"));
+    EXPECT_THAT(complaints(), ElementsAre(sources_.file + ": no such file (look at the name given with --config)"));
 }
 
 TEST_F(ConfigFiles, AComplaintShowsTheLineAndACaret) {
     write("culld.yaml", "api: {region: r1}\nlimits:\n  burst: many\n");
     EXPECT_THAT(complaints(),
-                ElementsAre(sources_.file +
-                            ":3:10: limits.burst must be a whole number from 1 to 10000, not \"many\"\n"
-                            "    burst: many\n"
-                            "           ^"));
+                ElementsAre(sources_.file + ":3:10: limits.burst must be a whole number from 1 to 10000, not \"many\"\n"
+                                            "    burst: many\n"
+                                            "           ^"));
 }
 
 TEST_F(ConfigFiles, ASyntaxErrorHasItsPlaceAndTheOtherFilesAreStillChecked) {
@@ -114,15 +111,14 @@ TEST_F(ConfigFiles, DuplicateKeysAreFoundInOneFileOnly) {
 TEST_F(ConfigFiles, AFaultAcrossSettingsIsShownWhereItWasWritten) {
     write("culld.yaml", "api: {region: r1}\n");
     write("culld.yaml.d/a.yaml", "retry:\n  base_delay: 10m\n");
-    EXPECT_THAT(complaints(), ElementsAre(HasSubstr(
-                                  "a.yaml:2:15: retry.base_delay (10m) must be at most retry.max_delay (1m)\n"
-                                  "    base_delay: 10m\n                ^")));
+    EXPECT_THAT(complaints(),
+                ElementsAre(HasSubstr("a.yaml:2:15: retry.base_delay (10m) must be at most retry.max_delay (1m)\n"
+                                      "    base_delay: 10m\n                ^")));
 }
 
 TEST_F(ConfigFiles, AbsentSettingsAreComplainedAboutUnderTheMainFile) {
     write("culld.yaml", "");
-    EXPECT_THAT(complaints(),
-                ElementsAre(HasSubstr(sources_.file + ": neither api.endpoint nor api.region")));
+    EXPECT_THAT(complaints(), ElementsAre(HasSubstr(sources_.file + ": neither api.endpoint nor api.region")));
 }
 
 TEST_F(ConfigFiles, ASecretWrittenByMistakeDoesNotReachTheLog) {

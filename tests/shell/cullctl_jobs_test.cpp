@@ -26,8 +26,7 @@ class stand_in_daemon {
         sockaddr_un address{};
         address.sun_family = AF_UNIX;
         path_.copy(address.sun_path, sizeof address.sun_path - 1);
-        EXPECT_EQ(
-            ::bind(listener_.get(), static_cast<sockaddr*>(static_cast<void*>(&address)), sizeof address), 0);
+        EXPECT_EQ(::bind(listener_.get(), static_cast<sockaddr*>(static_cast<void*>(&address)), sizeof address), 0);
         EXPECT_EQ(::listen(listener_.get(), 16), 0);
         thread_ = std::thread([this] { serve(); });
     }
@@ -177,11 +176,10 @@ TEST_F(CullctlJobs, CommandsArePosted) {
         if (request.starts_with("POST"))
             posts.push_back(request.substr(0, request.find(" HTTP")) + " " +
                             request.substr(request.find("\r\n\r\n") + 4));
-    EXPECT_EQ(posts,
-              (std::vector<std::string>{R"(POST /v1/jobs/job-2/pause {"reason":"lunch \"break\""})",
-                                        "POST /v1/jobs/job-2/resume {}", "POST /v1/jobs/job-2/cancel {}",
-                                        R"(POST /v1/jobs/job-2/rate {"requests_per_second":2.5})",
-                                        R"(POST /v1/jobs/job-2/rate {"requests_per_second":4})"}));
+    EXPECT_EQ(posts, (std::vector<std::string>{R"(POST /v1/jobs/job-2/pause {"reason":"lunch \"break\""})",
+                                               "POST /v1/jobs/job-2/resume {}", "POST /v1/jobs/job-2/cancel {}",
+                                               R"(POST /v1/jobs/job-2/rate {"requests_per_second":2.5})",
+                                               R"(POST /v1/jobs/job-2/rate {"requests_per_second":4})"}));
 }
 
 TEST_F(CullctlJobs, RefusalsHaveTheirExitCodes) {

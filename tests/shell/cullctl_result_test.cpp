@@ -45,8 +45,7 @@ TEST_F(CullctlResult, RemainingAreThoseWithoutAVerdict) {
     const ran r = here("result job-2 --only remaining --ids");
     EXPECT_EQ(r.code, 0) << r.err;
     EXPECT_EQ(r.out, "i1\ni2\ni3\n");
-    EXPECT_EQ(sorted_lines(here("result job-2 --ids").out),
-              (std::vector<std::string>{"i0", "i1", "i2", "i3"}));
+    EXPECT_EQ(sorted_lines(here("result job-2 --ids").out), (std::vector<std::string>{"i0", "i1", "i2", "i3"}));
 }
 
 TEST_F(CullctlResult, JsonIsALineAnId) {
@@ -88,8 +87,7 @@ TEST_F(CullctlResult, FormulasAreDefused) {
     write(journals + "/evil.jsonl", named.text);
     const ran r = here("result evil --csv");
     EXPECT_EQ(r.code, 0) << r.err;
-    EXPECT_NE(r.out.find("\n-a,deleted,,1,200,\"'=cmd|' /C calc'!A0,\"\"x\"\"\","), std::string::npos)
-        << r.out;
+    EXPECT_NE(r.out.find("\n-a,deleted,,1,200,\"'=cmd|' /C calc'!A0,\"\"x\"\"\","), std::string::npos) << r.out;
 }
 
 TEST_F(CullctlResult, NothingIsLeftBehind) {

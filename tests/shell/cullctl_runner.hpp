@@ -36,8 +36,8 @@ class CullctlTest : public testing::Test {
 
     // `arguments` as the shell reads them.
     [[nodiscard]] ran run(const std::string& arguments, const std::string& input = "/dev/null") const {
-        const std::string line = fmt::format("cd {0} && TMPDIR={0} {1} {2} >{0}/out 2>{0}/err <{3}", root,
-                                             CULLCTL, arguments, input);
+        const std::string line =
+            fmt::format("cd {0} && TMPDIR={0} {1} {2} >{0}/out 2>{0}/err <{3}", root, CULLCTL, arguments, input);
         const int status = std::system(line.c_str());  // NOLINT(cert-env33-c,concurrency-mt-unsafe)
         return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, read(root + "/out"), read(root + "/err")};
     }
@@ -46,9 +46,7 @@ class CullctlTest : public testing::Test {
         return run(fmt::format("{} --journal-dir {} --spool {}", arguments, journals, spool), input);
     }
 
-    static void write(const std::string& path, std::string_view text) {
-        std::ofstream(path, std::ios::binary) << text;
-    }
+    static void write(const std::string& path, std::string_view text) { std::ofstream(path, std::ios::binary) << text; }
     [[nodiscard]] static std::string read(const std::string& path) {
         std::ostringstream out;
         out << std::ifstream(path, std::ios::binary).rdbuf();

@@ -114,21 +114,13 @@ TEST_F(CullctlVerify, SignaturesAreCheckedWithAPublicKey) {
     ASSERT_EQ(shell("openssl pkey -in key.pem -pubout -out pub.pem"), 0);
     const auto sign = [&](const std::string& text) {
         write(root + "/text", text);
-        EXPECT_EQ(
-            shell("openssl pkeyutl -sign -inkey key.pem -rawin -in text -out sig && base64 -w0 sig > sig64"),
-            0);
+        EXPECT_EQ(shell("openssl pkeyutl -sign -inkey key.pem -rawin -in text -out sig && base64 -w0 sig > sig64"), 0);
         return read(root + "/sig64");
     };
     EXPECT_EQ(here("verify --public-key pub.pem").code, 4);  // nothing is signed
     journal_builder with_sig;
-    job_totals totals{.ids = 8,
-                      .deleted = 5,
-                      .absent = 1,
-                      .failed = 1,
-                      .skipped = 1,
-                      .requests = 4,
-                      .retries = 2,
-                      .throttled = 1};
+    job_totals totals{
+        .ids = 8, .deleted = 5, .absent = 1, .failed = 1, .skipped = 1, .requests = 4, .retries = 2, .throttled = 1};
     std::string counted;
     append_totals(counted, totals);
     const auto line = [&](const std::string& sig) {

@@ -63,8 +63,7 @@ TEST(Emulator, RefusesBodiesAndPathsItDoesNotKnow) {
     std::string thousand = "\"0\"";
     for (int i = 1; i < 1000; ++i) thousand += ",\"" + std::to_string(i) + "\"";
     EXPECT_EQ(e.remove(thousand).status, 400);
-    EXPECT_EQ(e.call("POST", workspace + "indicators/batch-delete", "{}").json().at("error_code"),
-              "APIGW.0101");
+    EXPECT_EQ(e.call("POST", workspace + "indicators/batch-delete", "{}").json().at("error_code"), "APIGW.0101");
     EXPECT_EQ(e.call("GET", "/").status, 404);
     EXPECT_EQ(e.end().at("deletions"), 0);
 }
@@ -124,20 +123,18 @@ TEST(Emulator, ReadsTheTokenFileAgainWhenItChanges) {
 }
 
 // Signs as the guide describes, over the date alone, written for this test.
-std::string signature(std::string_view date, std::string_view path, std::string_view body,
-                      std::string_view sk) {
+std::string signature(std::string_view date, std::string_view path, std::string_view body, std::string_view sk) {
     sha256 hash;
     hash.update(body);
-    const std::string canonical = "POST\n" + std::string(path) + "/\n\nx-sdk-date:" + std::string(date) +
-                                  "\n\nx-sdk-date\n" + hex(hash.finish());
+    const std::string canonical =
+        "POST\n" + std::string(path) + "/\n\nx-sdk-date:" + std::string(date) + "\n\nx-sdk-date\n" + hex(hash.finish());
     hash.update(canonical);
     const std::string text = "SDK-HMAC-SHA256\n" + std::string(date) + "\n" + hex(hash.finish());
     digest mac{};
-    HMAC(EVP_sha256(), sk.data(), static_cast<int>(sk.size()),
-         reinterpret_cast<const unsigned char*>(text.data()), text.size(), mac.data(), nullptr);
+    HMAC(EVP_sha256(), sk.data(), static_cast<int>(sk.size()), reinterpret_cast<const unsigned char*>(text.data()),
+         text.size(), mac.data(), nullptr);
     return "X-Sdk-Date: " + std::string(date) +
-           "\r\nAuthorization: SDK-HMAC-SHA256 Access=AK1, SignedHeaders=x-sdk-date, Signature=" + hex(mac) +
-           "\r\n";
+           "\r\nAuthorization: SDK-HMAC-SHA256 Access=AK1, SignedHeaders=x-sdk-date, Signature=" + hex(mac) + "\r\n";
 }
 
 std::string now_utc(std::chrono::minutes later = {}) {
@@ -158,8 +155,7 @@ TEST(Emulator, ChecksSignaturesAndLocksTheKeyAfterSixFailures) {
     EXPECT_EQ(signed_with(now_utc(), "SK1"), "200") << "a success starts the count anew";
     for (int i = 0; i < 6; ++i)
         EXPECT_THAT(signed_with(now_utc(), "wrong"),
-                    HasSubstr("verify aksk signature fail, canonicalRequest:POST|" + batch_delete +
-                              "/||x-sdk-date:"));
+                    HasSubstr("verify aksk signature fail, canonicalRequest:POST|" + batch_delete + "/||x-sdk-date:"));
     EXPECT_THAT(signed_with(now_utc(), "SK1"), HasSubstr("AK access failed to reach the limit, forbidden"));
 }
 
@@ -168,8 +164,7 @@ TEST(Emulator, AClockThatIsAheadTellsItsTime) {
     emulator e({"--ak", "AK1", "--sk", "SK1", "--scenario", folder.write("s.yaml", "clock_skew: 20m")});
     const std::string body = R"({"batch_ids":["a"]})";
     const auto status_at = [&](std::chrono::minutes later) {
-        return e.call("POST", batch_delete, body, signature(now_utc(later), batch_delete, body, "SK1"))
-            .status;
+        return e.call("POST", batch_delete, body, signature(now_utc(later), batch_delete, body, "SK1")).status;
     };
     EXPECT_EQ(status_at(std::chrono::minutes(0)), 401);
     EXPECT_EQ(status_at(std::chrono::minutes(20)), 200);
@@ -177,13 +172,11 @@ TEST(Emulator, AClockThatIsAheadTellsItsTime) {
 
 TEST(Emulator, IamIssuesTokensThatTheGatewayTakes) {
     const scratch folder;
-    emulator e(
-        {"--scenario", folder.write("s.yaml", "iam: {user: u, domain: d, password: p, token_bytes: 9000}")});
+    emulator e({"--scenario", folder.write("s.yaml", "iam: {user: u, domain: d, password: p, token_bytes: 9000}")});
     const auto login = [&](const std::string& password) {
-        return e.call(
-            "POST", "/v3/auth/tokens?nocatalog=true",
-            R"({"auth":{"identity":{"methods":["password"],"password":{"user":{"name":"u","password":")" +
-                password + R"(","domain":{"name":"d"}}}},"scope":{"project":{"name":"cn-north-4"}}}})");
+        return e.call("POST", "/v3/auth/tokens?nocatalog=true",
+                      R"({"auth":{"identity":{"methods":["password"],"password":{"user":{"name":"u","password":")" +
+                          password + R"(","domain":{"name":"d"}}}},"scope":{"project":{"name":"cn-north-4"}}}})");
     };
     const answer wrong = login("x");
     EXPECT_EQ(wrong.status, 401);
@@ -197,11 +190,8 @@ TEST(Emulator, IamIssuesTokensThatTheGatewayTakes) {
     EXPECT_EQ(e.remove(R"("a")").status, 401);
     const std::string header = "X-Auth-Token: " + token + "\r\n";
     EXPECT_EQ(e.remove(R"("a")", header).status, 200);
-    EXPECT_EQ(
-        e.call("GET", "/v3/projects?name=cn-north-4", {}, header).json().at("projects").as_array().size(),
-        1U);
-    EXPECT_EQ(e.call("GET", "/v3/projects?name=other", {}, header).json().at("projects").as_array().size(),
-              0U);
+    EXPECT_EQ(e.call("GET", "/v3/projects?name=cn-north-4", {}, header).json().at("projects").as_array().size(), 1U);
+    EXPECT_EQ(e.call("GET", "/v3/projects?name=other", {}, header).json().at("projects").as_array().size(), 0U);
 }
 
 TEST(Emulator, MetadataGivesKeysThatNeedTheirSecurityToken) {
@@ -211,8 +201,7 @@ TEST(Emulator, MetadataGivesKeysThatNeedTheirSecurityToken) {
     constexpr std::string_view keys = "/openstack/latest/securitykey";
     EXPECT_EQ(e.call("GET", keys).status, 401);
     EXPECT_EQ(e.call("PUT", "/meta-data/latest/api/token").status, 400);
-    const answer token =
-        e.call("PUT", "/meta-data/latest/api/token", {}, "X-Metadata-Token-Ttl-Seconds: 21600\r\n");
+    const answer token = e.call("PUT", "/meta-data/latest/api/token", {}, "X-Metadata-Token-Ttl-Seconds: 21600\r\n");
     const answer given = e.call("GET", keys, {}, "X-Metadata-Token: " + token.body + "\r\n");
     ASSERT_EQ(given.status, 200);
     EXPECT_EQ(given.json().at("credential").at("secret"), "SK1");
@@ -253,8 +242,7 @@ TEST(Emulator, ListensOnLoopbackOnlyAndExplainsItsRefusals) {
     const scratch folder;
     EXPECT_THAT(refused({"--listen", "0.0.0.0:0"}, 74), HasSubstr("not a loopback address"));
     EXPECT_THAT(refused({"--listen", "here"}, 64), HasSubstr("write it like"));
-    EXPECT_THAT(refused({"--scenario", folder.write("s", "sed: 1")}, 78),
-                HasSubstr("did you mean \"seed\"?"));
+    EXPECT_THAT(refused({"--scenario", folder.write("s", "sed: 1")}, 78), HasSubstr("did you mean \"seed\"?"));
     EXPECT_THAT(refused({"--ids", folder.path("none")}, 66), HasSubstr("No such file"));
     EXPECT_THAT(refused({"--ak", "a"}, 64), HasSubstr("--sk"));
 }
@@ -272,11 +260,10 @@ TEST(Emulator, OverTlsAnUncleanCloseHarmsNobodyElse) {
         client c(e.port());
         c.send(i % 2 == 0 ? "GET / HTTP/1.1\r\n\r\n" : "\x16\x03\x01");
     }
-    const std::string ask =
-        "printf 'POST " + batch_delete +
-        " HTTP/1.1\\r\\nHost: h\\r\\nConnection: close\\r\\nContent-Length: 17\\r\\n\\r\\n"
-        "{\"batch_ids\":\"t\"}' | timeout 10 openssl s_client -quiet -connect 127.0.0.1:" +
-        std::to_string(e.port()) + " > " + folder.path("answer") + " 2>/dev/null";
+    const std::string ask = "printf 'POST " + batch_delete +
+                            " HTTP/1.1\\r\\nHost: h\\r\\nConnection: close\\r\\nContent-Length: 17\\r\\n\\r\\n"
+                            "{\"batch_ids\":\"t\"}' | timeout 10 openssl s_client -quiet -connect 127.0.0.1:" +
+                            std::to_string(e.port()) + " > " + folder.path("answer") + " 2>/dev/null";
     [[maybe_unused]] const int unclean_end = std::system(ask.c_str());
     EXPECT_THAT(read_small_file(folder.path("answer"), 1 << 20).value(), HasSubstr(R"("success_ids":["t"])"));
     EXPECT_EQ(e.end().at("deletions"), 1);

@@ -40,8 +40,7 @@ TEST_F(EmulatorFaults, ThrottlesInFixedWindowsWithTheDocumentedText) {
 
 TEST_F(EmulatorFaults, IdsFailOnceAlwaysOrByTheirEnd) {
     emulator& e = with("fail_ids: [a]\nfail_always: [b]\nfail_pattern: {suffix: \"7\", times: 2}\n");
-    EXPECT_EQ(data_of(e.remove(R"("a","b","c7","d")")),
-              R"({"success_ids":["d"],"error_ids":["a","b","c7"]})");
+    EXPECT_EQ(data_of(e.remove(R"("a","b","c7","d")")), R"({"success_ids":["d"],"error_ids":["a","b","c7"]})");
     EXPECT_EQ(data_of(e.remove(R"("a","b","c7")")), R"({"success_ids":["a"],"error_ids":["b","c7"]})");
     EXPECT_EQ(data_of(e.remove(R"("b","c7")")), R"({"success_ids":["c7"],"error_ids":["b"]})");
     EXPECT_EQ(e.end().at("deleted"), json(R"({"d":1,"a":1,"c7":1})"));
@@ -167,8 +166,7 @@ TEST_F(EmulatorFaults, ARefusalClosesTheDoorForItsTime) {
     EXPECT_EQ(e.remove(R"("b")").status, 0);
     EXPECT_FALSE(client(e.port()).connected());
     EXPECT_EQ(kept.receive().status, 0) << "connections that were open end too";
-    while (!client(e.port()).connected())
-        ASSERT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(10));
+    while (!client(e.port()).connected()) ASSERT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(10));
     EXPECT_GE(std::chrono::steady_clock::now() - begin, std::chrono::milliseconds(290));
     EXPECT_EQ(e.remove(R"("b")").status, 200);
 }

@@ -68,15 +68,13 @@ std::vector<vector_case> load_vectors() {
         c.target = percent(text_of(v.at("path")), "/-._~");
         char separator = '?';
         for (const auto& [name, value] : v.at("query").as_object()) {
-            c.target +=
-                separator + percent(std::string(name), "-._~") + "=" + percent(text_of(value), "-._~");
+            c.target += separator + percent(std::string(name), "-._~") + "=" + percent(text_of(value), "-._~");
             separator = '&';
         }
         c.body = text_of(v.at("body"));
         c.keys = {text_of(v.at("ak")), text_of(v.at("sk"))};
         c.canonical = text_of(v.at("canonical_request"));
-        for (const auto& [name, value] : v.at("headers").as_object())
-            c.headers.emplace_back(name, text_of(value));
+        for (const auto& [name, value] : v.at("headers").as_object()) c.headers.emplace_back(name, text_of(value));
         c.headers.emplace_back("Authorization", text_of(v.at("authorization")));
         const std::string date = text_of(v.at("x_sdk_date"));
         c.at = parse_rfc3339(date.substr(0, 4) + "-" + date.substr(4, 2) + "-" + date.substr(6, 5) + ":" +
@@ -92,9 +90,7 @@ TEST(SignatureCheck, AcceptsWhatTheOfficialSdksSign) {
     ASSERT_GE(all.size(), 20U);
     for (const vector_case& c : all) {
         const signature_verdict v = c.check();
-        EXPECT_EQ(v.what, outcome::good) << c.name << "\nours:\n"
-                                         << v.canonical << "\ntheirs:\n"
-                                         << c.canonical;
+        EXPECT_EQ(v.what, outcome::good) << c.name << "\nours:\n" << v.canonical << "\ntheirs:\n" << c.canonical;
     }
 }
 
@@ -153,17 +149,15 @@ TEST(BatchBody, TakesEveryFormTheServiceTakes) {
 
 TEST(BatchBody, RefusesWhatIsNoListOfStrings) {
     batch_body out;
-    for (const std::string body :
-         {"", "[]", "{", R"({"batch_ids":["a",]})", R"({"batch_ids":["a"]}x)", R"({"batch_ids":[1]})",
-          R"({"batch_ids":null})", R"({"batch_ids":["a" "b"]})", "{\"batch_ids\":[\"a\x01\"]}",
-          "{\"batch_ids\":[\"\xff\"]}"})
+    for (const std::string body : {"", "[]", "{", R"({"batch_ids":["a",]})", R"({"batch_ids":["a"]}x)",
+                                   R"({"batch_ids":[1]})", R"({"batch_ids":null})", R"({"batch_ids":["a" "b"]})",
+                                   "{\"batch_ids\":[\"a\x01\"]}", "{\"batch_ids\":[\"\xff\"]}"})
         EXPECT_FALSE(read_batch(body, out)) << body;
 }
 
 TEST(Arrivals, TheBusiestWindowIsExact) {
     rc::check("as counted the slow way", [] {
-        const auto gaps =
-            *rc::gen::container<std::vector<std::uint8_t>>(rc::gen::inRange<std::uint8_t>(0, 20));
+        const auto gaps = *rc::gen::container<std::vector<std::uint8_t>>(rc::gen::inRange<std::uint8_t>(0, 20));
         const auto width = *rc::gen::inRange<std::int64_t>(1, 60);
         arrivals all;
         std::vector<std::int64_t> times;
@@ -174,9 +168,10 @@ TEST(Arrivals, TheBusiestWindowIsExact) {
         }
         std::uint64_t most = 0;
         for (std::int64_t begin = 0; begin <= now; ++begin)
-            most = std::max(most, static_cast<std::uint64_t>(std::count_if(
-                                      times.begin(), times.end(),
-                                      [&](std::int64_t t) { return t >= begin && t < begin + width; })));
+            most = std::max(most,
+                            static_cast<std::uint64_t>(std::count_if(times.begin(), times.end(), [&](std::int64_t t) {
+                                return t >= begin && t < begin + width;
+                            })));
         const auto found = all.busiest(nanoseconds(width));
         RC_ASSERT(found.most == most);
         RC_ASSERT(found.total == times.size());
@@ -280,9 +275,8 @@ TEST(Faults, RepeatWithTheSeedAndKeepTheirRatio) {
 
 TEST(Faults, AnOutageBeginsAfterItsRequestAndEnds) {
     scenario rules;
-    rules.outages = {
-        {.after_requests = 2, .for_requests = 2, .kind = outage::kind_type::reset},
-        {.after_requests = 5, .for_time = std::chrono::seconds(1), .kind = outage::kind_type::hang}};
+    rules.outages = {{.after_requests = 2, .for_requests = 2, .kind = outage::kind_type::reset},
+                     {.after_requests = 5, .for_time = std::chrono::seconds(1), .kind = outage::kind_type::hang}};
     faults all(rules);
     std::string seen;
     const auto at = [&](std::uint64_t number, int millis) {

@@ -152,8 +152,7 @@ class client {
         in_.erase(0, end);
         a.status = std::stoi(a.head.substr(9, 3));
         const auto length_at = a.head.find("Content-Length: ");
-        const std::size_t length =
-            length_at == std::string::npos ? 0 : std::stoul(a.head.substr(length_at + 16));
+        const std::size_t length = length_at == std::string::npos ? 0 : std::stoul(a.head.substr(length_at + 16));
         while (in_.size() < length)
             if (!more()) break;
         a.whole = in_.size() >= length;
@@ -164,11 +163,7 @@ class client {
     answer call(std::string_view method, std::string_view target, std::string_view body = {},
                 std::string_view headers = {}) {
         std::string text;
-        text.append(method)
-            .append(" ")
-            .append(target)
-            .append(" HTTP/1.1\r\nHost: emulator\r\n")
-            .append(headers);
+        text.append(method).append(" ").append(target).append(" HTTP/1.1\r\nHost: emulator\r\n").append(headers);
         text.append("Content-Length: ").append(std::to_string(body.size())).append("\r\n\r\n").append(body);
         send(text);
         return receive();

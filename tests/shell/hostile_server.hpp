@@ -40,9 +40,8 @@ class hostile_server {
 
         bool send(std::string_view bytes) const {
             while (!bytes.empty()) {
-                const ssize_t n = tls_ != nullptr
-                                      ? ::SSL_write(tls_, bytes.data(), static_cast<int>(bytes.size()))
-                                      : ::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+                const ssize_t n = tls_ != nullptr ? ::SSL_write(tls_, bytes.data(), static_cast<int>(bytes.size()))
+                                                  : ::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
                 if (n <= 0) return false;
                 bytes.remove_prefix(static_cast<std::size_t>(n));
             }
@@ -50,9 +49,8 @@ class hostile_server {
         }
         [[nodiscard]] std::string receive() const {
             std::array<char, 65536> buffer{};
-            const ssize_t n = tls_ != nullptr
-                                  ? ::SSL_read(tls_, buffer.data(), static_cast<int>(buffer.size()))
-                                  : ::recv(fd_, buffer.data(), buffer.size(), 0);
+            const ssize_t n = tls_ != nullptr ? ::SSL_read(tls_, buffer.data(), static_cast<int>(buffer.size()))
+                                              : ::recv(fd_, buffer.data(), buffer.size(), 0);
             return {buffer.data(), n > 0 ? static_cast<std::size_t>(n) : 0};
         }
         // False if the client went away meanwhile.
@@ -100,8 +98,8 @@ class hostile_server {
         if (::bind(listening_.get(), any, size) != 0 || ::listen(listening_.get(), 16) != 0 ||
             ::getsockname(listening_.get(), any, &size) != 0)
             throw std::runtime_error("cannot listen on loopback");
-        port_ = ntohs(v6 ? reinterpret_cast<sockaddr_in6*>(&at)->sin6_port
-                         : reinterpret_cast<sockaddr_in*>(&at)->sin_port);
+        port_ =
+            ntohs(v6 ? reinterpret_cast<sockaddr_in6*>(&at)->sin6_port : reinterpret_cast<sockaddr_in*>(&at)->sin_port);
         thread_ = std::thread([this] { run(); });
     }
     ~hostile_server() {
@@ -209,8 +207,7 @@ class hostile_server {
 // An ordinary answer, which keeps the connection.
 inline hostile_server::behaviour good_answer(std::string body) {
     return [body = std::move(body)](const hostile_server::victim& client) {
-        return client.send("HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" +
-                           body);
+        return client.send("HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body);
     };
 }
 

@@ -22,8 +22,7 @@ std::atomic<bool> release_lookup = false;
 // A name server that does not answer: Asio's resolver thread calls this one, and has to wait for "slow.test".
 extern "C" int getaddrinfo(const char* name, const char* service, const addrinfo* hints, addrinfo** out) {
     if (name != nullptr && std::strcmp(name, "slow.test") == 0) {
-        for (int i = 0; i < 5000 && !release_lookup; ++i)
-            std::this_thread::sleep_for(std::chrono::milliseconds(1));
+        for (int i = 0; i < 5000 && !release_lookup; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(1));
         return EAI_AGAIN;
     }
     using real = int(const char*, const char*, const addrinfo*, addrinfo**);
@@ -94,8 +93,7 @@ const mischief all_mischief[] = {
     {"Silent", [](const victim& c) { return c.wait_for_the_end(), false; }, timeout},
     {"Close", sends("", false), transport},
     {"Reset", [](const victim& c) { return c.reset(), false; }, transport},
-    {"DripHeaders", [](const victim& c) { return c.drip(ok_head + "Content-Length: 2\r\n\r\n{}"), false; },
-     timeout},
+    {"DripHeaders", [](const victim& c) { return c.drip(ok_head + "Content-Length: 2\r\n\r\n{}"), false; }, timeout},
     {"DripBody",
      [](const victim& c) {
          c.send(ok_head + "Content-Length: 100\r\n\r\n");
@@ -103,8 +101,8 @@ const mischief all_mischief[] = {
          return false;
      },
      timeout},
-    {"DripContinues",
-     [](const victim& c) { return c.drip(repeated("HTTP/1.1 100 Continue\r\n\r\n", 3)), false; }, timeout},
+    {"DripContinues", [](const victim& c) { return c.drip(repeated("HTTP/1.1 100 Continue\r\n\r\n", 3)), false; },
+     timeout},
     {"NeverEnding",
      [](const victim& c) {
          c.send(ok_head + "\r\n");
@@ -133,26 +131,21 @@ const mischief all_mischief[] = {
          return false;
      },
      timeout},
-    {"LongBody",
-     sends(ok_head + "Content-Length: 2\r\n\r\n{}HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nstale"), none,
+    {"LongBody", sends(ok_head + "Content-Length: 2\r\n\r\n{}HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nstale"), none,
      200},
     {"TwoLengths", sends(ok_head + "Content-Length: 2\r\nContent-Length: 5\r\n\r\n{}"), protocol},
-    {"LengthAndChunks",
-     sends(ok_head + "Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n"),
+    {"LengthAndChunks", sends(ok_head + "Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n"),
      protocol},
-    {"ChunksAndLength",
-     sends(ok_head + "Transfer-Encoding: chunked\r\nContent-Length: 2\r\n\r\n2\r\n{}\r\n0\r\n\r\n"),
+    {"ChunksAndLength", sends(ok_head + "Transfer-Encoding: chunked\r\nContent-Length: 2\r\n\r\n2\r\n{}\r\n0\r\n\r\n"),
      protocol},
-    {"ChunkExtension", sends(chunked_head + "2;" + std::string(8 << 20, 'e') + "\r\n{}\r\n0\r\n\r\n"),
-     protocol},
+    {"ChunkExtension", sends(chunked_head + "2;" + std::string(8 << 20, 'e') + "\r\n{}\r\n0\r\n\r\n"), protocol},
     {"ManyChunks", sends(chunked_head + repeated("1\r\nx\r\n", 10'000) + "0\r\n\r\n"), none, 200, true},
     {"ChunkOverflow", sends(chunked_head + "FFFFFFFFFFFFFFFFF\r\n"), protocol},
     {"ChunkNegative", sends(chunked_head + "-1\r\n"), protocol},
     {"ChunksCut", sends(chunked_head + "2\r\n{}\r\n", false), transport},
-    {"Redirect", sends("HTTP/1.1 307 T\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n"), none,
-     307, true},
-    {"Continue", sends("HTTP/1.1 100 Continue\r\n\r\n" + ok_head + "Content-Length: 2\r\n\r\n{}"), none, 200,
+    {"Redirect", sends("HTTP/1.1 307 T\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n"), none, 307,
      true},
+    {"Continue", sends("HTTP/1.1 100 Continue\r\n\r\n" + ok_head + "Content-Length: 2\r\n\r\n{}"), none, 200, true},
     {"ContinueFlood",
      [](const victim& c) {
          while (c.send("HTTP/1.1 100 Continue\r\n\r\n")) {
@@ -280,9 +273,8 @@ TEST_F(HttpClient, NorDoesOneThatComesRightBehindTheAnswer) {
 }
 
 TEST_F(HttpClient, KeepsTheRequestIdsOfGatewayAndServiceAndTheRetryAfter) {
-    hostile_server server(
-        {sends(ok_head + "X-Request-Id: gateway\r\nx-request-id: ser\tvice\r\nRetry-After: 7\r\n"
-                         "Content-Length: 0\r\n\r\n")});
+    hostile_server server({sends(ok_head + "X-Request-Id: gateway\r\nx-request-id: ser\tvice\r\nRetry-After: 7\r\n"
+                                           "Content-Length: 0\r\n\r\n")});
     const api_endpoint to = endpoint(server);
     http_connection connection(loop_.executor(), to, nullptr, patience, patience);
     const http_answer answer = ask(connection);

@@ -72,22 +72,17 @@ TEST_F(HttpClientTls, AcceptsAnAddressInTheCertificateAndSendsNoNameForIt) {
 }
 
 TEST_F(HttpClientTls, RefusesACertificateForAnotherHost) {
-    expect_refused(make_certificate({.alternative = "DNS:evil.test"}, &authority_), "localhost",
-                   "not for localhost");
-    expect_refused(make_certificate({.alternative = "IP:127.0.0.2"}, &authority_), "127.0.0.1",
-                   "not for 127.0.0.1");
-    expect_refused(make_certificate({.alternative = "DNS:localhost"}, &authority_), "127.0.0.1",
-                   "not for 127.0.0.1");
+    expect_refused(make_certificate({.alternative = "DNS:evil.test"}, &authority_), "localhost", "not for localhost");
+    expect_refused(make_certificate({.alternative = "IP:127.0.0.2"}, &authority_), "127.0.0.1", "not for 127.0.0.1");
+    expect_refused(make_certificate({.alternative = "DNS:localhost"}, &authority_), "127.0.0.1", "not for 127.0.0.1");
 }
 
 TEST_F(HttpClientTls, RefusesOneThatIsSelfSignedExpiredOrNotYetValid) {
-    expect_refused(make_certificate({.alternative = "DNS:localhost"}), "localhost",
-                   "self-signed certificate");
-    expect_refused(
-        make_certificate({.alternative = "DNS:localhost", .from_days = -9, .to_days = -1}, &authority_),
-        "localhost", "expired");
-    expect_refused(make_certificate({.alternative = "DNS:localhost", .from_days = 1}, &authority_),
-                   "localhost", "not yet valid");
+    expect_refused(make_certificate({.alternative = "DNS:localhost"}), "localhost", "self-signed certificate");
+    expect_refused(make_certificate({.alternative = "DNS:localhost", .from_days = -9, .to_days = -1}, &authority_),
+                   "localhost", "expired");
+    expect_refused(make_certificate({.alternative = "DNS:localhost", .from_days = 1}, &authority_), "localhost",
+                   "not yet valid");
 }
 
 TEST_F(HttpClientTls, RefusesAnAuthorityItWasNotToldOf) {

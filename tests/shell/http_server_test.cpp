@@ -45,8 +45,7 @@ class client {
     }
     [[nodiscard]] bool connected() const { return connected_; }
     bool send(std::string_view bytes) const {
-        return ::send(fd_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL) ==
-               static_cast<ssize_t>(bytes.size());
+        return ::send(fd_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(bytes.size());
     }
     // What comes until `enough(text)`, or the end.
     template <class Enough>
@@ -128,8 +127,7 @@ class HttpServer : public testing::Test {
 
 TEST_F(HttpServer, KnowsWhoAsksOnAUnixSocket) {
     const auto server = on_socket();
-    const std::string got =
-        ask("POST /here HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\nyou?", "hello you?.");
+    const std::string got = ask("POST /here HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\nyou?", "hello you?.");
     EXPECT_THAT(got, AllOf(StartsWith("HTTP/1.1 200 OK\r\n"), HasSubstr("Content-Type: application/json\r\n"),
                            HasSubstr("Content-Length: 11\r\n"), HasSubstr("Cache-Control: no-store\r\n")));
     ASSERT_EQ(requests_.size(), 1U);

@@ -161,8 +161,7 @@ TEST_F(Intake, DeduplicationAndProtectionAgreeWithASet) {
     protect_.insert("id-4");
     int n = 0;
     EXPECT_TRUE(rc::check([&] {
-        const auto numbers =
-            *rc::gen::nonEmpty(rc::gen::container<std::vector<int>>(rc::gen::inRange(0, 40)));
+        const auto numbers = *rc::gen::nonEmpty(rc::gen::container<std::vector<int>>(rc::gen::inRange(0, 40)));
         std::string content;
         ids expected;
         spans expected_protected;

@@ -38,8 +38,7 @@ class JobReader : public testing::Test {
     static std::string said(const result<job_spec>& spec) {
         if (spec) return "no error";
         EXPECT_EQ(spec.error().file, "job");
-        return std::to_string(spec.error().line) + ":" + std::to_string(spec.error().column) + " " +
-               spec.error().what;
+        return std::to_string(spec.error().line) + ":" + std::to_string(spec.error().column) + " " + spec.error().what;
     }
 
     config settings_;
@@ -164,8 +163,8 @@ TEST_F(JobReader, WhatIsNotIdsHasALimit) {
 
 TEST_F(JobReader, AListInJsonReadsBack) {
     EXPECT_TRUE(rc::check([&] {
-        const auto list = *rc::gen::container<ids>(
-            rc::gen::container<std::string>(rc::gen::elementOf(std::string("ab]\\\",[{ \t"))));
+        const auto list =
+            *rc::gen::container<ids>(rc::gen::container<std::string>(rc::gen::elementOf(std::string("ab]\\\",[{ \t"))));
         std::string content = "{\"ids\" : [";
         for (std::size_t i = 0; i < list.size(); ++i) {
             if (i > 0) content += *rc::gen::element<std::string>(",", " ,", ",\n");

@@ -43,13 +43,10 @@ class file_size_limit {
 class JournalFile : public testing::Test {
   protected:
     JournalFile() : dir_(std::move(folder::open(scratch_.path()).value())), thread_(loop_.executor()) {
-        file_ =
-            std::make_unique<journal_file>(loop_.executor(), thread_, dir_, "a.jsonl",
-                                           std::move(journal_file::create(dir_, "a.jsonl").value()), true);
+        file_ = std::make_unique<journal_file>(loop_.executor(), thread_, dir_, "a.jsonl",
+                                               std::move(journal_file::create(dir_, "a.jsonl").value()), true);
     }
-    [[nodiscard]] std::string on_disk() const {
-        return read_small_file(scratch_.path("a.jsonl"), 1 << 20).value();
-    }
+    [[nodiscard]] std::string on_disk() const { return read_small_file(scratch_.path("a.jsonl"), 1 << 20).value(); }
     void append(std::string_view line) const { file_->buffer().append(line).push_back('\n'); }
     result<void> durable() { return loop_.wait(file_->durable()); }
 
@@ -166,8 +163,7 @@ TEST_F(JournalFile, NeverHasTwoCommitsUnderWayHoweverItsOwnerAppends) {
     append("begin");
     file_->commit_now();
     std::string all = "begin\n";
-    loop_.until(
-        [&] { return durables > 50 && file_->quiet() && file_->durable_bytes() == file_->appended(); });
+    loop_.until([&] { return durables > 50 && file_->quiet() && file_->durable_bytes() == file_->appended(); });
     for (int i = 1; i <= 50; ++i)
         for (const char* what : {"intent ", "result ", "more "}) all += what + std::to_string(i) + "\n";
     EXPECT_EQ(on_disk(), all);

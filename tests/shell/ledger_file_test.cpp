@@ -64,9 +64,7 @@ class LedgerFile : public testing::Test {
         ledger_file ledger = open();
         for (int i = 0; i < jobs; ++i) ASSERT_TRUE(finish(ledger, "job-" + std::to_string(i)));
     }
-    [[nodiscard]] std::string text() const {
-        return read_small_file(scratch_.path("ledger.jsonl"), 1 << 20).value();
-    }
+    [[nodiscard]] std::string text() const { return read_small_file(scratch_.path("ledger.jsonl"), 1 << 20).value(); }
     [[nodiscard]] std::vector<std::string> lines() const {
         std::vector<std::string> out;
         std::ifstream in(scratch_.path("ledger.jsonl"));

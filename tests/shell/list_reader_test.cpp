@@ -30,8 +30,7 @@ std::string error_of(std::string_view content, file_kind kind) {
     const auto done = read(content, kind);
     if (done) return "no error";
     EXPECT_EQ(done.error().file, "list");
-    return std::to_string(done.error().line) + ":" + std::to_string(done.error().column) + " " +
-           done.error().what;
+    return std::to_string(done.error().line) + ":" + std::to_string(done.error().column) + " " + done.error().what;
 }
 
 std::string txt_error(std::string_view content) {
@@ -80,8 +79,7 @@ TEST(ListTxt, ABadIdIsNamedByLineAndColumn) {
 TEST(ListTxt, ALineTooLongIsAnErrorAndNoMemory) {
     EXPECT_EQ(txt("a\n" + std::string(4096, 'b') + "\n")->size(), 2U);
     EXPECT_EQ(txt_error("a\n" + std::string(4097, 'b') + "\n"), "2:4097 a line of more than 4096 bytes");
-    EXPECT_EQ(txt_error("a\n" + std::string(std::size_t{2} << 20U, 'b')),
-              "2:4097 a line of more than 4096 bytes");
+    EXPECT_EQ(txt_error("a\n" + std::string(std::size_t{2} << 20U, 'b')), "2:4097 a line of more than 4096 bytes");
 }
 
 // Lines that straddle the blocks of byte_source, whatever their length.
@@ -169,8 +167,7 @@ TEST(ListJsonl, MistakesAreNamedByPlace) {
     EXPECT_NE(jsonl_error("\"a\n").find("not JSON"), std::string::npos);
     EXPECT_NE(jsonl_error("{\"id\":\"a\"\n").find("not JSON"), std::string::npos);
     EXPECT_NE(jsonl_error("a\n").find("not JSON"), std::string::npos);
-    EXPECT_NE(jsonl_error("\"" + std::string(70'000, 'a') + "\"\n").find("more than 65536 bytes"),
-              std::string::npos);
+    EXPECT_NE(jsonl_error("\"" + std::string(70'000, 'a') + "\"\n").find("more than 65536 bytes"), std::string::npos);
     EXPECT_NE(jsonl_error(std::string(60, '[')).find("not a list"), std::string::npos);
     EXPECT_NE(jsonl_error("{\"x\":" + std::string(60'000, '[')).find("not JSON"), std::string::npos);
 }
@@ -182,8 +179,8 @@ TEST(ListJsonl, LinesAreIndependent) {
 }
 
 rc::Gen<ids> some_ids() {
-    return rc::gen::container<ids>(rc::gen::nonEmpty(
-        rc::gen::container<std::string>(rc::gen::elementOf(std::string("abcXYZ019_-.,;:|'")))));
+    return rc::gen::container<ids>(
+        rc::gen::nonEmpty(rc::gen::container<std::string>(rc::gen::elementOf(std::string("abcXYZ019_-.,;:|'")))));
 }
 
 TEST(ListLaws, WhatIsWrittenAsJsonlReadsBack) {
@@ -216,8 +213,7 @@ TEST(ListLaws, WhatIsWrittenAsCsvReadsBack) {
         std::string content = std::string("title") + separator + "id" + separator + "note\r\n";
         for (const std::string& id : list)
             content += quoted(*rc::gen::arbitrary<std::string>()) + separator + quoted(id) + separator +
-                       quoted(*rc::gen::container<std::string>(rc::gen::elementOf(std::string("a\"\n,;")))) +
-                       "\r\n";
+                       quoted(*rc::gen::container<std::string>(rc::gen::elementOf(std::string("a\"\n,;")))) + "\r\n";
         RC_ASSERT(csv(content) == list);
     }));
 }

@@ -21,9 +21,8 @@ TEST_F(LockTest, ASecondOwnerIsToldWhoHoldsIt) {
     const auto second = folder_lock::take(spool_.root(), "culld", start_);
     ASSERT_FALSE(second);
     EXPECT_EQ(second.error().why, lock_refusal::cause::held);
-    EXPECT_EQ(
-        second.error().what.what,
-        fmt::format("{} is in use by culld, pid {}, since 2026-11-25T01:02:03.000000Z", dir_, ::getpid()));
+    EXPECT_EQ(second.error().what.what,
+              fmt::format("{} is in use by culld, pid {}, since 2026-11-25T01:02:03.000000Z", dir_, ::getpid()));
     EXPECT_THAT(second.error().what.hint, HasSubstr("spool.dir"));
 }
 
@@ -35,8 +34,7 @@ TEST_F(LockTest, EndsWithItsOwner) {
 TEST_F(LockTest, WhatADeadProcessLeftIsNoObstacle) {
     const pid_t child = ::fork();
     if (child == 0) {
-        const auto held =
-            folder_lock::take(spool_.root(), "a program with a far longer name than ours", start_);
+        const auto held = folder_lock::take(spool_.root(), "a program with a far longer name than ours", start_);
         ::_exit(held ? 0 : 1);
     }
     int status = -1;
@@ -44,8 +42,7 @@ TEST_F(LockTest, WhatADeadProcessLeftIsNoObstacle) {
     ASSERT_EQ(status, 0);
     ASSERT_THAT(content(".", ".lock"), HasSubstr(fmt::format("pid {}", child)));
     EXPECT_TRUE(folder_lock::take(spool_.root(), "culld", start_));
-    EXPECT_EQ(content(".", ".lock"),
-              fmt::format("culld, pid {}, since 2026-11-25T01:02:03.000000Z\n", ::getpid()));
+    EXPECT_EQ(content(".", ".lock"), fmt::format("culld, pid {}, since 2026-11-25T01:02:03.000000Z\n", ::getpid()));
 }
 
 TEST_F(LockTest, AnUnreadableMarkNeverReachesTheMessage) {

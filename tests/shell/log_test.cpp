@@ -39,8 +39,7 @@ TEST(LogLine, LooksAsItsStyleSays) {
 
 TEST(LogLine, IsOneLineWhateverItHolds) {
     const std::string evil = "a\nb\r\x1b[31m\x7f\t\xC2\x9B\xFF\xC3\xA4";
-    for (const log_style style :
-         {log_style::text, log_style::terminal, log_style::prefixed, log_style::json}) {
+    for (const log_style style : {log_style::text, log_style::terminal, log_style::prefixed, log_style::json}) {
         const std::string out = line(style, evil, {{"file", evil}});
         EXPECT_EQ(std::count(out.begin(), out.end(), '\n'), 1);
         EXPECT_EQ(out.back(), '\n');
@@ -54,8 +53,7 @@ TEST(LogLine, IsOneLineWhateverItHolds) {
 
 TEST(LogLine, AValueCannotPassForAnotherField) {
     EXPECT_THAT(line(log_style::text, "x", {{"file", "a job_id=b"}}), HasSubstr(" file=\"a job_id=b\"\n"));
-    EXPECT_THAT(line(log_style::text, "x", {{"file", "a\" job_id=b"}}),
-                HasSubstr(" file=\"a\\\" job_id=b\"\n"));
+    EXPECT_THAT(line(log_style::text, "x", {{"file", "a\" job_id=b"}}), HasSubstr(" file=\"a\\\" job_id=b\"\n"));
     EXPECT_THAT(line(log_style::text, "x", {{"file", ""}}), HasSubstr(" file=\"\"\n"));
 }
 
@@ -64,18 +62,17 @@ TEST(LogLevels, HaveNamesAndPriorities) {
              {"trace", "<7>"}, {"debug", "<7>"}, {"info", "<6>"}, {"warn", "<4>"}, {"error", "<3>"}}) {
         const auto level = log_level_of(word);
         ASSERT_TRUE(level) << word;
-        EXPECT_THAT(format_log_line(log_style::prefixed, at, *level, "e", "m", {}),
-                    testing::StartsWith(prefix));
+        EXPECT_THAT(format_log_line(log_style::prefixed, at, *level, "e", "m", {}), testing::StartsWith(prefix));
     }
     EXPECT_FALSE(log_level_of("warning"));
 }
 
 TEST(Journald, GetsFieldsOfOurOwn) {
     const std::vector<log_field> fields{{"job_id", "x"}, {"http_status", 429U}, {"odd-name", "a\nb"}};
-    EXPECT_THAT(journald_fields(log_level::warn, "gateway.throttled", "slow\ndown", fields),
-                ElementsAre("MESSAGE=slow\\ndown", "PRIORITY=4", "SYSLOG_IDENTIFIER=culld",
-                            "CULLD_EVENT=gateway.throttled", "CULLD_JOB_ID=x", "CULLD_HTTP_STATUS=429",
-                            "CULLD_ODD_NAME=a\nb"));
+    EXPECT_THAT(
+        journald_fields(log_level::warn, "gateway.throttled", "slow\ndown", fields),
+        ElementsAre("MESSAGE=slow\\ndown", "PRIORITY=4", "SYSLOG_IDENTIFIER=culld", "CULLD_EVENT=gateway.throttled",
+                    "CULLD_JOB_ID=x", "CULLD_HTTP_STATUS=429", "CULLD_ODD_NAME=a\nb"));
 }
 
 TEST(LogStyle, FollowsFormatAndSurroundings) {
@@ -114,14 +111,12 @@ TEST(Log, GoesToStderrFromItsLevelOn) {
     EXPECT_TRUE(log_enabled(log_level::debug));
     EXPECT_FALSE(log_enabled(log_level::trace));
     log(log_level::debug, "c", "shown now");
-    log(log_level::error, "d",
-        problem{.what = "bad", .file = "f.yaml", .line = 3, .column = 1, .field = "x.y"});
+    log(log_level::error, "d", problem{.what = "bad", .file = "f.yaml", .line = 3, .column = 1, .field = "x.y"});
     const std::string out = testing::internal::GetCapturedStderr();
     EXPECT_EQ(out.find("not shown"), std::string::npos);
     EXPECT_THAT(out, HasSubstr(R"("event":"b","msg":"shown","n":1})"));
     EXPECT_THAT(out, HasSubstr("shown now"));
-    EXPECT_THAT(out,
-                HasSubstr(R"("msg":"f.yaml:3:1: bad","file":"f.yaml","line":3,"column":1,"field":"x.y"})"));
+    EXPECT_THAT(out, HasSubstr(R"("msg":"f.yaml:3:1: bad","file":"f.yaml","line":3,"column":1,"field":"x.y"})"));
     start_log(log_style::text, log_level::info);
 }
 

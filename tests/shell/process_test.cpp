@@ -26,8 +26,7 @@ TEST(Process, IsHardened) {
     EXPECT_EQ(in_child([] {
                   if (!harden_process()) return 1;
                   rlimit core{};
-                  if (::getrlimit(RLIMIT_CORE, &core) != 0 || core.rlim_cur != 0 || core.rlim_max != 0)
-                      return 2;
+                  if (::getrlimit(RLIMIT_CORE, &core) != 0 || core.rlim_cur != 0 || core.rlim_max != 0) return 2;
                   return ::prctl(PR_GET_DUMPABLE) == 0 ? 0 : 3;
               }),
               0);

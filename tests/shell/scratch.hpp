@@ -35,8 +35,7 @@ class scratch {
     }
     [[nodiscard]] std::vector<std::string> names() const {
         std::vector<std::string> out;
-        for (const auto& entry : std::filesystem::directory_iterator(path_))
-            out.push_back(entry.path().filename());
+        for (const auto& entry : std::filesystem::directory_iterator(path_)) out.push_back(entry.path().filename());
         return out;
     }
     [[nodiscard]] const folder& here() const { return here_; }

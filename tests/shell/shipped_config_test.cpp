@@ -86,8 +86,8 @@ class ShippedSchema : public testing::Test {
 };
 
 TEST_F(ShippedSchema, KnowsTheSettingsOfTheTableAndNoOthers) {
-    for (const std::string_view section : {"", "api", "auth", "auth.iam", "spool", "journal", "ids", "batch",
-                                           "limits", "jobs", "retry", "breaker", "http", "log"}) {
+    for (const std::string_view section : {"", "api", "auth", "auth.iam", "spool", "journal", "ids", "batch", "limits",
+                                           "jobs", "retry", "breaker", "http", "log"}) {
         std::vector<std::string_view> in_schema;
         for (const auto& member : properties(section)) in_schema.emplace_back(member.key());
         EXPECT_EQ(in_schema, names_in(section)) << section;
@@ -98,29 +98,15 @@ TEST_F(ShippedSchema, HasTheTypesRangesAndDefaultsOfTheTable) {
     const config defaults;
     for (const setting& s : settings()) {
         const json::object& p = properties(s.section()).at(s.key()).as_object();
-        const auto type = [&] {
-            return p.contains("type") ? std::string(p.at("type").as_string()) : std::string();
-        };
-        const auto ref = [&] {
-            return p.contains("$ref") ? std::string(p.at("$ref").as_string()) : std::string();
-        };
+        const auto type = [&] { return p.contains("type") ? std::string(p.at("type").as_string()) : std::string(); };
+        const auto ref = [&] { return p.contains("$ref") ? std::string(p.at("$ref").as_string()) : std::string(); };
         switch (s.type) {
             case setting_type::text:
-            case setting_type::path:
-                EXPECT_EQ(type(), "string") << s.name;
-                break;
-            case setting_type::secret_path:
-                EXPECT_EQ(ref(), "#/definitions/secret_file") << s.name;
-                break;
-            case setting_type::duration:
-                EXPECT_EQ(ref(), "#/definitions/duration") << s.name;
-                break;
-            case setting_type::boolean:
-                EXPECT_EQ(type(), "boolean") << s.name;
-                break;
-            case setting_type::text_list:
-                EXPECT_EQ(type(), "array") << s.name;
-                break;
+            case setting_type::path: EXPECT_EQ(type(), "string") << s.name; break;
+            case setting_type::secret_path: EXPECT_EQ(ref(), "#/definitions/secret_file") << s.name; break;
+            case setting_type::duration: EXPECT_EQ(ref(), "#/definitions/duration") << s.name; break;
+            case setting_type::boolean: EXPECT_EQ(type(), "boolean") << s.name; break;
+            case setting_type::text_list: EXPECT_EQ(type(), "array") << s.name; break;
             case setting_type::word: {
                 std::vector<std::string_view> words;
                 for (const json::value& word : p.at("enum").as_array()) words.emplace_back(word.as_string());

@@ -30,13 +30,12 @@ TEST_F(SpoolTest, MakesItsFoldersWithTheirModesWhateverTheUmask) {
     const auto made = spool::open(dir_);
     ::umask(old);
     ASSERT_TRUE(made) << made.error().text();
-    for (const auto& [name, mode] :
-         std::initializer_list<std::pair<const char*, mode_t>>{{"tmp", 0770},
-                                                               {"incoming", 0770},
-                                                               {"active", 0750},
-                                                               {"done", 0750},
-                                                               {"failed", 0750},
-                                                               {"rejected", 0750}}) {
+    for (const auto& [name, mode] : std::initializer_list<std::pair<const char*, mode_t>>{{"tmp", 0770},
+                                                                                          {"incoming", 0770},
+                                                                                          {"active", 0750},
+                                                                                          {"done", 0750},
+                                                                                          {"failed", 0750},
+                                                                                          {"rejected", 0750}}) {
         struct stat facts {};
         ASSERT_EQ(::stat((dir_ + "/" + name).c_str(), &facts), 0) << name;
         EXPECT_EQ(facts.st_mode & 07777, mode) << name;
@@ -64,8 +63,7 @@ TEST_F(SpoolTest, ALinkInPlaceOfAFolderIsNotFollowed) {
 
 TEST_F(SpoolTest, TakingMovesAndOpensWithOwnerAndTimesKept) {
     copy_in("a.json", "hello");
-    const timespec times[2] = {{.tv_sec = 1'700'000'000, .tv_nsec = 0},
-                               {.tv_sec = 1'700'000'000, .tv_nsec = 0}};
+    const timespec times[2] = {{.tv_sec = 1'700'000'000, .tv_nsec = 0}, {.tv_sec = 1'700'000'000, .tv_nsec = 0}};
     ASSERT_EQ(::utimensat(AT_FDCWD, path("incoming", "a.json").c_str(), times, 0), 0);
     const auto taken = spool_.take("a.json");
     ASSERT_TRUE(taken) << taken.error().text();
@@ -161,19 +159,14 @@ TEST_F(SpoolTest, ATakenNameGetsANumberAndNothingIsOverwritten) {
 
 TEST_F(SpoolTest, ARejectedFileHasItsReasonBesideIt) {
     copy_in("bad.json", "{");
-    const problem why{.what = "a \"thing\" is wrong",
-                      .hint = "",
-                      .file = "bad.json",
-                      .line = 3,
-                      .column = 7,
-                      .field = "ids"};
+    const problem why{
+        .what = "a \"thing\" is wrong", .hint = "", .file = "bad.json", .line = 3, .column = 7, .field = "ids"};
     EXPECT_EQ(*spool_.reject(spool_folder::incoming, "bad.json", why, moment), "bad.json");
     EXPECT_EQ(content("rejected", "bad.json"), "{");
-    EXPECT_EQ(
-        content("rejected", "bad.json.reason.json"),
-        R"({"file":"bad.json","error":"a \"thing\" is wrong","line":3,"column":7,"field":"ids","hint":null,)"
-        R"("at":"2026-11-25T01:02:03.000000Z"})"
-        "\n");
+    EXPECT_EQ(content("rejected", "bad.json.reason.json"),
+              R"({"file":"bad.json","error":"a \"thing\" is wrong","line":3,"column":7,"field":"ids","hint":null,)"
+              R"("at":"2026-11-25T01:02:03.000000Z"})"
+              "\n");
     EXPECT_THAT(names(spool_folder::rejected), ElementsAre("bad.json", "bad.json.reason.json"));
     EXPECT_THAT(names(spool_folder::incoming), IsEmpty());
 }
@@ -198,8 +191,7 @@ TEST_F(SpoolTest, AReasonThatACrashLeftAloneIsReplaced) {
 
 TEST_F(SpoolTest, ASubmittersFileThatLooksLikeAReasonIsNotReplaced) {
     copy_in("a.json.reason.json", "mine");
-    EXPECT_EQ(*spool_.reject(spool_folder::incoming, "a.json.reason.json", because("x"), moment),
-              "a.json.reason.json");
+    EXPECT_EQ(*spool_.reject(spool_folder::incoming, "a.json.reason.json", because("x"), moment), "a.json.reason.json");
     copy_in("a.json");
     EXPECT_EQ(*spool_.reject(spool_folder::incoming, "a.json", because("y"), moment), "a.1.json");
     EXPECT_EQ(content("rejected", "a.json.reason.json"), "mine");

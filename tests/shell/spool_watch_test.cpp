@@ -23,13 +23,13 @@ class SpoolWatchTest : public SpoolTest {
     // The next batch, waited for at most two seconds.
     std::optional<watch_batch> next() {
         std::optional<watch_batch> out;
-        asio::co_spawn(loop_.get_executor(), watch_->next(),
-                       asio::bind_cancellation_slot(
-                           signal_.slot(), [&](std::exception_ptr broken, result<watch_batch> batch) {
-                               EXPECT_FALSE(broken);
-                               EXPECT_TRUE(batch);
-                               out = *std::move(batch);
-                           }));
+        asio::co_spawn(
+            loop_.get_executor(), watch_->next(),
+            asio::bind_cancellation_slot(signal_.slot(), [&](std::exception_ptr broken, result<watch_batch> batch) {
+                EXPECT_FALSE(broken);
+                EXPECT_TRUE(batch);
+                out = *std::move(batch);
+            }));
         loop_.restart();
         loop_.run_for(std::chrono::seconds(2));
         return out;
@@ -89,8 +89,7 @@ TEST_F(SpoolWatchTest, IsOverWhenTheFolderIsRenamed) {
 
 TEST_F(SpoolWatchTest, WaitsUntilCancelled) {
     // Posted twice over, so that the wait has begun.
-    asio::post(loop_,
-               [this] { asio::post(loop_, [this] { signal_.emit(asio::cancellation_type::terminal); }); });
+    asio::post(loop_, [this] { asio::post(loop_, [this] { signal_.emit(asio::cancellation_type::terminal); }); });
     const auto batch = next();
     ASSERT_TRUE(batch);
     EXPECT_TRUE(batch->closed);

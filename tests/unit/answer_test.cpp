@@ -40,8 +40,8 @@ void hold(std::initializer_list<row> rows) {
         EXPECT_EQ(got.error_class, r.error_class) << r.status << " " << r.code;
         EXPECT_EQ(got.code, r.code);
         EXPECT_EQ(got.message, "m");
-        const bool needs_help = r.what == consequence::blocked || r.what == consequence::unauthorized ||
-                                r.what == consequence::form_absent;
+        const bool needs_help =
+            r.what == consequence::blocked || r.what == consequence::unauthorized || r.what == consequence::form_absent;
         EXPECT_EQ(got.help.empty(), !needs_help) << r.status << " " << r.code;
     }
 }
@@ -158,8 +158,7 @@ TEST(Answer, EveryEnvelopeIsRead) {
 TEST(Answer, HostileBodiesAreCutNotBelieved) {
     const std::string deep = std::string(200'000, '[');
     EXPECT_LE(read_answer(500, "", deep, now).message.size(), 512U);
-    const std::string huge =
-        R"({"code":"SecMaster.20010001","message":")" + std::string(300 * 1024, 'x') + "\"}";
+    const std::string huge = R"({"code":"SecMaster.20010001","message":")" + std::string(300 * 1024, 'x') + "\"}";
     EXPECT_EQ(read_answer(400, "", huge, now).what, consequence::content) << "too long to be one of theirs";
     EXPECT_LE(read(500, std::string(1000, 'c')).code.size(), 64U);
     EXPECT_LE(read(500, "c", std::string(5000, 'm')).message.size(), 512U);
@@ -212,9 +211,8 @@ TEST(RetryAfter, WhatIsNeitherIsNone) {
 
 TEST(RetryAfter, NothingOverflowsAndNothingIsLongerThanAYear) {
     constexpr nanoseconds year = std::chrono::hours(24 * 365);
-    for (const char* value :
-         {"4294967295", "4294967296", "18446744073709551616", "999999999999999999999999999999",
-          "Fri, 31 Dec 9999 23:59:59 GMT", "Fri, 31 Dec 2300 23:59:59 GMT"})
+    for (const char* value : {"4294967295", "4294967296", "18446744073709551616", "999999999999999999999999999999",
+                              "Fri, 31 Dec 9999 23:59:59 GMT", "Fri, 31 Dec 2300 23:59:59 GMT"})
         EXPECT_EQ(parse_retry_after(value, now), year) << value;
     EXPECT_EQ(parse_retry_after("Mon, 01 Jan 0001 00:00:00 GMT", now), 0s);
 }
@@ -243,9 +241,9 @@ TEST(ThrottleText, WhatMakesNoSenseIsNone) {
     for (const char* text :
          {"", "slow down", "limit:100", "limit:100,time:", "limit:100,time:1", "limit:100,time:1 fortnight",
           "limit:0,time:1 minute", "limit:-5,time:1 minute", "limit:,time:1 minute", "limit:x,time:1 minute",
-          "limit:100,time:0 minute", "limit:100,time:-1 minute", "limit:inf,time:1 minute",
-          "limit:nan,time:1 minute", "limit:5,time:inf second", "limit:1e,time",
-          "limit:99999999999,time:1 second", "limit:1,time:999999999 day", "time:1 minute,limit:100",
+          "limit:100,time:0 minute", "limit:100,time:-1 minute", "limit:inf,time:1 minute", "limit:nan,time:1 minute",
+          "limit:5,time:inf second", "limit:1e,time", "limit:99999999999,time:1 second", "limit:1,time:999999999 day",
+          "time:1 minute,limit:100",
           // Shares of one request, and of a second: nobody means them, and 1/rate would overflow.
           "limit:0.0000000000000000000000001,time:1 second", "limit:5,time:0.00000000000001 second"})
         EXPECT_FALSE(parse_throttle_text(text)) << text;
@@ -264,9 +262,8 @@ TEST(CleanMessage, IsOneLineWithoutControlCharacters) {
 }
 
 TEST(CleanMessage, EchoedCredentialsAreReplaced) {
-    EXPECT_EQ(clean_message(
-                  "verify aksk signature fail, canonicalRequest:POST|/v1/|x-auth-token:MIIatAYJ+KoZ|host:h|"
-                  "X-Security-Token:gQpz|a;b"),
+    EXPECT_EQ(clean_message("verify aksk signature fail, canonicalRequest:POST|/v1/|x-auth-token:MIIatAYJ+KoZ|host:h|"
+                            "X-Security-Token:gQpz|a;b"),
               "verify aksk signature fail, "
               "canonicalRequest:POST|/v1/|x-auth-token:***|host:h|X-Security-Token:***|a;b");
     for (const std::string_view secret_holder :
@@ -275,8 +272,7 @@ TEST(CleanMessage, EchoedCredentialsAreReplaced) {
           "x-auth-token:S3CRET|x-auth-token:S3CRET",
           "Authorization: SDK-HMAC-SHA256 Access=AK, SignedHeaders=host;x-sdk-date, Signature=S3CRET",
           "authorization: Bearer S3CRET"})
-        EXPECT_EQ(clean_message(secret_holder).find("S3CRET"), std::string::npos)
-            << clean_message(secret_holder);
+        EXPECT_EQ(clean_message(secret_holder).find("S3CRET"), std::string::npos) << clean_message(secret_holder);
     EXPECT_EQ(clean_message("x-auth-token:"), "x-auth-token:***");
     EXPECT_EQ(clean_message("Incorrect IAM authentication information: x-auth-token not found"),
               "Incorrect IAM authentication information: x-auth-token not found");

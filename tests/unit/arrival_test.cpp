@@ -17,8 +17,7 @@ using testing::HasSubstr;
 struct scene {
     explicit scene(std::string_view name) : it(name) {}
 
-    node_facts file{
-        .type = node_type::regular, .device = 1, .inode = 7, .links = 1, .uid = 0, .gid = 0, .size = 10};
+    node_facts file{.type = node_type::regular, .device = 1, .inode = 7, .links = 1, .uid = 0, .gid = 0, .size = 10};
     steady_time now{seconds(1000)};
     wall_time wall{seconds(1'800'000'000)};
     arrival it;
@@ -190,13 +189,11 @@ TEST(Arrival, NamesThatAreLeftAloneAreLeftAloneWhateverTheyAre) {
 }
 
 TEST(Arrival, NamesThatNoLogCanCarryAreRejected) {
-    for (const char* name :
-         {"new\nline.json", "\x1b[2J.json", "bad\xff\xfe.json", "del\x7f.json", "c1\xc2\x9b.json"}) {
+    for (const char* name : {"new\nline.json", "\x1b[2J.json", "bad\xff\xfe.json", "del\x7f.json", "c1\xc2\x9b.json"}) {
         scene s(name);
         EXPECT_EQ(s.see(sighting::moved_in).what, action::reject);
     }
-    for (const char* name :
-         {"-rf.json", "%s%n.json", "r\xc3\xa9sum\xc3\xa9.json", "a b.json", "\xc2\xa0.json"})
+    for (const char* name : {"-rf.json", "%s%n.json", "r\xc3\xa9sum\xc3\xa9.json", "a b.json", "\xc2\xa0.json"})
         EXPECT_FALSE(name_fault(name)) << name;
 }
 
@@ -234,15 +231,13 @@ TEST(Arrival, NeverReadyWhileWrittenAndAlwaysDecidedAfterwards) {
 
 TEST(Arrival, EveryUnwrittenFileIsDecidedWithinFiveSeconds) {
     EXPECT_TRUE(rc::check([] {
-        scene s(*rc::gen::element(std::string_view("a.json"), std::string_view("a.exe"),
-                                  std::string_view("a.ids")));
+        scene s(*rc::gen::element(std::string_view("a.json"), std::string_view("a.exe"), std::string_view("a.ids")));
         s.file.size = *rc::gen::element<std::uint64_t>(0, 5);
         s.file.links = *rc::gen::element<std::uint64_t>(1, 2);
         s.file.ctime = s.wall + std::chrono::milliseconds(*rc::gen::inRange(-5000, 5000));
         const auto who = *rc::gen::element(writer::none, writer::unknown);
         const steady_time began = s.now;
-        auto step = s.see(
-            *rc::gen::element(sighting::moved_in, sighting::closed, sighting::created, sighting::found));
+        auto step = s.see(*rc::gen::element(sighting::moved_in, sighting::closed, sighting::created, sighting::found));
         for (int looks = 0; step.what != action::ready && step.what != action::reject; ++looks) {
             RC_ASSERT(looks < 40);
             if (step.what == action::ask_writer) {

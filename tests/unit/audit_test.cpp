@@ -202,8 +202,7 @@ TEST(Audit, NumbersOfIdsAndPositionsMustAgree) {
         R"("batch":0,"attempt":1,"http_status":200,"code":"","request_ids":[],"ms":1,"deleted":["a","b"],"failed":[],"unknown":[],"at":[[0,3]])");
     EXPECT_TRUE(check(j.text, false).mentions("differ in number"));
     journal_builder verdicts;
-    verdicts.accepted(4).intent(0, 4).add("ids.failed",
-                                          R"("ids":["a"],"reason":"refused","attempts":1,"at":[[0,2]])");
+    verdicts.accepted(4).intent(0, 4).add("ids.failed", R"("ids":["a"],"reason":"refused","attempts":1,"at":[[0,2]])");
     EXPECT_TRUE(check(verdicts.text, false).mentions("holds 1 ids, \"at\" 2 positions"));
 }
 
@@ -248,8 +247,7 @@ TEST(Audit, AStatusMustFitItsJob) {
         return check(j.text);
     };
     EXPECT_TRUE(ends("completed").findings.empty());
-    for (const char* status :
-         {"completed_with_failures", "cancelled", "dry_run", "expired", "aborted", "fine"})
+    for (const char* status : {"completed_with_failures", "cancelled", "dry_run", "expired", "aborted", "fine"})
         EXPECT_FALSE(ends(status).findings.empty()) << status;
 }
 
@@ -327,8 +325,7 @@ TEST(Audit, ACheckpointMustSayWhatTheRecordsSay) {
     j.accepted(4).intent(0, 4).result(1, {{0, 2}}, {{0, 2}});
     std::string totals;
     append_totals(totals, {.ids = 4, .deleted = 3, .requests = 1});
-    j.add("checkpoint",
-          fmt::format(R"("intended":4,"next_batch":1,"open":[],"holes":[],"totals":{})", totals));
+    j.add("checkpoint", fmt::format(R"("intended":4,"next_batch":1,"open":[],"holes":[],"totals":{})", totals));
     EXPECT_TRUE(check(j.text, false).mentions("totals say deleted 3, the records 2"));
 }
 
@@ -345,8 +342,7 @@ TEST(Audit, AHundredMillionIdsInOrderNeedNoMemory) {
         for (const char* form : {R"("type":"intent","first":{},"count":1000000)",
                                  R"("type":"ids.skipped","first":{},"count":1000000,"reason":"protected")"}) {
             const std::string line = R"({"seq":1,"ts":"2026-11-25T01:02:03.000000Z",)" +
-                                     fmt::format(fmt::runtime(form), p) + R"(,"prev":")" +
-                                     std::string(64, '0') + "\"}";
+                                     fmt::format(fmt::runtime(form), p) + R"(,"prev":")" + std::string(64, '0') + "\"}";
             ASSERT_TRUE(read_record(line, record));
             audit.feed(record, 2);
         }

@@ -44,14 +44,12 @@ TEST(ConfigCheck, TheRegionGivesTheEndpoints) {
 }
 
 TEST(ConfigCheck, WithoutEndpointAndRegionNothingCanBeAsked) {
-    EXPECT_THAT(faults({}, false),
-                testing::ElementsAre(HasSubstr("neither api.endpoint nor api.region is set")));
+    EXPECT_THAT(faults({}, false), testing::ElementsAre(HasSubstr("neither api.endpoint nor api.region is set")));
 }
 
 TEST(ConfigCheck, ARegionThatIsNoPartOfAHostNameGivesNoEndpoint) {
     for (const char* bad : {"cn_north", "a.b", "evil.com/", "-x", "x-", "a b"}) {
-        EXPECT_THAT(faults({{"api.region", bad}}, false),
-                    testing::ElementsAre(HasSubstr("f.yaml:1:3: api.region")))
+        EXPECT_THAT(faults({{"api.region", bad}}, false), testing::ElementsAre(HasSubstr("f.yaml:1:3: api.region")))
             << bad;
         EXPECT_EQ(with({{"api.region", bad}}, false).values.api.endpoint, "");
     }
@@ -62,30 +60,30 @@ TEST(ConfigCheck, EndpointsAreHttpsOrLoopback) {
          {"https://a.example", "https://a.example:8443", "https://10.0.0.1", "https://[2001:db8::1]:1",
           "http://127.0.0.1:1", "http://127.255.3.4", "http://localhost:65535", "http://[::1]:80"})
         EXPECT_THAT(faults({{"api.endpoint", good}}), testing::IsEmpty()) << good;
-    for (const auto& [bad, why] : std::vector<std::pair<const char*, const char*>>{
-             {"a.example", "must begin with https://"},
-             {"ftp://a.example", "must begin with https://"},
-             {"HTTPS://a.example", "must begin with https://"},
-             {"http://a.example", "must be https"},
-             {"http://127.0.0.1.evil.example", "must be https"},
-             {"http://127.1", "must be https"},
-             {"http://127.0.0.256", "must be https"},
-             {"http://localhost.evil.example", "must be https"},
-             {"http://[::2]", "must be https"},
-             {"https://u:p@a.example", "must not hold a user"},
-             {"http://localhost@evil.example", "must not hold a user"},
-             {"https://a.example/", "must end after the host"},
-             {"https://a.example/v1", "must end after the host"},
-             {"https://a.example?x=1", "must end after the host"},
-             {"https://a.example#x", "must end after the host"},
-             {"https://", "no valid host"},
-             {"https://a b", "no valid host"},
-             {"https://a:port", "no valid host"},
-             {"https://a:0", "no valid host"},
-             {"https://a:65536", "no valid host"},
-             {"https://a:", "no valid host"},
-             {"https://[::1", "no valid host"},
-             {"https://::1", "no valid host"}}) {
+    for (const auto& [bad, why] :
+         std::vector<std::pair<const char*, const char*>>{{"a.example", "must begin with https://"},
+                                                          {"ftp://a.example", "must begin with https://"},
+                                                          {"HTTPS://a.example", "must begin with https://"},
+                                                          {"http://a.example", "must be https"},
+                                                          {"http://127.0.0.1.evil.example", "must be https"},
+                                                          {"http://127.1", "must be https"},
+                                                          {"http://127.0.0.256", "must be https"},
+                                                          {"http://localhost.evil.example", "must be https"},
+                                                          {"http://[::2]", "must be https"},
+                                                          {"https://u:p@a.example", "must not hold a user"},
+                                                          {"http://localhost@evil.example", "must not hold a user"},
+                                                          {"https://a.example/", "must end after the host"},
+                                                          {"https://a.example/v1", "must end after the host"},
+                                                          {"https://a.example?x=1", "must end after the host"},
+                                                          {"https://a.example#x", "must end after the host"},
+                                                          {"https://", "no valid host"},
+                                                          {"https://a b", "no valid host"},
+                                                          {"https://a:port", "no valid host"},
+                                                          {"https://a:0", "no valid host"},
+                                                          {"https://a:65536", "no valid host"},
+                                                          {"https://a:", "no valid host"},
+                                                          {"https://[::1", "no valid host"},
+                                                          {"https://::1", "no valid host"}}) {
         EXPECT_THAT(faults({{"api.endpoint", bad}}), testing::ElementsAre(HasSubstr(why))) << bad;
         EXPECT_THAT(faults({{"auth.iam.endpoint", bad}}), testing::ElementsAre(HasSubstr(why))) << bad;
     }
@@ -95,8 +93,7 @@ TEST(ConfigCheck, NamesOfTheApiHaveAForm) {
     EXPECT_THAT(faults({{"api.project_id", "3bb27e-A"}, {"api.workspace_id", std::string(64, 'a')}}),
                 testing::IsEmpty());
     for (const std::string_view bad : {"a/b", "../x", "a b", "a_b", "a%2f"}) {
-        EXPECT_THAT(faults({{"api.project_id", bad}}),
-                    testing::ElementsAre(HasSubstr("f.yaml:2:3: api.project_id")));
+        EXPECT_THAT(faults({{"api.project_id", bad}}), testing::ElementsAre(HasSubstr("f.yaml:2:3: api.project_id")));
         EXPECT_THAT(faults({{"api.workspace_id", bad}}), testing::SizeIs(1));
     }
     EXPECT_THAT(faults({{"api.project_id", std::string(65, 'a')}}), testing::SizeIs(1));
@@ -105,17 +102,14 @@ TEST(ConfigCheck, NamesOfTheApiHaveAForm) {
 TEST(ConfigCheck, AProxyIsPlainHttpWithoutAPassword) {
     EXPECT_THAT(faults({{"api.proxy", "http://proxy.example:3128"}}), testing::IsEmpty());
     EXPECT_THAT(faults({{"api.proxy", "http://proxy.example:3128/"}}), testing::IsEmpty());
-    EXPECT_THAT(faults({{"api.proxy", "http://u:p@proxy.example"}}),
-                testing::ElementsAre(HasSubstr("by file only")));
+    EXPECT_THAT(faults({{"api.proxy", "http://u:p@proxy.example"}}), testing::ElementsAre(HasSubstr("by file only")));
     for (const char* bad : {"proxy.example:3128", "https://proxy.example", "socks5://p", "http://"})
-        EXPECT_THAT(faults({{"api.proxy", bad}}), testing::ElementsAre(HasSubstr("api.proxy must be")))
-            << bad;
+        EXPECT_THAT(faults({{"api.proxy", bad}}), testing::ElementsAre(HasSubstr("api.proxy must be"))) << bad;
 }
 
 TEST(ConfigCheck, AMethodHasWhatItNeeds) {
-    EXPECT_THAT(
-        faults({{"auth.method", "token"}}),
-        testing::ElementsAre(HasSubstr("f.yaml:2:3: auth.token_file is needed with auth.method: token")));
+    EXPECT_THAT(faults({{"auth.method", "token"}}),
+                testing::ElementsAre(HasSubstr("f.yaml:2:3: auth.token_file is needed with auth.method: token")));
     EXPECT_THAT(faults({{"auth.method", "iam"}}), testing::SizeIs(3));
     EXPECT_THAT(faults({{"auth.method", "aksk"}, {"auth.ak_file", "ak"}}),
                 testing::ElementsAre(HasSubstr("auth.sk_file is needed")));
@@ -133,9 +127,8 @@ TEST(ConfigCheck, AHalfWrittenLoginIsNotPassedOver) {
 }
 
 TEST(ConfigCheck, DelaysAndTimeoutsAreInOrder) {
-    EXPECT_THAT(
-        faults({{"retry.base_delay", "2m"}}),
-        testing::ElementsAre("f.yaml:2:3: retry.base_delay (2m) must be at most retry.max_delay (1m)"));
+    EXPECT_THAT(faults({{"retry.base_delay", "2m"}}),
+                testing::ElementsAre("f.yaml:2:3: retry.base_delay (2m) must be at most retry.max_delay (1m)"));
     EXPECT_THAT(faults({{"retry.max_delay", "100ms"}}),
                 testing::ElementsAre(HasSubstr("f.yaml:2:3: retry.base_delay (500ms) must be at most")));
     EXPECT_THAT(faults({{"retry.give_up_after", "1s"}}), testing::SizeIs(1));
@@ -161,9 +154,8 @@ TEST(ConfigCheck, AddressesAndSocketsCanBeBound) {
 }
 
 TEST(ConfigCheck, AllFaultsAreNamed) {
-    EXPECT_THAT(
-        faults({{"api.endpoint", "x"}, {"api.project_id", "/"}, {"http.listen", "x"}, {"ids.pattern", ""}}),
-        testing::SizeIs(4));
+    EXPECT_THAT(faults({{"api.endpoint", "x"}, {"api.project_id", "/"}, {"http.listen", "x"}, {"ids.pattern", ""}}),
+                testing::SizeIs(4));
 }
 
 TEST(ConfigCheck, FurtherChecksTakePart) {

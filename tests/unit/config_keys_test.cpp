@@ -50,8 +50,7 @@ const std::vector<row>& rows() {
                                  "ids.protected_file",
                                  "http.listen",
                                  "http.socket"})
-            out.push_back(
-                {name, {{"some text", R"("some text")"}, {"", R"("")"}}, {"a\nb", "a\x1b", "\xFF"}});
+            out.push_back({name, {{"some text", R"("some text")"}, {"", R"("")"}}, {"a\nb", "a\x1b", "\xFF"}});
         out.push_back({"api.method",
                        {{"auto", R"("auto")"}, {"post", R"("post")"}, {"delete", R"("delete")"}},
                        {"", "POST", "get"}});
@@ -70,12 +69,10 @@ const std::vector<row>& rows() {
                         {"warn", R"("warn")"},
                         {"error", R"("error")"}},
                        {"", "INFO", "warning", "off"}});
-        out.push_back({"log.format",
-                       {{"auto", R"("auto")"},
-                        {"text", R"("text")"},
-                        {"json", R"("json")"},
-                        {"journald", R"("journald")"}},
-                       {"", "xml"}});
+        out.push_back(
+            {"log.format",
+             {{"auto", R"("auto")"}, {"text", R"("text")"}, {"json", R"("json")"}, {"journald", R"("journald")"}},
+             {"", "xml"}});
         out.push_back({"batch.size", {{"1", "1"}, {"999", "999"}}, also(no_count, {"0", "1000"})});
         out.push_back({"limits.burst", {{"1", "1"}, {"10000", "10000"}}, also(no_count, {"0", "10001"})});
         out.push_back({"limits.concurrency", {{"1", "1"}, {"256", "256"}}, also(no_count, {"0", "257"})});
@@ -87,12 +84,10 @@ const std::vector<row>& rows() {
         out.push_back({"limits.requests_per_second",
                        {{"0.1667", "0.1667"}, {"5", "5"}, {"100000", "100000"}, {"0.00001", "0.00001"}},
                        {"", "0", "-1", "nan", "inf", "1e3", "100001", "0.000001", "5/s", "ten"}});
-        out.push_back(
-            {"limits.adaptive", {{"true", "true"}, {"false", "false"}}, {"", "yes", "on", "1", "True"}});
-        for (const char* name : {"api.connect_timeout", "api.request_timeout", "retry.base_delay",
-                                 "retry.max_delay", "retry.give_up_after", "breaker.probe"})
-            out.push_back(
-                {name, {{"1.5s", R"("1500ms")"}, {"24h", R"("1d")"}}, also(no_duration, {"0s", "1us"})});
+        out.push_back({"limits.adaptive", {{"true", "true"}, {"false", "false"}}, {"", "yes", "on", "1", "True"}});
+        for (const char* name : {"api.connect_timeout", "api.request_timeout", "retry.base_delay", "retry.max_delay",
+                                 "retry.give_up_after", "breaker.probe"})
+            out.push_back({name, {{"1.5s", R"("1500ms")"}, {"24h", R"("1d")"}}, also(no_duration, {"0s", "1us"})});
         out.push_back({"spool.rescan", {{"100ms", R"("100ms")"}}, also(no_duration, {"0s", "99ms"})});
         out.push_back({"spool.sidecar_wait", {{"0s", R"("0s")"}, {"1m", R"("1m")"}}, no_duration});
         out.push_back({"jobs.require_labels",
@@ -132,8 +127,7 @@ TEST(Settings, EachRefusesTheRestSaysWhatItTakesAndKeepsItsValue) {
             const std::string before = s->json(c);
             const auto done = s->assign(c, text);
             ASSERT_FALSE(done) << r.name << " took \"" << text << '"';
-            EXPECT_TRUE(
-                done.error().what.starts_with(std::string(r.name) + " must be " + s->takes() + ", not "))
+            EXPECT_TRUE(done.error().what.starts_with(std::string(r.name) + " must be " + s->takes() + ", not "))
                 << done.error().what;
             EXPECT_EQ(done.error().field, r.name);
             EXPECT_EQ(s->json(c), before);
@@ -173,9 +167,8 @@ TEST(Settings, ErrorsReadLikeSentences) {
               "batch.size must be a whole number from 1 to 999, not \"1000\"");
     EXPECT_EQ(find_setting("limits.requests_per_second")->assign(c, "0").error().what,
               "limits.requests_per_second must be a number from 0.00001 to 100000, not \"0\"");
-    EXPECT_EQ(
-        find_setting("log.level")->assign(c, "inof").error().text(),
-        "log.level must be one of trace, debug, info, warn, error, not \"inof\" (did you mean \"info\"?)");
+    EXPECT_EQ(find_setting("log.level")->assign(c, "inof").error().text(),
+              "log.level must be one of trace, debug, info, warn, error, not \"inof\" (did you mean \"info\"?)");
     EXPECT_EQ(find_setting("spool.rescan")->assign(c, "30").error().text(),
               "spool.rescan must be a duration from 100ms to 366d, not \"30\" (write a number and a unit: "
               "500ms, 5s, "
@@ -237,8 +230,7 @@ TEST(ConfigYaml, NamesTheOriginOfEachValue) {
     EXPECT_NE(text.find("# /etc/culld/culld.yaml:3:10\n"), std::string::npos);
     EXPECT_NE(text.find("# CULLD_LOG_LEVEL\n"), std::string::npos);
     EXPECT_NE(text.find("# default\n"), std::string::npos);
-    EXPECT_NE(config_origins_json(c).find(
-                  R"({"name":"limits.burst","value":7,"origin":"/etc/culld/culld.yaml:3:10"})"),
+    EXPECT_NE(config_origins_json(c).find(R"({"name":"limits.burst","value":7,"origin":"/etc/culld/culld.yaml:3:10"})"),
               std::string::npos);
 }
 

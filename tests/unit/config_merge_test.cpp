@@ -54,12 +54,10 @@ TEST(ConfigMerge, EmptySectionsAndFilesChangeNothing) {
 }
 
 TEST(ConfigMerge, AnUnknownNameSaysWhatWasMeant) {
-    EXPECT_EQ(only_problem("limts: {burst: 1}\n"),
-              "file1:1:1: unknown section \"limts\" (did you mean \"limits\"?)");
+    EXPECT_EQ(only_problem("limts: {burst: 1}\n"), "file1:1:1: unknown section \"limts\" (did you mean \"limits\"?)");
     EXPECT_EQ(only_problem("limits:\n  brust: 1\n"),
               "file1:2:3: unknown setting \"brust\" in limits (did you mean \"burst\"?)");
-    EXPECT_EQ(only_problem("burst: 1\n"),
-              "file1:1:1: unknown section \"burst\" (burst belongs below limits:)");
+    EXPECT_EQ(only_problem("burst: 1\n"), "file1:1:1: unknown section \"burst\" (burst belongs below limits:)");
     EXPECT_EQ(only_problem("limits.burst: 1\n"),
               "file1:1:1: unknown section \"limits.burst\" (burst belongs below limits:)");
     EXPECT_EQ(only_problem("batch: {colour: 1}\n"),
@@ -74,24 +72,21 @@ TEST(ConfigMerge, ValuesOfTheWrongKindAreRefusedWithTheirPlace) {
               "quotes)");
     EXPECT_EQ(only_problem("batch: {size: [5]}\n"),
               "file1:1:15: batch.size must be a whole number from 1 to 999, not a list");
-    EXPECT_EQ(only_problem("api: {region: {a: b}}\n"),
-              "file1:1:15: api.region must be a text on one line, not a map");
+    EXPECT_EQ(only_problem("api: {region: {a: b}}\n"), "file1:1:15: api.region must be a text on one line, not a map");
     EXPECT_EQ(only_problem("jobs: {require_labels: ticket}\n"),
               "file1:1:24: jobs.require_labels must be a list of texts, not a single text (write [ticket])");
     EXPECT_EQ(only_problem("jobs: {require_labels: [a, [b]]}\n"),
               "file1:1:28: each element of jobs.require_labels must be a text without commas");
     EXPECT_NE(only_problem("api:\n  region:\n").find("api.region must be a text on one line, not nothing"),
               std::string::npos);
-    EXPECT_NE(only_problem("limits: {adaptive: yes}\n").find("must be true or false, not \"yes\""),
-              std::string::npos);
+    EXPECT_NE(only_problem("limits: {adaptive: yes}\n").find("must be true or false, not \"yes\""), std::string::npos);
     EXPECT_NE(only_problem("limits: 5\n").find("limits must be a map"), std::string::npos);
     EXPECT_NE(only_problem("- api\n").find("the configuration must be a map"), std::string::npos);
     EXPECT_NE(only_problem("just text\n").find("the configuration must be a map"), std::string::npos);
 }
 
 TEST(ConfigMerge, EveryFaultIsNamedAndTheRestIsStillRead) {
-    const outcome o =
-        merged({"batch: {size: 0}\nlimits: {burst: 0, concurrency: 7}\nx: 1\n"}, {"CULLD_LOG_LEVEL=x"});
+    const outcome o = merged({"batch: {size: 0}\nlimits: {burst: 0, concurrency: 7}\nx: 1\n"}, {"CULLD_LOG_LEVEL=x"});
     EXPECT_EQ(o.problems.size(), 4U);
     EXPECT_EQ(o.configuration.values.limits.concurrency, 7U);
 }
@@ -121,9 +116,9 @@ TEST(ConfigMerge, ASecretInAFileIsRefusedAndNotRepeated) {
 }
 
 TEST(ConfigEnvironment, UnderscoresAreResolvedByTheTable) {
-    const outcome o = merged(
-        {}, {"CULLD_LIMITS_REQUESTS_PER_SECOND=0.5", "CULLD_AUTH_IAM_USER=me",
-             "CULLD_AUTH_IAM_PASSWORD_FILE=/p", "CULLD_JOBS_REQUIRE_LABELS=a, b", "CULLD_HTTP_LISTEN="});
+    const outcome o =
+        merged({}, {"CULLD_LIMITS_REQUESTS_PER_SECOND=0.5", "CULLD_AUTH_IAM_USER=me", "CULLD_AUTH_IAM_PASSWORD_FILE=/p",
+                    "CULLD_JOBS_REQUIRE_LABELS=a, b", "CULLD_HTTP_LISTEN="});
     ASSERT_TRUE(o.problems.empty()) << o.problems.front().text();
     const config& c = o.configuration.values;
     EXPECT_EQ(c.limits.requests_per_second, 0.5);
@@ -134,14 +129,12 @@ TEST(ConfigEnvironment, UnderscoresAreResolvedByTheTable) {
 }
 
 TEST(ConfigEnvironment, UnknownNamesAndSecretsAreErrors) {
-    const outcome o = merged(
-        {}, {"CULLD_LIMITS_BRUST=1", "CULLD_NONSENSE=1", "CULLD_AUTH_TOKEN=hush", "CULLD_LIMITS_BURST=0"});
+    const outcome o =
+        merged({}, {"CULLD_LIMITS_BRUST=1", "CULLD_NONSENSE=1", "CULLD_AUTH_TOKEN=hush", "CULLD_LIMITS_BURST=0"});
     ASSERT_EQ(o.problems.size(), 4U);
-    EXPECT_EQ(o.problems[0].text(),
-              "CULLD_LIMITS_BRUST: unknown variable (did you mean \"CULLD_LIMITS_BURST\"?)");
-    EXPECT_EQ(
-        o.problems[1].text(),
-        "CULLD_NONSENSE: unknown variable (names are CULLD_<SECTION>_<KEY>, such as CULLD_LIMITS_BURST)");
+    EXPECT_EQ(o.problems[0].text(), "CULLD_LIMITS_BRUST: unknown variable (did you mean \"CULLD_LIMITS_BURST\"?)");
+    EXPECT_EQ(o.problems[1].text(),
+              "CULLD_NONSENSE: unknown variable (names are CULLD_<SECTION>_<KEY>, such as CULLD_LIMITS_BURST)");
     EXPECT_EQ(o.problems[2].text().find("hush"), std::string::npos);
     EXPECT_NE(o.problems[2].text().find("CULLD_AUTH_TOKEN_FILE"), std::string::npos);
     EXPECT_EQ(o.problems[3].text(),
@@ -149,29 +142,27 @@ TEST(ConfigEnvironment, UnknownNamesAndSecretsAreErrors) {
 }
 
 TEST(ConfigEnvironment, OtherProgramsNamesAreLeftAlone) {
-    EXPECT_TRUE(
-        merged({}, {"CULLD_CONFIG=/x", "CULLD_TEST_DIR=/x", "CULLDX=1", "culld_limits_burst=x", "CULLD"})
-            .problems.empty());
+    EXPECT_TRUE(merged({}, {"CULLD_CONFIG=/x", "CULLD_TEST_DIR=/x", "CULLDX=1", "culld_limits_burst=x", "CULLD"})
+                    .problems.empty());
 }
 
 // What is printed reads back as the same configuration.
 TEST(ConfigMerge, ThePrintedConfigurationReadsBack) {
-    EXPECT_TRUE(
-        rc::check([](std::uint16_t burst, double rate, std::uint32_t seconds, const std::string& user) {
-            sourced_config c;
-            c.values.limits.burst = std::uint32_t{burst} % 10'000 + 1;
-            c.values.limits.requests_per_second = 0.00001 + std::abs(std::fmod(rate, 99'999.0));
-            c.values.api.request_timeout = std::chrono::seconds(seconds % 100'000 + 1);
-            static_cast<void>(find_setting("auth.iam.user")->assign(c.values, user));
-            c.values.jobs.require_labels = {"a", "b c"};
-            const auto tree = parse_strict_yaml(config_yaml(c));
-            RC_ASSERT(tree.has_value());
-            sourced_config again;
-            std::vector<problem> problems;
-            merge_yaml(again, *tree, "f", "", problems);
-            RC_ASSERT(problems.empty());
-            RC_ASSERT(config_json(again.values) == config_json(c.values));
-        }));
+    EXPECT_TRUE(rc::check([](std::uint16_t burst, double rate, std::uint32_t seconds, const std::string& user) {
+        sourced_config c;
+        c.values.limits.burst = std::uint32_t{burst} % 10'000 + 1;
+        c.values.limits.requests_per_second = 0.00001 + std::abs(std::fmod(rate, 99'999.0));
+        c.values.api.request_timeout = std::chrono::seconds(seconds % 100'000 + 1);
+        static_cast<void>(find_setting("auth.iam.user")->assign(c.values, user));
+        c.values.jobs.require_labels = {"a", "b c"};
+        const auto tree = parse_strict_yaml(config_yaml(c));
+        RC_ASSERT(tree.has_value());
+        sourced_config again;
+        std::vector<problem> problems;
+        merge_yaml(again, *tree, "f", "", problems);
+        RC_ASSERT(problems.empty());
+        RC_ASSERT(config_json(again.values) == config_json(c.values));
+    }));
 }
 
 }  // namespace

@@ -33,14 +33,13 @@ TEST(FileKind, IsToldByTheSuffix) {
 }
 
 TEST(FileKind, UnfinishedFilesAreLeftAlone) {
-    for (const char* name :
-         {"", ".", ".hidden.json", "a.json.tmp", "a.json.part", "a.json~", ".a.json.swp", "a.swp"})
+    for (const char* name : {"", ".", ".hidden.json", "a.json.tmp", "a.json.part", "a.json~", ".a.json.swp", "a.swp"})
         EXPECT_EQ(type_of(name).kind, file_kind::ignored) << name;
 }
 
 TEST(FileKind, AnythingElseIsUnknown) {
-    for (const char* name : {"a", "a.jso", "a.json.gz", "a.yaml.zst", "a.gz", "a.txt.bz2", "a.txt.gz.gz",
-                             "json", "a.json ", "a.idsx", "txt.gz"}) {
+    for (const char* name : {"a", "a.jso", "a.json.gz", "a.yaml.zst", "a.gz", "a.txt.bz2", "a.txt.gz.gz", "json",
+                             "a.json ", "a.idsx", "txt.gz"}) {
         EXPECT_EQ(type_of(name).kind, file_kind::unknown) << name;
         EXPECT_EQ(type_of(name).stem, name);
     }

@@ -38,9 +38,8 @@ TEST(FreeName, IsNotCutWithinACharacter) {
 
 TEST(FreeName, WhateverTheNameFitsAndDiffersForEachNumber) {
     EXPECT_TRUE(rc::check([] {
-        const auto bytes =
-            *rc::gen::resize(255, rc::gen::nonEmpty(rc::gen::container<std::string>(
-                                      rc::gen::element('a', '.', '\xC3', '\xA9', '\xFF', '-'))));
+        const auto bytes = *rc::gen::resize(255, rc::gen::nonEmpty(rc::gen::container<std::string>(
+                                                     rc::gen::element('a', '.', '\xC3', '\xA9', '\xFF', '-'))));
         const std::string name = bytes.substr(0, 255);
         const auto limit = *rc::gen::inRange<std::size_t>(64, 256);
         const auto one = *rc::gen::inRange<std::uint32_t>(0, 100'000);

@@ -33,8 +33,8 @@ TEST(IdPattern, OneBadByteIsFoundWhereverItStands) {
             for (int c = 0; c < 256; ++c) {
                 std::string id(length, 'a');
                 id[at] = static_cast<char>(c);
-                const bool good = (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') ||
-                                  (c >= 'a' && c <= 'z') || c == '_' || c == '-';
+                const bool good =
+                    (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '_' || c == '-';
                 ASSERT_EQ(pattern.matches(id), good) << length << ' ' << at << ' ' << c;
             }
 }
@@ -50,16 +50,14 @@ TEST(IdPattern, NoPatternLetsThroughWhatWouldNeedEscaping) {
 }
 
 TEST(IdPattern, TheTableMeansWhatTheRegularExpressionMeans) {
-    const char* const patterns[] = {"[a-f0-9]{4}", "^[a-f0-9-]{2,}$", "[^a-c]{1,3}", "[a\\-c]+",
-                                    "[a-]{1,2}",   "[\\]\\.]{1,3}",   "[abc]",       "[-a]{0,2}",
-                                    "[a^]{3}",     "^[.]{1,2}"};
+    const char* const patterns[] = {"[a-f0-9]{4}",   "^[a-f0-9-]{2,}$", "[^a-c]{1,3}", "[a\\-c]+", "[a-]{1,2}",
+                                    "[\\]\\.]{1,3}", "[abc]",           "[-a]{0,2}",   "[a^]{3}",  "^[.]{1,2}"};
     for (const char* text : patterns) {
         const auto pattern = compiled(text);
         EXPECT_TRUE(pattern.is_fast()) << text;
         const std::regex meaning(text);
         EXPECT_TRUE(rc::check([&] {
-            const auto id =
-                *rc::gen::container<std::string>(rc::gen::elementOf(std::string("abcdef0123-.^]")));
+            const auto id = *rc::gen::container<std::string>(rc::gen::elementOf(std::string("abcdef0123-.^]")));
             RC_PRE(!id.empty());
             RC_ASSERT(pattern.matches(id) == std::regex_match(id, meaning));
         }));
@@ -76,8 +74,7 @@ TEST(IdPattern, AnythingElseIsARegularExpressionForTheWholeId) {
 }
 
 TEST(IdPattern, AMistakeIsAnErrorThatNamesTheSetting) {
-    for (const char* text :
-         {"", "[a-z", "(", "[z-a]{1,2}", "[ ]{1,3}", "[a]{300,400}", "[a]{0}", "[a]{3,2}", "*"}) {
+    for (const char* text : {"", "[a-z", "(", "[z-a]{1,2}", "[ ]{1,3}", "[a]{300,400}", "[a]{0}", "[a]{3,2}", "*"}) {
         const auto pattern = id_pattern::compile(text);
         ASSERT_FALSE(pattern) << text;
         EXPECT_EQ(pattern.error().field, "ids.pattern");

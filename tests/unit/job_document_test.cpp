@@ -196,14 +196,12 @@ TEST_F(JobDocument, IdsAndIdsFileExcludeEachOther) {
 
 TEST_F(JobDocument, ASidecarIsABareName) {
     for (const char* name : {"a.ids", "a.ids.gz", "a b.ids.zst"}) EXPECT_TRUE(is_sidecar_name(name)) << name;
-    for (const char* name :
-         {"", "a", "a.txt", "../a.ids", "/a.ids", "d/a.ids", ".a.ids", ".ids", "a.ids~", "a\n.ids"})
+    for (const char* name : {"", "a", "a.txt", "../a.ids", "/a.ids", "d/a.ids", ".a.ids", ".ids", "a.ids~", "a\n.ids"})
         EXPECT_FALSE(is_sidecar_name(name)) << name;
 }
 
 TEST_F(JobDocument, NotBeforeLiesBeforeTheDeadline) {
-    EXPECT_FALSE(
-        read({{"not_before", text("2026-11-25T22:00:00Z")}, {"deadline", text("2026-11-25T22:00:00Z")}}));
+    EXPECT_FALSE(read({{"not_before", text("2026-11-25T22:00:00Z")}, {"deadline", text("2026-11-25T22:00:00Z")}}));
     // The deadline of a job that comes too late is the job's business.
     EXPECT_TRUE(read({{"deadline", text("2001-01-01T00:00:00Z")}}));
 }
@@ -247,12 +245,7 @@ result<job_spec> with_labels(const job_rules& rules, id_sink& sink,
                         return doc.begin_map({1, 7});
                     });
     for (const auto& [name, v] : labels)
-        done = done.and_then([&] {
-                       return doc.key(name, {2, 1});
-                   })
-                   .and_then([&] {
-                       return doc.value(v, {2, 5});
-                   });
+        done = done.and_then([&] { return doc.key(name, {2, 1}); }).and_then([&] { return doc.value(v, {2, 5}); });
     done = done.and_then([&] { return doc.end_map(); }).and_then([&] { return doc.end_map(); });
     if (!done) return fail(done.error());
     return doc.finish();
@@ -309,12 +302,7 @@ TEST_F(JobDocument, AbortWhenNeedsBothItsNumbers) {
                             return doc.begin_map({1, 7});
                         });
         for (const auto& [name, v] : inside)
-            done = done.and_then([&] {
-                           return doc.key(name, {2, 1});
-                       })
-                       .and_then([&] {
-                           return doc.value(v, {2, 5});
-                       });
+            done = done.and_then([&] { return doc.key(name, {2, 1}); }).and_then([&] { return doc.value(v, {2, 5}); });
         done = done.and_then([&] { return doc.end_map(); }).and_then([&] { return doc.end_map(); });
         if (!done) return fail(done.error());
         return doc.finish();

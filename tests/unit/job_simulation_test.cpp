@@ -168,8 +168,9 @@ class history {
             if (b->sent_before) ++retries_;
         }
         if (error_class == "throttled") ++throttled_;
-        write_error(chain_, buffer_, wall_,
-                    {.of = b, .error_class = error_class, .http_status = 0, .code = "", .detail = "", .ids = quoted(b->at)});
+        write_error(
+            chain_, buffer_, wall_,
+            {.of = b, .error_class = error_class, .http_status = 0, .code = "", .detail = "", .ids = quoted(b->at)});
         record(plan_->missed(b, how, now_, now_, roll()));
     }
 
@@ -184,7 +185,11 @@ class history {
                 ++requests_;
                 if (b->sent_before) ++retries_;
                 write_error(chain_, buffer_, wall_,
-                            {.of = b, .error_class = "rejected", .http_status = 400, .code = "SecMaster.20030001", .detail = "",
+                            {.of = b,
+                             .error_class = "rejected",
+                             .http_status = 400,
+                             .code = "SecMaster.20030001",
+                             .detail = "",
                              .ids = quoted(b->at)});
                 record(plan_->halved(b, now_));
                 return;
@@ -208,9 +213,17 @@ class history {
         sorted_ids sorted;
         sort_out(sent, j, sorted);
         write_result(chain_, buffer_, wall_,
-                     {.of = b, .http_status = 200, .code = "00000000", .request_ids = &request_ids, .ms = 1,
-                      .verdict = rules_.verify != verify_mode::all, .deleted = sorted.deleted, .failed = sorted.refused,
-                      .unknown = sorted.unknown, .failed_at = positions(b->at, j.refused), .unknown_at = positions(b->at, j.unknown)});
+                     {.of = b,
+                      .http_status = 200,
+                      .code = "00000000",
+                      .request_ids = &request_ids,
+                      .ms = 1,
+                      .verdict = rules_.verify != verify_mode::all,
+                      .deleted = sorted.deleted,
+                      .failed = sorted.refused,
+                      .unknown = sorted.unknown,
+                      .failed_at = positions(b->at, j.refused),
+                      .unknown_at = positions(b->at, j.unknown)});
         if (rules_.verify != verify_mode::all)
             for (std::uint32_t i = 0; i < all.size(); ++i)
                 if (!std::binary_search(j.refused.begin(), j.refused.end(), i) &&
@@ -297,7 +310,8 @@ class history {
         EXPECT_EQ(part.stopped, full.stopped);
         EXPECT_EQ(part.throttled, full.throttled);
         EXPECT_EQ(part.requests, full.requests);
-        // A checkpoint may know less of ids that were never answered for: whether they were sent does not matter to them.
+        // A checkpoint may know less of ids that were never answered for: whether they were sent does not matter to
+        // them.
         EXPECT_EQ(part.in_doubt, full.in_doubt);
     }
 
@@ -327,14 +341,24 @@ class history {
 
     [[nodiscard]] job_totals totals() const {
         const verdict_counts& c = plan_->counts();
-        return {.ids = intake_.ids, .deleted = c.deleted, .absent = c.absent, .failed = c.failed, .skipped = c.skipped,
-                .duplicates = 0, .requests = requests_, .retries = retries_, .throttled = throttled_};
+        return {.ids = intake_.ids,
+                .deleted = c.deleted,
+                .absent = c.absent,
+                .failed = c.failed,
+                .skipped = c.skipped,
+                .duplicates = 0,
+                .requests = requests_,
+                .retries = retries_,
+                .throttled = throttled_};
     }
 
     void finish() {
         const bool cancelled = plan_->stopping();
         write_finished(chain_, buffer_, wall_,
-                       cancelled ? "cancelled" : plan_->counts().failed > 0 ? "completed_with_failures" : "completed", totals(), wall_);
+                       cancelled                    ? "cancelled"
+                       : plan_->counts().failed > 0 ? "completed_with_failures"
+                                                    : "completed",
+                       totals(), wall_);
         commit();
         over_ = true;
     }
@@ -370,7 +394,8 @@ class history {
         for (const auto& [id, what] : verdicts) {
             const position p = std::stoull(id.substr(3));
             const bool gone = gone_.contains(p);
-            EXPECT_TRUE(gone || (what != "deleted" && what != "absent")) << id << " is called " << what << " and is there";
+            EXPECT_TRUE(gone || (what != "deleted" && what != "absent"))
+                << id << " is called " << what << " and is there";
             EXPECT_FALSE(gone && what == "failed" && rules_.verify != verify_mode::none) << id << " failed and is gone";
         }
     }

@@ -17,8 +17,7 @@ class journal_builder {
     // `fields`: the record's members as JSON text, without braces: "\"first\":0,\"count\":4". May be empty.
     journal_builder& add(std::string_view type, std::string_view fields) {
         const std::size_t start = text.size();
-        text += fmt::format("{{\"seq\":{},\"ts\":\"{}:{:02}.000000Z\",\"type\":\"{}\",", seq, minute,
-                            seq % 60, type);
+        text += fmt::format("{{\"seq\":{},\"ts\":\"{}:{:02}.000000Z\",\"type\":\"{}\",", seq, minute, seq % 60, type);
         if (!fields.empty()) text.append(fields) += ',';
         text += fmt::format("\"prev\":\"{}\"}}", hex(head));
         hash_.update(std::string_view(text).substr(start));
@@ -28,15 +27,12 @@ class journal_builder {
         return *this;
     }
 
-    journal_builder& accepted(std::uint64_t ids,
-                              std::string_view options = R"("dry_run":false,"verify":"failed")",
+    journal_builder& accepted(std::uint64_t ids, std::string_view options = R"("dry_run":false,"verify":"failed")",
                               std::string_view job = "job-1", std::string_view file = "job.json",
                               std::string_view source = R"("sha256":"00","bytes":1)") {
-        return add(
-            "job.accepted",
-            fmt::format(
-                R"("job_id":"{}","file":"{}",{},"ids":{},"duplicates":0,"options":{{{}}},"labels":{{}})", job,
-                file, source, ids, options));
+        return add("job.accepted",
+                   fmt::format(R"("job_id":"{}","file":"{}",{},"ids":{},"duplicates":0,"options":{{{}}},"labels":{{}})",
+                               job, file, source, ids, options));
     }
     journal_builder& intent(std::uint64_t first, std::uint64_t count) {
         return add("intent", fmt::format(R"("first":{},"count":{})", first, count));
@@ -45,8 +41,7 @@ class journal_builder {
     static std::string names(const spans& at) {
         std::string out;
         for (const span& s : at)
-            for (position p = s.first; p < s.end(); ++p)
-                out += fmt::format("{}\"i{}\"", out.empty() ? "" : ",", p);
+            for (position p = s.first; p < s.end(); ++p) out += fmt::format("{}\"i{}\"", out.empty() ? "" : ",", p);
         return out;
     }
     static std::string runs(const spans& at) {
@@ -55,9 +50,8 @@ class journal_builder {
         return out;
     }
     // `good`, `failed`, `unknown` together are the batch, in ascending order each.
-    journal_builder& result(std::uint64_t attempt, const spans& all, const spans& good,
-                            const spans& failed = {}, const spans& unknown = {},
-                            std::string_view key = "deleted") {
+    journal_builder& result(std::uint64_t attempt, const spans& all, const spans& good, const spans& failed = {},
+                            const spans& unknown = {}, std::string_view key = "deleted") {
         std::string fields = fmt::format(
             R"("batch":{},"attempt":{},"http_status":200,"code":"0","request_ids":["r-{}"],"ms":5,"{}":[{}],"failed":[{}],"unknown":[{}],"at":{})",
             seq, attempt, seq, key, names(good), names(failed), names(unknown), runs(all));
@@ -68,10 +62,9 @@ class journal_builder {
     journal_builder& error(std::string_view error_class, int http_status, span at) {
         return add(
             "batch.error",
-            fmt::format(
-                R"("batch":{},"attempt":1,"class":"{}",{}"detail":"x","first":{},"count":{},"at":[[{},{}]])",
-                seq, error_class, http_status == 0 ? "" : fmt::format("\"http_status\":{},", http_status),
-                at.first, at.count, at.first, at.count));
+            fmt::format(R"("batch":{},"attempt":1,"class":"{}",{}"detail":"x","first":{},"count":{},"at":[[{},{}]])",
+                        seq, error_class, http_status == 0 ? "" : fmt::format("\"http_status\":{},", http_status),
+                        at.first, at.count, at.first, at.count));
     }
     journal_builder& absent(const spans& at) {
         return add("ids.absent", fmt::format(R"("ids":[{}],"how":"get","at":{})", names(at), runs(at)));
@@ -80,12 +73,12 @@ class journal_builder {
         return add("ids.deleted", fmt::format(R"("ids":[{}],"how":"get","at":{})", names(at), runs(at)));
     }
     journal_builder& failed(const spans& at, std::string_view reason = "refused") {
-        return add("ids.failed", fmt::format(R"("ids":[{}],"reason":"{}","attempts":2,"at":{})", names(at),
-                                             reason, runs(at)));
+        return add("ids.failed",
+                   fmt::format(R"("ids":[{}],"reason":"{}","attempts":2,"at":{})", names(at), reason, runs(at)));
     }
     journal_builder& skipped(span at, std::string_view reason) {
-        return add("ids.skipped", fmt::format(R"("first":{},"count":{},"reason":"{}","at":[[{},{}]])",
-                                              at.first, at.count, reason, at.first, at.count));
+        return add("ids.skipped", fmt::format(R"("first":{},"count":{},"reason":"{}","at":[[{},{}]])", at.first,
+                                              at.count, reason, at.first, at.count));
     }
     journal_builder& finished(std::string_view status, const job_totals& totals) {
         std::string text_of;
@@ -128,8 +121,7 @@ class journal_builder {
 };
 
 // A finished job of eight ids with something of everything; its totals.
-inline job_totals story(journal_builder& j, std::string_view job = "job-1",
-                        std::string_view file = "job.json",
+inline job_totals story(journal_builder& j, std::string_view job = "job-1", std::string_view file = "job.json",
                         std::string_view source = R"("sha256":"00","bytes":1)") {
     j.accepted(8, R"("dry_run":false,"verify":"failed")", job, file, source)
         .skipped({7, 1}, "protected")
@@ -140,14 +132,8 @@ inline job_totals story(journal_builder& j, std::string_view job = "job-1",
         .result(2, {{1, 1}, {3, 1}, {6, 1}}, {{6, 1}}, {{1, 1}, {3, 1}})
         .absent({{1, 1}})
         .failed({{3, 1}});
-    const job_totals totals{.ids = 8,
-                            .deleted = 5,
-                            .absent = 1,
-                            .failed = 1,
-                            .skipped = 1,
-                            .requests = 4,
-                            .retries = 2,
-                            .throttled = 1};
+    const job_totals totals{
+        .ids = 8, .deleted = 5, .absent = 1, .failed = 1, .skipped = 1, .requests = 4, .retries = 2, .throttled = 1};
     j.finished("completed_with_failures", totals);
     return totals;
 }

@@ -30,15 +30,14 @@ TEST(JournalRead, ARecordIsTakenApart) {
 
 TEST(JournalRead, KeysMustStandWhereTheyBelong) {
     record_view r;
-    for (const std::string& line :
-         {line_of(R"("ts":"2026-11-25T01:02:03.123456Z","seq":7,"type":"intent")"),
-          line_of(R"("seq":7,"type":"intent")"), "{" + std::string(good_head) + "}",
-          "{" + std::string(good_head) + ",\"prev\":\"" + zeros + "\",\"x\":1}",
-          line_of(good_head, R"(,"first":1,"first":1)"), line_of(good_head, R"(,"seq":7)"),
-          line_of(R"("seq":-1,"ts":"2026-11-25T01:02:03.123456Z","type":"intent")"),
-          line_of(R"("seq":7,"ts":"2026-11-25T01:02:03Z","type":"intent")"),
-          line_of(R"("seq":7,"ts":"2026-11-25T01:02:03.123456Z","type":1)"),
-          "{" + std::string(good_head) + ",\"prev\":\"" + std::string(64, 'A') + "\"}"})
+    for (const std::string& line : {line_of(R"("ts":"2026-11-25T01:02:03.123456Z","seq":7,"type":"intent")"),
+                                    line_of(R"("seq":7,"type":"intent")"), "{" + std::string(good_head) + "}",
+                                    "{" + std::string(good_head) + ",\"prev\":\"" + zeros + "\",\"x\":1}",
+                                    line_of(good_head, R"(,"first":1,"first":1)"), line_of(good_head, R"(,"seq":7)"),
+                                    line_of(R"("seq":-1,"ts":"2026-11-25T01:02:03.123456Z","type":"intent")"),
+                                    line_of(R"("seq":7,"ts":"2026-11-25T01:02:03Z","type":"intent")"),
+                                    line_of(R"("seq":7,"ts":"2026-11-25T01:02:03.123456Z","type":1)"),
+                                    "{" + std::string(good_head) + ",\"prev\":\"" + std::string(64, 'A') + "\"}"})
         EXPECT_FALSE(read_record(line, r)) << line;
 }
 
@@ -60,8 +59,7 @@ TEST(JournalRead, TooManyMembersAreRefused) {
 TEST(JournalRead, WhatTheWriterWritesReadsBack) {
     chain_writer writer;
     std::string text;
-    write_finished(writer, text, wall_time{}, "completed", {.ids = 2, .deleted = 2, .requests = 1},
-                   wall_time{});
+    write_finished(writer, text, wall_time{}, "completed", {.ids = 2, .deleted = 2, .requests = 1}, wall_time{});
     text.pop_back();
     record_view r;
     ASSERT_TRUE(read_record(text, r));
@@ -86,8 +84,7 @@ TEST(JournalRead, LedgerLinesOfTheWriterReadBack) {
                        .records = 5,
                        .sig = "c2ln"});
     const std::size_t second = text.size();
-    write_ledger_line(writer, text, wall_time{},
-                      {.file = "bad.json", .status = "rejected", .error = "line 1: no"});
+    write_ledger_line(writer, text, wall_time{}, {.file = "bad.json", .status = "rejected", .error = "line 1: no"});
     record_view r;
     ASSERT_TRUE(read_record(std::string_view(text).substr(0, second - 1), r));
     const auto finished = read_ledger_entry(r);

@@ -24,9 +24,8 @@ class JournalWrite : public testing::Test {
         chain_writer chain;
         std::string out = "kept";
         write(chain, out);
-        const std::string line =
-            fmt::format(R"({{"seq":0,"ts":"2026-11-25T01:02:03.123456Z","type":"{}",{},"prev":"{}"}})", type,
-                        fields, zeros);
+        const std::string line = fmt::format(
+            R"({{"seq":0,"ts":"2026-11-25T01:02:03.123456Z","type":"{}",{},"prev":"{}"}})", type, fields, zeros);
         EXPECT_EQ(out, "kept" + line + "\n");
         record_view r;
         const auto read = read_record(line, r);
@@ -77,29 +76,23 @@ TEST_F(JournalWrite, JobAcceptedWithEverything) {
         R"("abort_when":{"failed_ratio":0.5,"after":1000}},"labels":{"ticket":"SEC-1","by":"a\"b"},)"
         R"("culld":")" CULLD_VERSION R"(","config_sha256":"cc","modified_at":"2026-11-25T01:01:40.000000Z")",
         [&](chain_writer& c, std::string& out) {
-            write_accepted(
-                c, out, ts,
-                {.intake = &in, .uid = 1000, .gid = 100, .modified_at = earlier, .config_sha256 = "cc"});
+            write_accepted(c, out, ts,
+                           {.intake = &in, .uid = 1000, .gid = 100, .modified_at = earlier, .config_sha256 = "cc"});
         });
 }
 
 TEST_F(JournalWrite, JobAcceptedWithTheLeast) {
     job_intake in;
-    in.spec = {.id = "j",
-               .resource = "incidents",
-               .project_id = "p",
-               .workspace_id = "w",
-               .batch_size = 1,
-               .max_attempts = 1};
+    in.spec = {
+        .id = "j", .resource = "incidents", .project_id = "p", .workspace_id = "w", .batch_size = 1, .max_attempts = 1};
     in.source = {"j.txt", "aa", 1};
     in.ids = 1;
-    expect(
-        "job.accepted",
-        R"("job_id":"j","file":"j.txt","sha256":"aa","bytes":1,"owner":{"uid":0,"gid":0},"resource":"incidents",)"
-        R"("project_id":"p","workspace_id":"w","ids":1,"duplicates":0,)"
-        R"("options":{"batch_size":1,"max_attempts":1,"priority":5,"dry_run":false,"verify":"failed"},"labels":{},)"
-        R"("culld":")" CULLD_VERSION R"(","config_sha256":"","modified_at":"1970-01-01T00:00:00.000000Z")",
-        [&](chain_writer& c, std::string& out) { write_accepted(c, out, ts, {.intake = &in}); });
+    expect("job.accepted",
+           R"("job_id":"j","file":"j.txt","sha256":"aa","bytes":1,"owner":{"uid":0,"gid":0},"resource":"incidents",)"
+           R"("project_id":"p","workspace_id":"w","ids":1,"duplicates":0,)"
+           R"("options":{"batch_size":1,"max_attempts":1,"priority":5,"dry_run":false,"verify":"failed"},"labels":{},)"
+           R"("culld":")" CULLD_VERSION R"(","config_sha256":"","modified_at":"1970-01-01T00:00:00.000000Z")",
+           [&](chain_writer& c, std::string& out) { write_accepted(c, out, ts, {.intake = &in}); });
 }
 
 TEST_F(JournalWrite, Intent) {
@@ -195,15 +188,13 @@ TEST_F(JournalWrite, Verdicts) {
     verdict_line("ids.skipped", R"("first":3,"count":900,"reason":"cancelled","at":[[3,900]])",
                  {.kind = verdict_kind::skipped, .reason = "cancelled", .attempts = 0, .at = {{3, 900}}}, "");
     verdict_line("ids.skipped", R"("ids":["a"],"reason":"protected","at":[[3,1]])",
-                 {.kind = verdict_kind::skipped, .reason = "protected", .attempts = 0, .at = {{3, 1}}},
-                 R"("a")");
+                 {.kind = verdict_kind::skipped, .reason = "protected", .attempts = 0, .at = {{3, 1}}}, R"("a")");
 }
 
 TEST_F(JournalWrite, Commands) {
-    expect("job.paused", R"("by":{"uid":0,"pid":42},"reason":"lunch")",
-           [](chain_writer& c, std::string& out) {
-               write_command(c, out, ts, "job.paused", {0, 42}, "lunch", std::nullopt);
-           });
+    expect("job.paused", R"("by":{"uid":0,"pid":42},"reason":"lunch")", [](chain_writer& c, std::string& out) {
+        write_command(c, out, ts, "job.paused", {0, 42}, "lunch", std::nullopt);
+    });
     for (const char* type : {"job.resumed", "job.cancelled"})
         expect(type, R"("by":{"uid":7,"pid":42})", [&](chain_writer& c, std::string& out) {
             write_command(c, out, ts, type, {7, 42}, "", std::nullopt);
@@ -221,9 +212,7 @@ TEST_F(JournalWrite, RecoveredBlockedAndUnblocked) {
     expect("job.recovered", R"("open":[],"torn_bytes":0)",
            [](chain_writer& c, std::string& out) { write_recovered(c, out, ts, {}, 0); });
     expect("job.blocked", R"("class":"auth","code":"APIGW.0302","detail":"no","help":"ask")",
-           [](chain_writer& c, std::string& out) {
-               write_blocked(c, out, ts, "auth", "APIGW.0302", "no", "ask");
-           });
+           [](chain_writer& c, std::string& out) { write_blocked(c, out, ts, "auth", "APIGW.0302", "no", "ask"); });
     expect("job.unblocked", R"("why":"resume")",
            [](chain_writer& c, std::string& out) { write_unblocked(c, out, ts, "resume"); });
 }
@@ -251,30 +240,24 @@ TEST_F(JournalWrite, Checkpoint) {
                            .first_bad = 12};
     expect(
         "checkpoint",
-        std::string(
-            R"("intended":40,"next_batch":8,"open":[{"attempts":1,"word":"refused","at":[[3,1],[5,2]]},)"
-            R"({"attempts":0,"word":"unsent","at":[[30,10]]}],"holes":[[50,1]],"first_good":11,"first_bad":12,)"
-            R"("paused":true,"requests_per_second":2.5,"stopped":"deadline",)") +
-            totals_text,
-        [&](chain_writer& c, std::string& out) {
-            write_checkpoint(c, out, ts,
-                             {.state = &state,
-                              .totals = totals,
-                              .paused = true,
-                              .rate = 2.5,
-                              .stopped = skip_reason::deadline});
-        });
-    const plan_state bare{.ids = 1};
-    expect(
-        "checkpoint",
-        std::string(
-            R"("intended":0,"next_batch":0,"open":[],"holes":[],"first_good":0,"first_bad":0,"paused":false,)") +
+        std::string(R"("intended":40,"next_batch":8,"open":[{"attempts":1,"word":"refused","at":[[3,1],[5,2]]},)"
+                    R"({"attempts":0,"word":"unsent","at":[[30,10]]}],"holes":[[50,1]],"first_good":11,"first_bad":12,)"
+                    R"("paused":true,"requests_per_second":2.5,"stopped":"deadline",)") +
             totals_text,
         [&](chain_writer& c, std::string& out) {
             write_checkpoint(
                 c, out, ts,
-                {.state = &bare, .totals = totals, .rate = std::nullopt, .stopped = std::nullopt});
+                {.state = &state, .totals = totals, .paused = true, .rate = 2.5, .stopped = skip_reason::deadline});
         });
+    const plan_state bare{.ids = 1};
+    expect("checkpoint",
+           std::string(
+               R"("intended":0,"next_batch":0,"open":[],"holes":[],"first_good":0,"first_bad":0,"paused":false,)") +
+               totals_text,
+           [&](chain_writer& c, std::string& out) {
+               write_checkpoint(c, out, ts,
+                                {.state = &bare, .totals = totals, .rate = std::nullopt, .stopped = std::nullopt});
+           });
 }
 
 TEST_F(JournalWrite, JobFinished) {
@@ -355,8 +338,7 @@ TEST_F(JournalWrite, AnyByteChangedOrLineMovedIsFound) {
         std::size_t at = 0;
         for (std::size_t end = 0; at < text.size(); at = end + 1) {
             end = text.find('\n', at);
-            if (!checker.feed(std::string_view(text).substr(at, end - at), end != std::string::npos, r))
-                return false;
+            if (!checker.feed(std::string_view(text).substr(at, end - at), end != std::string::npos, r)) return false;
             if (end == std::string::npos) return false;
         }
         return checker.head() == chain.head().prev;

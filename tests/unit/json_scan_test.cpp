@@ -100,8 +100,7 @@ TEST(JsonScan, AnyByteEndsARunOfPlainOnesWhereverItStands) {
         for (std::size_t at = 0; at <= length; ++at) {
             const std::string before(at, 'a'), after(length - at, 'b');
             EXPECT_EQ(value_of("{\"k\":\"" + before + "\\\"" + after + "\"}").text(), before + "\"" + after);
-            EXPECT_EQ(value_of("{\"k\":\"" + before + "\xC3\xA9" + after + "\"}").text(),
-                      before + "\xC3\xA9" + after);
+            EXPECT_EQ(value_of("{\"k\":\"" + before + "\xC3\xA9" + after + "\"}").text(), before + "\xC3\xA9" + after);
             EXPECT_NE(complaint_about("{\"k\":\"" + before + "\n" + after + "\"}"), nullptr);
             EXPECT_NE(complaint_about("{\"k\":\"" + before + "\xE9" + after + "\"}"), nullptr);
         }
@@ -130,14 +129,9 @@ TEST(JsonScan, AcceptsExactlyWhatAnotherParserAccepts) {
         std::string text = good;
         const auto at = *rc::gen::inRange<std::size_t>(0, text.size());
         switch (*rc::gen::inRange(0, 3)) {
-            case 0:
-                text[at] = *rc::gen::elementOf(std::string("{}[]\",:\\ 0123.eE+-truefalsn\xC3\xA9\x01"));
-                break;
-            case 1:
-                text.erase(at, 1);
-                break;
-            default:
-                text.insert(at, 1, text[at]);
+            case 0: text[at] = *rc::gen::elementOf(std::string("{}[]\",:\\ 0123.eE+-truefalsn\xC3\xA9\x01")); break;
+            case 1: text.erase(at, 1); break;
+            default: text.insert(at, 1, text[at]);
         }
         boost::system::error_code ec;
         const auto parsed = boost::json::parse(text, ec);
@@ -156,10 +150,9 @@ TEST(JsonScan, NumbersMustBeWholeAndFit) {
 TEST(JsonScan, RunsAreReadAndChecked) {
     EXPECT_EQ(value_of(R"({"k":[]})").runs(), spans{});
     EXPECT_EQ(value_of(R"({"k":[ [0,4] , [7, 1] ]})").runs(), (spans{{0, 4}, {7, 1}}));
-    for (const char* text :
-         {R"({"k":[[0,0]]})", R"({"k":[[4,2],[5,1]]})", R"({"k":[[4,2],[1,1]]})", R"({"k":[0,4]})",
-          R"({"k":[[0]]})", R"({"k":[[0,1,2]]})", R"({"k":[[9223372036854775808,1]]})", R"({"k":[[0,"4"]]})",
-          R"({"k":{}})", R"({"k":[[-1,2]]})"})
+    for (const char* text : {R"({"k":[[0,0]]})", R"({"k":[[4,2],[5,1]]})", R"({"k":[[4,2],[1,1]]})", R"({"k":[0,4]})",
+                             R"({"k":[[0]]})", R"({"k":[[0,1,2]]})", R"({"k":[[9223372036854775808,1]]})",
+                             R"({"k":[[0,"4"]]})", R"({"k":{}})", R"({"k":[[-1,2]]})"})
         EXPECT_FALSE(value_of(text).runs()) << text;
 }
 

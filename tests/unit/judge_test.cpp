@@ -4,8 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <algorithm>
 #include <rapidcheck.h>
+#include <algorithm>
 #include <set>
 
 namespace culld {
@@ -87,10 +87,11 @@ TEST_F(Judge, ListsAtTheTopCount) {
 }
 
 TEST_F(Judge, ListsDeeperThanDataDoNotCount) {
-    for (const char* body : {R"({"data":{"data":{"success_ids":["a","b","c"]}}})", R"([{"success_ids":["a","b","c"]}])",
-                             R"({"x":{"success_ids":["a","b","c"]}})", R"({"data":[{"success_ids":["a","b","c"]}]})",
-                             R"({"data":{"success_ids":[["a","b","c"]]}})", R"({"data":{"success_ids":{"a":["a","b","c"]}}})",
-                             R"({"request_ids":["a","b","c"],"data":{}})"}) {
+    for (const char* body :
+         {R"({"data":{"data":{"success_ids":["a","b","c"]}}})", R"([{"success_ids":["a","b","c"]}])",
+          R"({"x":{"success_ids":["a","b","c"]}})", R"({"data":[{"success_ids":["a","b","c"]}]})",
+          R"({"data":{"success_ids":[["a","b","c"]]}})", R"({"data":{"success_ids":{"a":["a","b","c"]}}})",
+          R"({"request_ids":["a","b","c"],"data":{}})"}) {
         const auto j = judge_it(abc_, body);
         EXPECT_EQ(j ? j->deleted() : 0U, 0U) << body;
     }
@@ -137,13 +138,16 @@ TEST_F(Judge, DuplicatesInAnAnswerCountOnce) {
 
 TEST_F(Judge, WhatIsNoJsonObjectIsAProblem) {
     for (const std::string& body :
-         {std::string(), std::string("<html>login</html>"), std::string("[]"), std::string("\"text\""), std::string("{"),
-          answer(abc_, {}) + "x", answer(abc_, {}).substr(0, 60), std::string(200, '['), std::string("{\"a\":\"\xff\"}"),
-          std::string(R"({"data":{"success_ids":["a","b","c"]})"), std::string(R"({"data":{"success_ids":["a","b","c"}})")})
+         {std::string(), std::string("<html>login</html>"), std::string("[]"), std::string("\"text\""),
+          std::string("{"), answer(abc_, {}) + "x", answer(abc_, {}).substr(0, 60), std::string(200, '['),
+          std::string("{\"a\":\"\xff\"}"), std::string(R"({"data":{"success_ids":["a","b","c"]})"),
+          std::string(R"({"data":{"success_ids":["a","b","c"}})")})
         EXPECT_FALSE(judge_it(abc_, body)) << body;
 }
 
-TEST_F(Judge, WhiteSpaceAfterTheAnswerIsFine) { EXPECT_TRUE(judge_it(abc_, answer(abc_, {}) + "\r\n ")); }
+TEST_F(Judge, WhiteSpaceAfterTheAnswerIsFine) {
+    EXPECT_TRUE(judge_it(abc_, answer(abc_, {}) + "\r\n "));
+}
 
 // Set algebra, whatever the order: deleted = success - error, refused = error - success, all else unknown.
 TEST_F(Judge, AgreesWithSetAlgebraOnAnyAnswer) {
@@ -162,7 +166,8 @@ TEST_F(Judge, AgreesWithSetAlgebraOnAnyAnswer) {
         }
         if (*rc::gen::arbitrary<bool>()) success.push_back("stranger");
         if (*rc::gen::arbitrary<bool>()) std::reverse(success.begin(), success.end());
-        if (*rc::gen::arbitrary<bool>()) std::rotate(error.begin(), error.begin() + static_cast<long>(error.size() / 2), error.end());
+        if (*rc::gen::arbitrary<bool>())
+            std::rotate(error.begin(), error.begin() + static_cast<long>(error.size() / 2), error.end());
         in_success.insert(success.begin(), success.end());
         in_error.insert(error.begin(), error.end());
         const auto j = judge_it(sent, answer(success, error));

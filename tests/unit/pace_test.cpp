@@ -42,8 +42,8 @@ std::size_t allowed(double rate, std::uint32_t burst, nanoseconds window) {
 }
 
 // Sends as soon as it may, `lateness` at most behind the time, now and then after an idle gap.
-std::vector<steady_time> sends(pace& p, steady_time now, std::size_t count, nanoseconds lateness,
-                               double gap_chance, nanoseconds gap, dice& roll) {
+std::vector<steady_time> sends(pace& p, steady_time now, std::size_t count, nanoseconds lateness, double gap_chance,
+                               nanoseconds gap, dice& roll) {
     std::vector<steady_time> out;
     out.reserve(count);
     while (out.size() < count) {
@@ -73,8 +73,7 @@ TEST(Pace, NoWindowOfASecondHoldsTooManyAtTheServer) {
         pace p(rate, burst, start, *rc::gen::arbitrary<bool>());
         const auto count = static_cast<std::size_t>(std::clamp(rate * 4, 300.0, 20'000.0));
         const nanoseconds gap = std::max<nanoseconds>(seconds_of(30 / rate), 1s);
-        const auto seen =
-            arrivals(sends(p, start, count, 300us, std::min(0.02, 2 / rate), gap, roll), 1ms, roll);
+        const auto seen = arrivals(sends(p, start, count, 300us, std::min(0.02, 2 / rate), gap, roll), 1ms, roll);
         for (const double seconds : {1.0, 1.7, 3.0, 10.0, 60.0}) {
             const nanoseconds window = std::max(seconds_of(seconds), seconds_of(1 / rate));
             const std::size_t most = most_in(seen, window);
@@ -107,14 +106,12 @@ TEST(Pace, ABurstThatCoversLatenessLeavesEveryWindowWithinTheLaw) {
     EXPECT_TRUE(rc::check([] {
         dice roll(*rc::gen::arbitrary<std::uint64_t>());
         const double rate = random_rate(roll, 10, 5000);
-        const auto least =
-            static_cast<std::uint32_t>(std::ceil(rate <= 1000 ? rate * 250e-6 : rate * 1e-3)) + 1;
+        const auto least = static_cast<std::uint32_t>(std::ceil(rate <= 1000 ? rate * 250e-6 : rate * 1e-3)) + 1;
         const std::uint32_t burst = least + std::uniform_int_distribution<std::uint32_t>(0, 10)(roll);
         pace p(rate, burst, start, true);
         const auto seen = sends(p, start, 3000, 300us, 0.01, seconds_of(30 / rate), roll);
         for (int i = 0; i < 30; ++i) {
-            const nanoseconds window =
-                seconds_of(std::uniform_real_distribution<double>(1, 100)(roll) / rate) + 1ns;
+            const nanoseconds window = seconds_of(std::uniform_real_distribution<double>(1, 100)(roll) / rate) + 1ns;
             RC_ASSERT(most_in(seen, window) <= allowed(rate, burst, window));
         }
     }));

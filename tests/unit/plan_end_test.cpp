@@ -26,8 +26,7 @@ plan_rules rules(verify_mode verify, std::uint32_t max_attempts = 1) {
     return r;
 }
 
-judgement answer(const batch* b, std::vector<std::uint32_t> refused = {},
-                 std::vector<std::uint32_t> unknown = {}) {
+judgement answer(const batch* b, std::vector<std::uint32_t> refused = {}, std::vector<std::uint32_t> unknown = {}) {
     judgement j;
     j.sent = b->count();
     j.refused = std::move(refused);
@@ -283,8 +282,8 @@ TEST(PlanRestart, VerdictsThatTheCrashCutOffAreOwedOnce) {
         EXPECT_EQ(v.kind, verdict_kind::failed);
         reasons[v.at.at(0).first] = v.reason;
     }
-    EXPECT_EQ(reasons, (std::map<position, std::string_view>{
-                           {0, "refused"}, {1, "rejected"}, {2, "unknown"}, {3, "present"}}));
+    EXPECT_EQ(reasons,
+              (std::map<position, std::string_view>{{0, "refused"}, {1, "rejected"}, {2, "unknown"}, {3, "present"}}));
     EXPECT_THAT(p.owed(), IsEmpty());
     const batch* again = p.take(start);
     ASSERT_NE(again, nullptr);
@@ -294,8 +293,7 @@ TEST(PlanRestart, VerdictsThatTheCrashCutOffAreOwedOnce) {
 
 TEST(PlanRestart, WithVerificationNothingIsOwedButAsked) {
     plan p(rules(verify_mode::failed, 3),
-           {.ids = 2, .intended = 2, .open = {{3, word::refused, {{0, 1}}}, {1, word::reported, {{1, 1}}}}},
-           start);
+           {.ids = 2, .intended = 2, .open = {{3, word::refused, {{0, 1}}}, {1, word::reported, {{1, 1}}}}}, start);
     EXPECT_THAT(p.owed(), IsEmpty());
     for (int i = 0; i < 2; ++i) {
         const batch* ask = p.take(start);
@@ -313,8 +311,8 @@ std::uint64_t placed(const plan_state& s, places& out) {
         for (const span& at : o.at) {
             RC_ASSERT(at.end() <= s.ids);
             RC_ASSERT(out.erase(at) == 0U);
-            out.assign(at, static_cast<int>(o.attempts) * 10 +
-                               static_cast<int>(o.last == word::unsent ? word::lost : o.last));
+            out.assign(
+                at, static_cast<int>(o.attempts) * 10 + static_cast<int>(o.last == word::unsent ? word::lost : o.last));
             open += at.count;
         }
     for (const span& at : s.holes) RC_ASSERT(out.erase(at) == 0U);
@@ -353,16 +351,14 @@ TEST(PlanRestart, AStateAccountsForEveryIdAndReadsBack) {
             }
             const auto what = below(10);
             if (b->what == batch::purpose::ask)
-                static_cast<void>(what == 0
-                                      ? p.missed(b, plan::miss::in_doubt, now, now, 0)
-                                      : p.asked(b, what < 5 ? presence::gone : presence::there, now, 0));
+                static_cast<void>(what == 0 ? p.missed(b, plan::miss::in_doubt, now, now, 0)
+                                            : p.asked(b, what < 5 ? presence::gone : presence::there, now, 0));
             else if (what < 7)
                 static_cast<void>(p.landed(b, j, now, 0));
             else if (what == 7)
                 static_cast<void>(p.halved(b, now));
             else
-                static_cast<void>(
-                    p.missed(b, what == 8 ? plan::miss::declined : plan::miss::in_doubt, now, now, 0));
+                static_cast<void>(p.missed(b, what == 8 ? plan::miss::declined : plan::miss::in_doubt, now, now, 0));
             if (below(60) == 0) static_cast<void>(p.stop(skip_reason::cancelled, now));
         }
         const plan_state s = p.state();
@@ -386,8 +382,8 @@ TEST(PlanRestart, AStateAccountsForEveryIdAndReadsBack) {
 }
 
 TEST(Words, AreNamedAndReadBack) {
-    for (const word w : {word::unsent, word::lost, word::refused, word::unaccounted, word::reported,
-                         word::present, word::rejected})
+    for (const word w :
+         {word::unsent, word::lost, word::refused, word::unaccounted, word::reported, word::present, word::rejected})
         EXPECT_EQ(word_named(name_of(w)), w);
     EXPECT_FALSE(word_named("deleted"));
     EXPECT_EQ(name_of(skip_reason::protected_id), "protected");

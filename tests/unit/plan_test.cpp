@@ -17,8 +17,7 @@ using testing::IsEmpty;
 
 constexpr steady_time start{1h};
 
-plan_rules rules(std::uint32_t batch_size, verify_mode verify = verify_mode::none,
-                 std::uint32_t max_attempts = 5) {
+plan_rules rules(std::uint32_t batch_size, verify_mode verify = verify_mode::none, std::uint32_t max_attempts = 5) {
     plan_rules r;
     r.batch_size = batch_size;
     r.max_attempts = max_attempts;
@@ -105,8 +104,8 @@ TEST(Plan, IntentsRunAheadByTheWindowAndNoFurther) {
 }
 
 TEST(Plan, HolesAreInNoIntentAndNoBatch) {
-    for (const spans& holes : {spans{{0, 3}}, spans{{7, 3}}, spans{{0, 1}, {2, 1}, {4, 2}, {9, 1}},
-                               spans{{0, 10}}, spans{{3, 2}, {5, 1}}, spans{{1, 8}}}) {
+    for (const spans& holes : {spans{{0, 3}}, spans{{7, 3}}, spans{{0, 1}, {2, 1}, {4, 2}, {9, 1}}, spans{{0, 10}},
+                               spans{{3, 2}, {5, 1}}, spans{{1, 8}}}) {
         plan p(rules(2), job(10, holes), start);
         std::set<position> untouchable;
         for (const position h : each(holes)) untouchable.insert(h);
@@ -253,8 +252,7 @@ TEST(Plan, WhatWasSurelyNotDoneIsNeverGivenUp) {
     for (int i = 0; i < 100; ++i, now += 24h) {
         const batch* b = take(p, now);
         ASSERT_NE(b, nullptr);
-        EXPECT_THAT(p.missed(b, i % 2 == 0 ? plan::miss::declined : plan::miss::unsent, now, now, 0),
-                    IsEmpty());
+        EXPECT_THAT(p.missed(b, i % 2 == 0 ? plan::miss::declined : plan::miss::unsent, now, now, 0), IsEmpty());
     }
 }
 
@@ -341,8 +339,7 @@ TEST(Plan, BreakingItsInvariantsIsRefusedLoudly) {
         << "an answer to another batch";
     b = take(p);
     EXPECT_THAT(p.landed(b, all_refused(b), start, 0), IsEmpty());
-    EXPECT_THROW(static_cast<void>(p.landed(b, {.sent = 4}, start, 0)), std::logic_error)
-        << "brought back twice";
+    EXPECT_THROW(static_cast<void>(p.landed(b, {.sent = 4}, start, 0)), std::logic_error) << "brought back twice";
     const batch* ask = take(p, start + 1min);
     ASSERT_NE(ask, nullptr);
     EXPECT_THROW(static_cast<void>(p.halved(ask, start)), std::logic_error);

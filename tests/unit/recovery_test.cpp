@@ -66,8 +66,7 @@ std::string error_fields(std::string_view error_class, unsigned status, span at,
                          bool retried = true) {
     return fmt::format(
         R"("batch":9,"attempt":{},"class":"{}","http_status":{},"detail":"x",{}"first":{},"count":{},"at":[[{},{}]])",
-        attempt, error_class, status, retried ? R"("retry_in_ms":5,)" : "", at.first, at.count, at.first,
-        at.count);
+        attempt, error_class, status, retried ? R"("retry_in_ms":5,)" : "", at.first, at.count, at.first, at.count);
 }
 
 // ---- each record ----
@@ -114,12 +113,8 @@ TEST(Recovery, JobAcceptedIsReadBackWhole) {
 
 TEST(Recovery, WhatTheWriterWritesOfAJobReadsBack) {
     job_intake in;
-    in.spec = {.id = "j",
-               .resource = "incidents",
-               .project_id = "p",
-               .workspace_id = "w",
-               .batch_size = 9,
-               .max_attempts = 2};
+    in.spec = {
+        .id = "j", .resource = "incidents", .project_id = "p", .workspace_id = "w", .batch_size = 9, .max_attempts = 2};
     in.spec.abort_when = abort_rule{.failed_ratio = 0.1, .after = 3};
     in.spec.labels = {{"k", "v"}};
     in.source = {"j.txt", "aa", 1};
@@ -157,12 +152,12 @@ TEST(Recovery, ABatchResultSettlesWhatItDeletedAndKeepsTheRestOpen) {
 }
 
 TEST(Recovery, WhatWasReportedWithVerifyAllIsNoVerdict) {
-    const recovered_job job = recovered(
-        begun().intent(0, 4).result(1, {{0, 4}}, {{0, 2}}, {{2, 1}}, {{3, 1}}, "reported").deleted({{0, 1}}));
+    const recovered_job job =
+        recovered(begun().intent(0, 4).result(1, {{0, 4}}, {{0, 2}}, {{2, 1}}, {{3, 1}}, "reported").deleted({{0, 1}}));
     EXPECT_EQ(job.state.counts, (verdict_counts{.deleted = 1}));
-    EXPECT_EQ(open_of(job), (open_list{{1, word::refused, {{2, 1}}},
-                                       {1, word::unaccounted, {{3, 1}}},
-                                       {1, word::reported, {{1, 1}}}}));
+    EXPECT_EQ(
+        open_of(job),
+        (open_list{{1, word::refused, {{2, 1}}}, {1, word::unaccounted, {{3, 1}}}, {1, word::reported, {{1, 1}}}}));
     EXPECT_THAT(job.in_doubt, IsEmpty());
 }
 
@@ -174,15 +169,13 @@ TEST(Recovery, ABatchErrorTellsWhetherItsIdsAreInDoubt) {
     }
     for (const char* error_class : {"throttled", "auth", "rejected"}) {
         const recovered_job job = recovered(begun().intent(0, 4).error(error_class, 403, {0, 4}));
-        EXPECT_EQ(open_of(job), (open_list{{0, word::unsent, {{0, 4}}}}))
-            << error_class << ": surely not carried out";
+        EXPECT_EQ(open_of(job), (open_list{{0, word::unsent, {{0, 4}}}})) << error_class << ": surely not carried out";
         EXPECT_EQ(job.requests, 1U);
         EXPECT_EQ(job.throttled, error_class == std::string_view("throttled") ? 1U : 0U);
     }
     for (const char* error_class : {"timeout", "transport", "server", "protocol"}) {
         const recovered_job job = recovered(begun().intent(0, 8).error(error_class, 0, {0, 4}));
-        EXPECT_EQ(open_of(job), (open_list{{0, word::unsent, {{4, 4}}}, {0, word::lost, {{0, 4}}}}))
-            << error_class;
+        EXPECT_EQ(open_of(job), (open_list{{0, word::unsent, {{4, 4}}}, {0, word::lost, {{0, 4}}}})) << error_class;
         EXPECT_EQ(job.in_doubt, (spans{{0, 8}}));
     }
 }
@@ -197,10 +190,9 @@ TEST(Recovery, ASecondRequestForTheSameIdsIsARetry) {
 
 TEST(Recovery, AnIdRefusedAloneForItsContentHadItsLastWord) {
     for (const unsigned status : {400U, 413U}) {
-        const recovered_job job = recovered(
-            begun().intent(0, 4).add("batch.error", error_fields("rejected", status, {2, 1}, 1, false)));
-        EXPECT_EQ(open_of(job),
-                  (open_list{{0, word::unsent, {{0, 2}, {3, 1}}}, {1, word::rejected, {{2, 1}}}}));
+        const recovered_job job =
+            recovered(begun().intent(0, 4).add("batch.error", error_fields("rejected", status, {2, 1}, 1, false)));
+        EXPECT_EQ(open_of(job), (open_list{{0, word::unsent, {{0, 2}, {3, 1}}}, {1, word::rejected, {{2, 1}}}}));
     }
 }
 
@@ -239,8 +231,7 @@ TEST(Recovery, AStopIsKept) {
                                     {"deadline", skip_reason::deadline},
                                     {"dry_run", skip_reason::dry_run}})
         EXPECT_EQ(recovered(begun().skipped({0, 20}, name)).stopped, why);
-    EXPECT_EQ(recovered(begun().add("job.cancelled", R"("by":{"uid":0,"pid":1})")).stopped,
-              skip_reason::cancelled);
+    EXPECT_EQ(recovered(begun().add("job.cancelled", R"("by":{"uid":0,"pid":1})")).stopped, skip_reason::cancelled);
 }
 
 TEST(Recovery, PausesRatesAndTheEndAreKept) {
@@ -276,8 +267,7 @@ std::string checkpoint_text(
 }
 
 TEST(Recovery, ACheckpointBehindTheFirstRecordIsWhereItBegins) {
-    const recovered_job job =
-        recovered(begun().add("checkpoint", checkpoint_text()).result(2, {{3, 1}}, {{3, 1}}));
+    const recovered_job job = recovered(begun().add("checkpoint", checkpoint_text()).result(2, {{3, 1}}, {{3, 1}}));
     EXPECT_EQ(job.state.counts, (verdict_counts{.deleted = 8, .skipped = 2}));
     EXPECT_EQ(job.state.intended, 10U);
     EXPECT_EQ(job.state.first_good, 4U);
@@ -298,37 +288,31 @@ TEST(Recovery, ACheckpointInTheMiddleOfAReadingIsPassedOver) {
 }
 
 TEST(Recovery, AnIncompleteOrImpossibleCheckpointIsRefused) {
-    for (const char* key :
-         {"intended", "next_batch", "open", "first_good", "first_bad", "paused", "totals"}) {
+    for (const char* key : {"intended", "next_batch", "open", "first_good", "first_bad", "paused", "totals"}) {
         std::string text = checkpoint_text();
         text.replace(text.find(fmt::format("\"{}\":", key)) + 1, 1, "X");
         expect_refused(begun().add("checkpoint", text), "the checkpoint is incomplete");
     }
     expect_refused(begun(9).add("checkpoint", checkpoint_text()), "the checkpoint is incomplete");
-    expect_refused(
-        begun().add("checkpoint", checkpoint_text(R"([{"attempts":1,"word":"guessed","at":[[3,1]]}])")),
-        "nobody knows");
-    expect_refused(
-        begun().add("checkpoint", checkpoint_text(R"([{"attempts":1,"word":"lost","at":[[30,1]]}])")),
-        "not in a list");
+    expect_refused(begun().add("checkpoint", checkpoint_text(R"([{"attempts":1,"word":"guessed","at":[[3,1]]}])")),
+                   "nobody knows");
+    expect_refused(begun().add("checkpoint", checkpoint_text(R"([{"attempts":1,"word":"lost","at":[[30,1]]}])")),
+                   "not in a list");
     expect_refused(begun().add("checkpoint", checkpoint_text("[7]")), "");
     expect_refused(begun().add("checkpoint", checkpoint_text("{}")), "account");
     expect_refused(begun().add("checkpoint", checkpoint_text("[]")), "account");
     expect_refused(
-        begun().add(
-            "checkpoint",
-            checkpoint_text(
-                R"([{"attempts":1,"word":"lost","at":[[3,3]]},{"attempts":0,"word":"lost","at":[[5,1]]}])")),
+        begun().add("checkpoint",
+                    checkpoint_text(
+                        R"([{"attempts":1,"word":"lost","at":[[3,3]]},{"attempts":0,"word":"lost","at":[[5,1]]}])")),
         "twice");
+    expect_refused(begun().add("checkpoint", checkpoint_text(R"([{"attempts":1,"word":"lost","at":[[8,3]]}])")),
+                   "not intended");
     expect_refused(
-        begun().add("checkpoint", checkpoint_text(R"([{"attempts":1,"word":"lost","at":[[8,3]]}])")),
-        "not intended");
-    expect_refused(
-        begun().add(
-            "checkpoint",
-            checkpoint_text(
-                R"([{"attempts":1,"word":"refused","at":[[3,1]]},{"attempts":0,"word":"unsent","at":[[8,2]]}])",
-                R"("paused":false,"stopped":"whim")")),
+        begun().add("checkpoint",
+                    checkpoint_text(
+                        R"([{"attempts":1,"word":"refused","at":[[3,1]]},{"attempts":0,"word":"unsent","at":[[8,2]]}])",
+                        R"("paused":false,"stopped":"whim")")),
         "stopped");
 }
 
@@ -347,9 +331,8 @@ TEST(Recovery, AJobWithoutItsFactsIsRefused) {
     expect_refused(bare, "lacks options or owner");
     for (const char* bad :
          {R"("batch_size":0,"max_attempts":3)", R"("batch_size":1000,"max_attempts":3)",
-          R"("batch_size":4,"max_attempts":0)", R"("batch_size":4294967297,"max_attempts":3)",
-          R"("dry_run":false)", R"("batch_size":4,"max_attempts":3,"verify":"some")",
-          R"("batch_size":4,"max_attempts":3,"verify":7)",
+          R"("batch_size":4,"max_attempts":0)", R"("batch_size":4294967297,"max_attempts":3)", R"("dry_run":false)",
+          R"("batch_size":4,"max_attempts":3,"verify":"some")", R"("batch_size":4,"max_attempts":3,"verify":7)",
           R"("batch_size":4,"max_attempts":3,"deadline":"soon")",
           R"("batch_size":4,"max_attempts":3,"abort_when":{"failed_ratio":"x"})"}) {
         journal_builder j;
@@ -362,15 +345,13 @@ TEST(Recovery, ASecondVerdictIsRefused) {
     expect_refused(begun().intent(0, 4).result(1, {{0, 4}}, {{0, 4}}).failed({{1, 1}}), "second verdict");
     expect_refused(begun().intent(0, 4).absent({{1, 1}}).absent({{1, 1}}), "second verdict");
     expect_refused(begun().skipped({10, 5}, "protected").skipped({14, 1}, "cancelled"), "second verdict");
-    expect_refused(begun().intent(0, 4).result(1, {{0, 4}}, {{0, 4}}).skipped({3, 10}, "cancelled"),
-                   "second verdict");
+    expect_refused(begun().intent(0, 4).result(1, {{0, 4}}, {{0, 4}}).skipped({3, 10}, "cancelled"), "second verdict");
 }
 
 TEST(Recovery, AnAnswerForIdsThatAreNotOpenIsRefused) {
     expect_refused(begun().result(1, {{0, 4}}, {{0, 4}}), "not open");
     expect_refused(begun().intent(0, 4).result(1, {{2, 4}}, {{2, 4}}), "not open");
-    expect_refused(begun().intent(0, 4).result(1, {{0, 4}}, {{0, 4}}).result(2, {{0, 1}}, {{0, 1}}),
-                   "not open");
+    expect_refused(begun().intent(0, 4).result(1, {{0, 4}}, {{0, 4}}).result(2, {{0, 1}}, {{0, 1}}), "not open");
     expect_refused(begun()
                        .intent(0, 4)
                        .result(1, {{0, 4}}, {{0, 4}})
@@ -381,19 +362,17 @@ TEST(Recovery, AnAnswerForIdsThatAreNotOpenIsRefused) {
 
 TEST(Recovery, AnAnswerWhosePartsAreNotItsOwnIsRefused) {
     expect_refused(begun().intent(0, 8).result(1, {{0, 4}}, {{0, 4}}, {{5, 1}}), "not among its own");
-    expect_refused(begun().intent(0, 8).result(1, {{0, 4}}, {{0, 2}}, {{2, 1}}, {{2, 1}}),
-                   "not among its own");
+    expect_refused(begun().intent(0, 8).result(1, {{0, 4}}, {{0, 2}}, {{2, 1}}, {{2, 1}}), "not among its own");
 }
 
 TEST(Recovery, ARecordThatNamesNoPositionsIsRefused) {
     expect_refused(begun().intent(0, 4).add("ids.failed", R"("ids":["i1"],"reason":"refused","attempts":1)"),
                    "names no positions");
-    expect_refused(begun().intent(0, 4).add(
-                       "batch.result", R"("batch":1,"attempt":1,"deleted":["i1"],"failed":[],"unknown":[])"),
-                   "names no positions");
     expect_refused(
-        begun().intent(0, 4).add("batch.error", R"("batch":1,"attempt":1,"class":"timeout","ids":["i1"])"),
+        begun().intent(0, 4).add("batch.result", R"("batch":1,"attempt":1,"deleted":["i1"],"failed":[],"unknown":[])"),
         "names no positions");
+    expect_refused(begun().intent(0, 4).add("batch.error", R"("batch":1,"attempt":1,"class":"timeout","ids":["i1"])"),
+                   "names no positions");
     expect_refused(begun().add("intent", R"("ids":["i1"])"), "names no positions");
 }
 
@@ -409,11 +388,9 @@ TEST(Recovery, AnIntentTwiceIsRefused) {
 }
 
 TEST(Recovery, NothingFollowsTheEnd) {
-    expect_refused(begun()
-                       .skipped({0, 20}, "cancelled")
-                       .finished("cancelled", {.ids = 20, .skipped = 20})
-                       .add("job.paused", ""),
-                   "follows job.finished");
+    expect_refused(
+        begun().skipped({0, 20}, "cancelled").finished("cancelled", {.ids = 20, .skipped = 20}).add("job.paused", ""),
+        "follows job.finished");
 }
 
 TEST(Recovery, ALedgersRecordIsRefused) {
@@ -424,11 +401,9 @@ TEST(Recovery, FieldsOfTheWrongKindAreRefused) {
     expect_refused(begun().add("job.rate", R"("requests_per_second":"fast")"), "no number");
     expect_refused(begun().add("job.rate", ""), "no number");
     expect_refused(begun().intent(0, 4).add("batch.result", R"("attempt":1,"at":[[0,4]])"), "lacks");
-    expect_refused(begun().intent(0, 4).add("batch.error", R"("batch":1,"attempt":1,"first":0,"count":4)"),
-                   "lacks");
+    expect_refused(begun().intent(0, 4).add("batch.error", R"("batch":1,"attempt":1,"first":0,"count":4)"), "lacks");
     expect_refused(begun().add("ids.skipped", R"("first":0,"count":4)"), "reason");
-    expect_refused(begun().skipped({0, 20}, "cancelled").add("job.finished", R"("status":"completed")"),
-                   "finished_at");
+    expect_refused(begun().skipped({0, 20}, "cancelled").add("job.finished", R"("status":"completed")"), "finished_at");
 }
 
 }  // namespace

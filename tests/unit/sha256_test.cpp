@@ -18,9 +18,8 @@ TEST(Sha256, AgreesWithThePublishedVectors) {
     EXPECT_EQ(digest_of("abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq"),
               "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1");
     EXPECT_EQ(
-        digest_of(
-            "abcdefghbcdefghicdefghijdefghijkefghijklfghijklmghijklmnhijklmnoijklmnopjklmnopqklmnopqrlmnopqrs"
-            "mnopqrstnopqrstu"),
+        digest_of("abcdefghbcdefghicdefghijdefghijkefghijklfghijklmghijklmnhijklmnoijklmnopjklmnopqklmnopqrlmnopqrs"
+                  "mnopqrstnopqrstu"),
         "cf5b16a778af8380036ce59e7b0492370b249b11e8f07a51afac45037afee9d1");
     EXPECT_EQ(digest_of(std::string(1'000'000, 'a')),
               "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0");
@@ -45,8 +44,8 @@ TEST(Sha256, HexReadsBackAndNothingElseDoes) {
     ASSERT_TRUE(parse_hex(hex(d), back));
     EXPECT_EQ(back, d);
     const std::string good(64, 'a');
-    for (std::string text : {std::string(), std::string(63, 'a'), std::string(65, 'a'), std::string(64, 'A'),
-                             std::string(64, 'g')})
+    for (std::string text :
+         {std::string(), std::string(63, 'a'), std::string(65, 'a'), std::string(64, 'A'), std::string(64, 'g')})
         EXPECT_FALSE(parse_hex(text, back)) << text;
     for (const std::size_t at : {0U, 1U, 63U})
         for (const char c : {'/', ':', '`', 'g', ' ', '\0'}) {

@@ -16,8 +16,7 @@
 namespace culld {
 namespace {
 
-constexpr std::array<std::string_view, 6> known{"batch_size", "max_attempts", "ids",
-                                                "id",         "verify",       "priority"};
+constexpr std::array<std::string_view, 6> known{"batch_size", "max_attempts", "ids", "id", "verify", "priority"};
 
 TEST(Nearest, FindsTheNameThatWasMeant) {
     for (const auto& [typed, meant] : {std::pair{"batchsize", "batch_size"},
@@ -33,8 +32,7 @@ TEST(Nearest, FindsTheNameThatWasMeant) {
 }
 
 TEST(Nearest, WhatIsFarFromEverythingIsNothing) {
-    for (const std::string_view typed :
-         {"", "colour", "xyz", "batch", "very_long_name_that_nobody_would_type"})
+    for (const std::string_view typed : {"", "colour", "xyz", "batch", "very_long_name_that_nobody_would_type"})
         EXPECT_EQ(nearest(typed, known), "") << typed;
     EXPECT_EQ(nearest(std::string(100'000, 'x'), known), "");
     EXPECT_EQ(nearest("x", {}), "");
@@ -78,8 +76,7 @@ TEST(Spans, SortedAreAscendingAndJoinedAndHoldTheSamePositions) {
                 kept.push_back(p);
                 cut.push_back({p, 1});
             }
-        for (std::size_t i = cut.size(); i > 1; --i)
-            std::swap(cut[i - 1], cut[*rc::gen::inRange<std::size_t>(0, i)]);
+        for (std::size_t i = cut.size(); i > 1; --i) std::swap(cut[i - 1], cut[*rc::gen::inRange<std::size_t>(0, i)]);
         const spans got = sorted(cut);
         std::vector<position> back;
         for (std::size_t i = 0; i < got.size(); ++i) {
@@ -129,8 +126,7 @@ TEST(SortOut, EachIdStandsInTheListOfItsFate) {
 
 TEST(Problem, NamesThePlaceAndTheRemedyWhereKnown) {
     EXPECT_EQ((problem{.what = "no"}.text()), "no");
-    EXPECT_EQ((problem{.what = "no", .hint = "yes", .file = "f", .line = 3, .column = 7}.text()),
-              "f:3:7: no (yes)");
+    EXPECT_EQ((problem{.what = "no", .hint = "yes", .file = "f", .line = 3, .column = 7}.text()), "f:3:7: no (yes)");
     EXPECT_EQ((problem{.what = "no", .line = 3}.text()), "line 3: no");
     EXPECT_EQ((problem{.what = "no", .file = "f", .column = 7}.text()), "f: no");
 }

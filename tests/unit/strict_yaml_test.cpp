@@ -102,8 +102,7 @@ TEST(StrictYaml, NulBytesDoNotTurnTheTextIntoUtf16) {
 
 // yaml-cpp by itself lets these pass: a configuration that was cut off must not.
 TEST(StrictYaml, AQuoteThatIsNeverClosedIsAnError) {
-    for (const char* text :
-         {"a: \"open\n", "a: 'open\n", "a: \"b\\\"", "a: 'b''", "# \xC3\xA4\na: {b: \"x", "\"a"})
+    for (const char* text : {"a: \"open\n", "a: 'open\n", "a: \"b\\\"", "a: 'b''", "# \xC3\xA4\na: {b: \"x", "\"a"})
         EXPECT_FALSE(parse_strict_yaml(text)) << text;
     for (const char* text :
          {"a: \"\"", "a: ''", "a: \"b\\\"\"", "a: 'b'''", "# \xC3\xA4\r\na: {b: \"x\"}", "a: |\n  \"b\n"})

@@ -114,8 +114,6 @@ class job_run {
     [[nodiscard]] bool journal_quiet() const { return journal_.quiet(); }
     [[nodiscard]] const std::string& active_file() const { return active_file_; }
 
-    std::uint64_t last_served = 0;  // the sender's: round robin inside a priority
-
   private:
     void follow_up();
     void on_durable();

@@ -39,7 +39,9 @@ class job_table {
     std::vector<std::string> reap(sender& from);
 
     [[nodiscard]] job_run* find(std::string_view job_id);
-    [[nodiscard]] const std::map<std::string, std::unique_ptr<job_run>, std::less<>>& running() const { return running_; }
+    [[nodiscard]] const std::map<std::string, std::unique_ptr<job_run>, std::less<>>& running() const {
+        return running_;
+    }
     [[nodiscard]] const std::map<std::string, stuck_job, std::less<>>& stuck() const { return stuck_; }
     [[nodiscard]] const std::deque<finished_job>& finished() const { return finished_; }
     void forget_stuck(std::string_view job_id);

@@ -14,7 +14,8 @@
 namespace culld {
 
 // Jobs to be gone on with: journals that the ledger does not name, and jobs it names whose filing was not completed.
-[[nodiscard]] result<std::vector<std::string>> open_jobs(const folder& journals, const folder& plans, const ledger_file& ledger);
+[[nodiscard]] result<std::vector<std::string>> open_jobs(const folder& journals, const folder& plans,
+                                                         const ledger_file& ledger);
 
 struct ready_to_run {
     job_seed seed;

@@ -69,7 +69,8 @@ class sender {
     void arrived(worker& w, const http_answer& answer, delete_form form, std::uint64_t generation);
     void answered_deletion(worker& w, const http_answer& answer);
     void answered_ask(worker& w, const http_answer& answer);
-    void consequences(worker& w, const http_answer& answer, const reading& r, delete_form form, std::uint64_t generation);
+    void consequences(worker& w, const http_answer& answer, const reading& r, delete_form form,
+                      std::uint64_t generation);
     void unauthorized(worker& w, const http_answer& answer, const reading& r, std::uint64_t generation);
     void miss(worker& w, plan::miss how, std::string_view error_class, const http_answer& answer, std::string_view code,
               std::string_view detail, steady_time earliest);
@@ -88,7 +89,7 @@ class sender {
     traffic traffic_;
     std::vector<std::unique_ptr<worker>> workers_;
     std::vector<worker*> idle_;
-    std::map<std::uint32_t, std::list<job_run*>> jobs_;  // by priority; each list in turn
+    std::map<std::uint32_t, std::list<job_run*>> jobs_;      // by priority; each list in turn
     std::map<std::string, delete_form, std::less<>> forms_;  // learned, by resource
     std::uint32_t in_flight_ = 0;
     bool draining_ = false;

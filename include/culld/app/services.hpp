@@ -20,8 +20,8 @@ struct services {
     worker_thread& disk;  // journals, ledger, filing away
     const spool& files;   // blocking: on worker threads only, but at start
     const folder& journals;
-    const folder& plans;  // journals/.plan
-    ledger_file& ledger;  // on the disk thread only
+    const folder& plans;                     // journals/.plan
+    ledger_file& ledger;                     // on the disk thread only
     std::shared_ptr<const config> settings;  // replaced as a whole on reload
     std::string config_sha256;
     std::mt19937_64 dice;  // jitter and job ids; no secret rests on it

@@ -55,7 +55,8 @@ class taker {
     [[nodiscard]] task<bool> claim(attempt& a);
     [[nodiscard]] task<bool> fetch_sidecar(attempt& a);
     [[nodiscard]] task<void> begin(attempt& a);
-    [[nodiscard]] task<void> reject(spool_folder from, std::string name, problem why, std::string job_id, std::string list);
+    [[nodiscard]] task<void> reject(spool_folder from, std::string name, problem why, std::string job_id,
+                                    std::string list);
     [[nodiscard]] task<void> refuse_arrival(std::string name, problem why);
     void start(task<void> t);
 
@@ -66,8 +67,8 @@ class taker {
     arrivals arrivals_;
     worker_thread small_, large_;
     std::atomic<bool> stop_flag_{false};
-    std::set<std::string> starting_;  // job ids whose journal is being made
-    std::set<std::string> unmovable_; // names that could not be rejected: said once
+    std::set<std::string> starting_;   // job ids whose journal is being made
+    std::set<std::string> unmovable_;  // names that could not be rejected: said once
     std::size_t taking_ = 0;
     bool stopping_ = false;
     bool running_ = false;

@@ -14,16 +14,16 @@
 namespace culld {
 
 enum class consequence : std::uint8_t {
-    accepted,         // 200: read on
-    gone,             // the incident asked for does not exist (400 SecMaster.20030005)
-    throttled,        // 429
-    unauthorized,     // 401: every worker stops
-    blocked,          // no request of this job can succeed: 403, workspace or project unknown, redirects, ...
-    content,          // 400 naming what the batch holds: halve it
-    refused,          // the deletion failed as a whole, by the service's own word: counts as an attempt
-    form_absent,      // 404 APIGW.0101: this form of the call is not published here
-    busy,             // 500, 503 and their like: later
-    lost,             // 502, 504: it may have been done
+    accepted,      // 200: read on
+    gone,          // the incident asked for does not exist (400 SecMaster.20030005)
+    throttled,     // 429
+    unauthorized,  // 401: every worker stops
+    blocked,       // no request of this job can succeed: 403, workspace or project unknown, redirects, ...
+    content,       // 400 naming what the batch holds: halve it
+    refused,       // the deletion failed as a whole, by the service's own word: counts as an attempt
+    form_absent,   // 404 APIGW.0101: this form of the call is not published here
+    busy,          // 500, 503 and their like: later
+    lost,          // 502, 504: it may have been done
 };
 
 struct reading {
@@ -31,16 +31,16 @@ struct reading {
     std::string_view error_class;  // batch.error's class: throttled, server, auth, rejected, protocol
     std::string code;              // APIGW.0308, SecMaster.20030001, ...; may be empty
     std::string message;
-    std::string help;                          // for blocked and unauthorized: what an operator can do
-    std::optional<nanoseconds> pause;          // how long the answer asks everybody to wait; at most an hour
-    std::optional<double> limit_per_second;    // the limit it names
+    std::string help;                        // for blocked and unauthorized: what an operator can do
+    std::optional<nanoseconds> pause;        // how long the answer asks everybody to wait; at most an hour
+    std::optional<double> limit_per_second;  // the limit it names
 };
 
 // `retry_after`: that header's value, if any: seconds or an HTTP date, compared with `now`.
 [[nodiscard]] reading read_answer(unsigned status, std::string_view retry_after, std::string_view body, wall_time now);
 
-// Retry-After (RFC 9110, 10.2.3): seconds or an HTTP date, in any of its three forms. None if it is neither; what is past
-// becomes 0, what is more than a year a year.
+// Retry-After (RFC 9110, 10.2.3): seconds or an HTTP date, in any of its three forms. None if it is neither; what is
+// past becomes 0, what is more than a year a year.
 [[nodiscard]] std::optional<nanoseconds> parse_retry_after(std::string_view value, wall_time now);
 
 // `... policy user over ratelimit,limit:100,time:1 minute` (secmaster-api.md 5.3).

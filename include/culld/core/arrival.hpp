@@ -77,10 +77,9 @@ struct arrival_step {
 class arrival {
   public:
     static constexpr nanoseconds quiet_time = std::chrono::seconds(2);
-    static constexpr nanoseconds link_patience = std::chrono::seconds(2);  // more than one link
-    static constexpr nanoseconds move_patience = std::chrono::seconds(2);  // renamed in, writer still there
-    static constexpr nanoseconds open_grace =
-        std::chrono::milliseconds(50);  // created: an open follows by then
+    static constexpr nanoseconds link_patience = std::chrono::seconds(2);     // more than one link
+    static constexpr nanoseconds move_patience = std::chrono::seconds(2);     // renamed in, writer still there
+    static constexpr nanoseconds open_grace = std::chrono::milliseconds(50);  // created: an open follows by then
 
     explicit arrival(std::string_view name);
 

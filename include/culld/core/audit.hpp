@@ -28,9 +28,7 @@ struct audit_summary {
     job_totals totals;        // counted from the records; ids and duplicates from job.accepted
     std::string state;        // waiting, running, paused, blocked, finished: as the records leave it
     std::string reason;       // of the last pause, block or cancellation that is in force
-    [[nodiscard]] std::uint64_t remaining() const {
-        return totals.ids - std::min(totals.ids, totals.settled());
-    }
+    [[nodiscard]] std::uint64_t remaining() const { return totals.ids - std::min(totals.ids, totals.settled()); }
 };
 
 class journal_audit {
@@ -98,8 +96,7 @@ class journal_audit {
 };
 
 // What a ledger line says against what the journal it names holds; empty if they agree. `head` as hex.
-[[nodiscard]] std::vector<problem> compare_with_ledger(const ledger_entry& entry,
-                                                       const audit_summary& journal, std::uint64_t records,
-                                                       std::string_view head);
+[[nodiscard]] std::vector<problem> compare_with_ledger(const ledger_entry& entry, const audit_summary& journal,
+                                                       std::uint64_t records, std::string_view head);
 
 }  // namespace culld

@@ -24,9 +24,7 @@ class chain_checker {
     [[nodiscard]] result<void> feed(std::string_view line, bool ended, record_view& out);
 
     [[nodiscard]] std::uint64_t records() const { return records_; }  // good lines so far
-    [[nodiscard]] const digest& head() const {
-        return head_;
-    }  // of the last good line; zeros before the first
+    [[nodiscard]] const digest& head() const { return head_; }        // of the last good line; zeros before the first
     [[nodiscard]] bool broken() const { return broken_; }
 
   private:

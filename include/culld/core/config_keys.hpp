@@ -45,9 +45,7 @@ struct setting {
 
     // Reads one value. The problem names the setting and what it takes; it has no position. A list takes its
     // elements with commas between them.
-    [[nodiscard]] result<void> assign(config& into, std::string_view text) const {
-        return set(*this, into, text);
-    }
+    [[nodiscard]] result<void> assign(config& into, std::string_view text) const { return set(*this, into, text); }
     // The value as JSON text.
     [[nodiscard]] std::string json(const config& from) const { return print(from); }
 
@@ -76,8 +74,8 @@ struct setting {
 
 // Where a value came from.
 struct setting_origin {
-    std::string source;      // a file's path or a variable's name; empty: the default, or derived from others
-    std::uint64_t line = 0;  // from 1; 0 for variables
+    std::string source;        // a file's path or a variable's name; empty: the default, or derived from others
+    std::uint64_t line = 0;    // from 1; 0 for variables
     std::uint64_t column = 0;  // from 1, in bytes
 
     // "culld.yaml:3:11", "CULLD_LIMITS_BURST", "default".

@@ -22,7 +22,6 @@ void merge_yaml(sourced_config& into, const yaml_node& root, std::string_view fi
 
 // Merges CULLD_<SECTION>_<KEY> variables out of "NAME=value" texts, in the order of the table; other names
 // are skipped. Which CULLD_ names are no settings and yet allowed is said in io/config_files.hpp.
-void merge_environment(sourced_config& into, std::span<const std::string> environment,
-                       std::vector<problem>& out);
+void merge_environment(sourced_config& into, std::span<const std::string> environment, std::vector<problem>& out);
 
 }  // namespace culld

@@ -7,19 +7,19 @@ namespace culld {
 
 enum exit_code : int {
     all_well = 0,
-    some_failed = 1,    // done, some ids failed
-    ended_early = 2,    // aborted, cancelled or expired
-    no_daemon = 3,      // not reachable
-    not_verified = 4,   // a journal or the ledger is not what it was
-    usage = 64,         //
-    bad_job = 65,       // bad job or list
-    not_there = 66,     // no such job or file
+    some_failed = 1,      // done, some ids failed
+    ended_early = 2,      // aborted, cancelled or expired
+    no_daemon = 3,        // not reachable
+    not_verified = 4,     // a journal or the ledger is not what it was
+    usage = 64,           //
+    bad_job = 65,         // bad job or list
+    not_there = 66,       // no such job or file
     internal_error = 70,  // a bug: please report it
-    io_error = 74,      //
-    try_later = 75,     //
-    not_allowed = 77,   //
-    bad_config = 78,    //
-    interrupted = 130,  //
+    io_error = 74,        //
+    try_later = 75,       //
+    not_allowed = 77,     //
+    bad_config = 78,      //
+    interrupted = 130,    //
 };
 
 // Of a job that ended with `status` (job.finished, or "rejected").

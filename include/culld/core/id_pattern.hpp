@@ -42,14 +42,12 @@ class id_pattern {
     [[nodiscard]] bool all_allowed(const char* bytes, std::size_t count) const;
 
     std::string text_;
-    std::array<bool, 256> allowed_{};  // bytes that an id may have
-    std::array<std::uint8_t, 16>
-        by_nibble_{};  // the same for SSSE3: bit h of entry l stands for byte h * 16 + l
+    std::array<bool, 256> allowed_{};           // bytes that an id may have
+    std::array<std::uint8_t, 16> by_nibble_{};  // the same for SSSE3: bit h of entry l stands for byte h * 16 + l
     std::size_t shortest_ = 1;
     std::size_t longest_ = id_bytes_max;
-    bool vectors_ = false;  // the processor has SSSE3
-    std::shared_ptr<const std::regex>
-        regex_;  // only where the table cannot say it; shared by copies, never changed
+    bool vectors_ = false;                     // the processor has SSSE3
+    std::shared_ptr<const std::regex> regex_;  // only where the table cannot say it; shared by copies, never changed
 };
 
 }  // namespace culld

@@ -27,8 +27,7 @@ inline constexpr std::size_t label_value_bytes_max = 256;
 // What a job is checked against. Borrowed: both outlive whoever holds this.
 struct job_rules {
     const config& settings;
-    std::span<const std::string_view>
-        resources;  // the names that `resource` may have, the first is the default
+    std::span<const std::string_view> resources;  // the names that `resource` may have, the first is the default
 };
 
 struct scalar {
@@ -66,8 +65,7 @@ class job_document {
     [[nodiscard]] tl::unexpected<problem> wrong(std::string what, place at, std::string hint = {}) const;
     [[nodiscard]] tl::unexpected<problem> must_be(std::string_view what, const scalar& v, place at) const;
     [[nodiscard]] result<std::string> text(const scalar& v, place at) const;
-    [[nodiscard]] result<std::uint64_t> whole(const scalar& v, place at, std::uint64_t low,
-                                              std::uint64_t high) const;
+    [[nodiscard]] result<std::uint64_t> whole(const scalar& v, place at, std::uint64_t low, std::uint64_t high) const;
     [[nodiscard]] result<bool> boolean(const scalar& v, place at) const;
     [[nodiscard]] result<std::optional<wall_time>> moment(const scalar& v, place at) const;
 

@@ -58,11 +58,11 @@ struct source_facts {
 // Everything that reading a job and its list found out.
 struct job_intake {
     job_spec spec;
-    source_facts source;                // the job file
-    std::optional<source_facts> list;   // the sidecar, where ids_file names one
-    std::uint64_t ids = 0;              // distinct
-    std::uint64_t duplicates = 0;       // further appearances
-    spans protected_at;                 // positions of ids that must never be deleted, ascending
+    source_facts source;               // the job file
+    std::optional<source_facts> list;  // the sidecar, where ids_file names one
+    std::uint64_t ids = 0;             // distinct
+    std::uint64_t duplicates = 0;      // further appearances
+    spans protected_at;                // positions of ids that must never be deleted, ascending
 };
 
 }  // namespace culld

@@ -117,8 +117,8 @@ void write_unblocked(chain_writer& chain, std::string& out, wall_time ts, std::s
 // job.paused, job.resumed, job.cancelled, job.rate (with its rate).
 void write_command(chain_writer& chain, std::string& out, wall_time ts, std::string_view type, person by,
                    std::string_view reason, std::optional<double> rate);
-void write_finished(chain_writer& chain, std::string& out, wall_time ts, std::string_view status, const job_totals& totals,
-                    wall_time started_at);
+void write_finished(chain_writer& chain, std::string& out, wall_time ts, std::string_view status,
+                    const job_totals& totals, wall_time started_at);
 
 // ---- the ledger ----
 

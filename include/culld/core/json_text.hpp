@@ -33,8 +33,7 @@ class json_object {
     json_object& member(std::string_view key, bool value) { return raw(key, value ? "true" : "false"); }
     json_object& member(std::string_view key, double value);
     template <std::unsigned_integral T>
-        requires(!std::same_as<T, bool>)
-    json_object& member(std::string_view key, T value) {
+    requires(!std::same_as<T, bool>) json_object& member(std::string_view key, T value) {
         append_number(begin(key), static_cast<std::uint64_t>(value));
         return *this;
     }

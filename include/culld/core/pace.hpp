@@ -38,7 +38,7 @@ class pace {
     std::uint32_t burst_;
     nanoseconds interval_{};
     nanoseconds slack_{};
-    steady_time next_;         // when a bucket of one would be ready
+    steady_time next_;          // when a bucket of one would be ready
     std::uint64_t places_ = 0;  // given out so far
 };
 

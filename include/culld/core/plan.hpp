@@ -96,7 +96,7 @@ struct plan_rules {
     verify_mode verify = verify_mode::failed;
     backoff retry;
     nanoseconds give_up_after = std::chrono::hours(24);
-    std::uint64_t window = 800;             // ids that intents may run ahead of sending, at least 2 batches
+    std::uint64_t window = 800;              // ids that intents may run ahead of sending, at least 2 batches
     std::uint64_t outstanding_max = 65'536;  // ids that wait; past it no fresh ones are started
 };
 
@@ -215,10 +215,10 @@ class plan {
     spans holes_;  // settled ahead of their turn, ascending
     std::size_t hole_ = 0;
     std::unordered_map<const batch*, std::unique_ptr<batch>> flying_;
-    std::multimap<steady_time, batch> parked_;      // whole batches that got no answer
+    std::multimap<steady_time, batch> parked_;       // whole batches that got no answer
     std::multimap<steady_time, batch> asks_parked_;  // likewise asks
-    queues again_;                                  // ids that failed and have tries left
-    queues asks_;                                   // ids to be asked for
+    queues again_;                                   // ids that failed and have tries left
+    queues asks_;                                    // ids to be asked for
     std::vector<verdict> owed_;
     std::uint64_t outstanding_ = 0;  // ids in parked_, asks_parked_, again_, asks_
     std::uint64_t in_flight_ = 0;

@@ -32,6 +32,8 @@ using result = tl::expected<T, problem>;
     return tl::unexpected<problem>(problem{.what = std::move(what), .hint = std::move(hint)});
 }
 
-[[nodiscard]] inline tl::unexpected<problem> fail(problem p) { return tl::unexpected<problem>(std::move(p)); }
+[[nodiscard]] inline tl::unexpected<problem> fail(problem p) {
+    return tl::unexpected<problem>(std::move(p));
+}
 
 }  // namespace culld

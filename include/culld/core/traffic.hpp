@@ -46,7 +46,8 @@ class traffic {
     bool went_badly(steady_time now);
     // 429: everybody pauses for `pause`, or backs off where the answer names none; with `adaptive` a limit that the
     // answer names is kept to from now on. Returns when sending goes on.
-    steady_time throttled(steady_time now, std::optional<nanoseconds> pause, std::optional<double> limit, double chance);
+    steady_time throttled(steady_time now, std::optional<nanoseconds> pause, std::optional<double> limit,
+                          double chance);
     void credentials_refused() { credentials_ = credential_state::refused; }
     void credentials_renewed() { credentials_ = credential_state::trial; }
 

@@ -37,8 +37,7 @@ struct arrived_file {
 
 struct arrivals_batch {
     std::vector<arrived_file> files;  // each to be answered by settled() or again()
-    std::vector<problem>
-        troubles;  // for the log: the watch is lost, the folder cannot be read, it works again
+    std::vector<problem> troubles;    // for the log: the watch is lost, the folder cannot be read, it works again
 };
 
 struct arrivals_limits {
@@ -89,9 +88,8 @@ class arrivals {
     awaitable<sidecar_answer> sidecar(std::string name, steady_time deadline);
 
   private:
-    using timer =
-        boost::asio::basic_waitable_timer<std::chrono::steady_clock,
-                                          boost::asio::wait_traits<std::chrono::steady_clock>, executor>;
+    using timer = boost::asio::basic_waitable_timer<std::chrono::steady_clock,
+                                                    boost::asio::wait_traits<std::chrono::steady_clock>, executor>;
     using action = arrival_step::action;
 
     // What is known of a name. Names that are no business of ours, and complete sidecars, have no entry.
@@ -99,11 +97,7 @@ class arrivals {
         explicit entry(std::string_view name) : state(name) {}
 
         arrival state;
-        enum class place {
-            fresh,
-            waiting,
-            handed
-        } where = place::fresh;              // handed: in ready_, or with the caller
+        enum class place { fresh, waiting, handed } where = place::fresh;  // handed: in ready_, or with the caller
         std::optional<steady_time> look_at;  // waiting: when to look again; none: the next sighting says more
         std::optional<sighting> seen_again;  // handed: the last since; looked into when it is settled
     };
@@ -159,9 +153,8 @@ class arrivals {
     steady_time scan_at_;              // when the next one begins
     bool scanned_ = false;             // a whole one is over
 
-    std::deque<std::pair<std::string, node_facts>>
-        complete_sidecars_;                     // the last few, so that none waits twice
-    std::vector<sidecar_wait*> sidecar_waits_;  // each on the stack of a sidecar()
+    std::deque<std::pair<std::string, node_facts>> complete_sidecars_;  // the last few, so that none waits twice
+    std::vector<sidecar_wait*> sidecar_waits_;                          // each on the stack of a sidecar()
 };
 
 }  // namespace culld

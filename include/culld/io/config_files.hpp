@@ -24,9 +24,8 @@ inline constexpr std::string_view default_config_path = "/etc/culld/culld.yaml";
 
 struct config_sources {
     std::string file = std::string(default_config_path);
-    std::vector<std::string>
-        environment;  // "NAME=value"; names without CULLD_ are skipped. See process_environment
-    std::vector<config_check> checks;  // what other rooms want checked
+    std::vector<std::string> environment;  // "NAME=value"; names without CULLD_ are skipped. See process_environment
+    std::vector<config_check> checks;      // what other rooms want checked
 };
 
 // A complaint with the line it is about.
@@ -48,8 +47,7 @@ struct loaded_config {
 
 // The configuration, or all that is wrong with it, in the order in which it is written. A missing FILE is an
 // error that says what to do.
-[[nodiscard]] tl::expected<loaded_config, std::vector<config_complaint>> load_config(
-    const config_sources& sources);
+[[nodiscard]] tl::expected<loaded_config, std::vector<config_complaint>> load_config(const config_sources& sources);
 
 // A copy of the process's environment. Call it before threads start.
 [[nodiscard]] std::vector<std::string> process_environment();

@@ -50,8 +50,8 @@ struct http_answer {
 class http_connection {
   public:
     // All referred to must outlive it; `tls` may be null for a plain endpoint.
-    http_connection(loop_executor on, const api_endpoint& to, asio::ssl::context* tls,
-                    nanoseconds connect_timeout, nanoseconds request_timeout);
+    http_connection(loop_executor on, const api_endpoint& to, asio::ssl::context* tls, nanoseconds connect_timeout,
+                    nanoseconds request_timeout);
     ~http_connection();
     http_connection(const http_connection&) = delete;
     http_connection& operator=(const http_connection&) = delete;

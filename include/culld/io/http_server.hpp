@@ -44,8 +44,8 @@ constexpr milliseconds server_patience = std::chrono::seconds(10);
 class http_server {
   public:
     // `path` of a Unix socket, made with `mode` in place of a stale one; or `address:port` on TCP.
-    static result<std::unique_ptr<http_server>> on_socket(loop_executor on, const std::string& path,
-                                                          unsigned mode, server_handler handler,
+    static result<std::unique_ptr<http_server>> on_socket(loop_executor on, const std::string& path, unsigned mode,
+                                                          server_handler handler,
                                                           milliseconds patience = server_patience);
     static result<std::unique_ptr<http_server>> on_address(loop_executor on, const std::string& address,
                                                            server_handler handler,

@@ -22,7 +22,8 @@ class journal_file {
     static result<unique_fd> reopen(const folder& dir, const std::string& name, std::uint64_t size);
 
     // `dir` must outlive it. `fresh`: the file's name is not durable yet.
-    journal_file(loop_executor on, worker_thread& thread, const folder& dir, std::string name, unique_fd fd, bool fresh);
+    journal_file(loop_executor on, worker_thread& thread, const folder& dir, std::string name, unique_fd fd,
+                 bool fresh);
     ~journal_file();
     journal_file(const journal_file&) = delete;
     journal_file& operator=(const journal_file&) = delete;

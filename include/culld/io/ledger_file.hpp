@@ -19,9 +19,9 @@ namespace culld {
 
 class ledger_file {
   public:
-    // Reads and checks the whole ledger; a torn last line is cut off, a head that is behind is replaced. A broken chain, or
-    // a head whose line is not there, is a problem: the ledger is never repaired, nothing is added to one that cannot be
-    // trusted, and what proves it stays as it is. `dir` must outlive it.
+    // Reads and checks the whole ledger; a torn last line is cut off, a head that is behind is replaced. A broken
+    // chain, or a head whose line is not there, is a problem: the ledger is never repaired, nothing is added to one
+    // that cannot be trusted, and what proves it stays as it is. `dir` must outlive it.
     static result<ledger_file> open(const folder& dir);
 
     struct line {

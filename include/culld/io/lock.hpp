@@ -27,8 +27,7 @@ class folder_lock {
   public:
     folder_lock() = default;
     // Never waits. `program` is how the holder is called to the second one ("culld"), `now` its start.
-    static tl::expected<folder_lock, lock_refusal> take(const folder& where, std::string_view program,
-                                                        wall_time now);
+    static tl::expected<folder_lock, lock_refusal> take(const folder& where, std::string_view program, wall_time now);
 
     explicit operator bool() const { return static_cast<bool>(fd_); }
 

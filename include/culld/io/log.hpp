@@ -90,12 +90,10 @@ void set_log_level(log_level level);
 
 // One line as `style` writes it, its line end included; `at` is the time shown. Not for journald. For tests
 // and for whoever wants lines elsewhere.
-[[nodiscard]] std::string format_log_line(log_style style, wall_time at, log_level level,
-                                          std::string_view event, std::string_view message,
-                                          std::span<const log_field> fields);
+[[nodiscard]] std::string format_log_line(log_style style, wall_time at, log_level level, std::string_view event,
+                                          std::string_view message, std::span<const log_field> fields);
 // The same for journald: NAME=value each.
 [[nodiscard]] std::vector<std::string> journald_fields(log_level level, std::string_view event,
-                                                       std::string_view message,
-                                                       std::span<const log_field> fields);
+                                                       std::string_view message, std::span<const log_field> fields);
 
 }  // namespace culld

@@ -25,16 +25,18 @@ using loop_executor = asio::io_context::executor_type;
 template <class T>
 using task = asio::awaitable<T, loop_executor>;
 constexpr asio::use_awaitable_t<loop_executor> use_task{};
-using loop_timer = asio::basic_waitable_timer<std::chrono::steady_clock, asio::wait_traits<std::chrono::steady_clock>,
-                                              loop_executor>;
+using loop_timer =
+    asio::basic_waitable_timer<std::chrono::steady_clock, asio::wait_traits<std::chrono::steady_clock>, loop_executor>;
 
-// For co_spawn of a coroutine that nobody awaits: what it throws is a broken invariant, and leaves the loop through run().
-// (asio::detached drops it: the coroutine would be gone, and everything else would go on as if it were not.)
+// For co_spawn of a coroutine that nobody awaits: what it throws is a broken invariant, and leaves the loop through
+// run(). (asio::detached drops it: the coroutine would be gone, and everything else would go on as if it were not.)
 constexpr auto or_leave_the_loop = [](std::exception_ptr thrown) {
     if (thrown) std::rethrow_exception(thrown);
 };
 
-[[nodiscard]] inline steady_time steady_now() { return std::chrono::steady_clock::now(); }
+[[nodiscard]] inline steady_time steady_now() {
+    return std::chrono::steady_clock::now();
+}
 [[nodiscard]] inline wall_time wall_now() {
     return std::chrono::time_point_cast<wall_time::duration>(std::chrono::system_clock::now());
 }

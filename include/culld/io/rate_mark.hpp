@@ -1,5 +1,5 @@
-// Remembers across a restart when the last request went out, so that the rate holds across it too (contract, promise 3).
-// While a daemon runs the mark says only that; after a crash that is what the next one finds, and nothing is known.
+// Remembers across a restart when the last request went out, so that the rate holds across it too (contract, promise
+// 3). While a daemon runs the mark says only that; after a crash that is what the next one finds, and nothing is known.
 #pragma once
 
 #include <chrono>

@@ -43,8 +43,8 @@ class spill {
 
     // Calls `visit` with runs of records of that partition, in no order, until it returns false.
     // May be called again, and after more records were put.
-    [[nodiscard]] result<void> each_run(
-        std::size_t partition, const std::function<bool(const char* records, std::size_t count)>& visit);
+    [[nodiscard]] result<void> each_run(std::size_t partition,
+                                        const std::function<bool(const char* records, std::size_t count)>& visit);
 
   private:
     struct state {

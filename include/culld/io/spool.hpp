@@ -82,8 +82,7 @@ class spool {
     [[nodiscard]] result<folder> at(spool_folder where) const;
 
     // Tells every name in a folder, until `each` says false.
-    [[nodiscard]] result<void> scan(spool_folder where,
-                                    const std::function<bool(std::string_view)>& each) const;
+    [[nodiscard]] result<void> scan(spool_folder where, const std::function<bool(std::string_view)>& each) const;
     [[nodiscard]] result<std::optional<node_facts>> look(spool_folder where, const std::string& name) const;
 
     // Moves incoming/NAME to active/NAME, makes the move and the file's content durable, opens it. For jobs
@@ -95,8 +94,7 @@ class spool {
 
     // Moves active/NAME to done/ or failed/ under a free name, durably; returns that name, nothing if it is
     // gone.
-    [[nodiscard]] result<std::optional<std::string>> file_away(const std::string& name,
-                                                               spool_folder to) const;
+    [[nodiscard]] result<std::optional<std::string>> file_away(const std::string& name, spool_folder to) const;
 
     // Moves NAME, unopened, from incoming/ or active/ to rejected/ under a free name, with NAME.reason.json
     // beside it; returns the name it got, nothing if it is gone.

@@ -26,8 +26,8 @@ struct watch_event {
 struct watch_batch {
     std::vector<watch_event> events;  // in the kernel's order; at most what 8 KiB hold, some 200
     bool overflow = false;            // events were lost: scan
-    bool gone = false;    // the folder was removed, moved or unmounted: this watch is over, open another
-    bool closed = false;  // close() or cancellation
+    bool gone = false;                // the folder was removed, moved or unmounted: this watch is over, open another
+    bool closed = false;              // close() or cancellation
 };
 
 class spool_watch {

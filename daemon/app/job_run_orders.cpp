@@ -1,0 +1,109 @@
+// What people, and what is wrong, may do to a job: pause, resume, cancel, another rate; block and unblock.
+
+#include <fmt/format.h>
+
+#include "culld/app/job_run.hpp"
+#include "culld/io/log.hpp"
+
+namespace culld {
+
+job_state job_run::state() const {
+    if (state_ == job_state::running && intake_.spec.not_before && wall_now() < *intake_.spec.not_before)
+        return job_state::waiting;
+    return state_;
+}
+
+bool job_run::pause(person by, std::string_view reason) {
+    if (finishing_ || journal_.dead() || state_ == job_state::paused || state_ == job_state::finished) return false;
+    write_command(chain_, journal_.buffer(), wall_now(), "job.paused", by, reason, std::nullopt);
+    journal_.commit_now();
+    if (state_ == job_state::blocked)
+        paused_before_block_ = true;
+    else
+        state_ = job_state::paused;
+    with_.jobs_changed();
+    return true;
+}
+
+bool job_run::resume(person by, std::string_view reason) {
+    if (finishing_ || journal_.dead()) return false;
+    if (state_ == job_state::blocked) {
+        paused_before_block_ = false;
+        write_command(chain_, journal_.buffer(), wall_now(), "job.resumed", by, reason, std::nullopt);
+        unblock("resumed by an operator");
+        return true;
+    }
+    if (state_ != job_state::paused) return false;
+    write_command(chain_, journal_.buffer(), wall_now(), "job.resumed", by, reason, std::nullopt);
+    journal_.commit_now();
+    state_ = job_state::running;
+    with_.jobs_changed();
+    return true;
+}
+
+bool job_run::cancel(person by, std::string_view reason) {
+    if (finishing_ || journal_.dead() || plan_.stopping()) return false;
+    write_command(chain_, journal_.buffer(), wall_now(), "job.cancelled", by, reason, std::nullopt);
+    stop(skip_reason::cancelled);
+    // What may have been deleted is still asked for, paused or not.
+    if (state_ == job_state::paused) state_ = job_state::running;
+    follow_up();
+    journal_.commit_now();
+    with_.jobs_changed();
+    return true;
+}
+
+bool job_run::set_rate(person by, double per_second) {
+    if (finishing_ || journal_.dead()) return false;
+    write_command(chain_, journal_.buffer(), wall_now(), "job.rate", by, {}, per_second);
+    journal_.commit_now();
+    if (own_pace_)
+        own_pace_->set(per_second, 1, steady_now());
+    else
+        own_pace_.emplace(per_second, 1, steady_now(), false);
+    with_.pump();
+    return true;
+}
+
+std::optional<double> job_run::rate_limit() const {
+    return own_pace_ ? std::optional(own_pace_->per_second()) : std::nullopt;
+}
+
+double job_run::rate_now(steady_time now) const {
+    return now - rate_mark_ > std::chrono::seconds(30) ? 0 : rate_;
+}
+
+void job_run::block(block_facts why) {
+    if (state_ == job_state::blocked || state_ == job_state::finished) {
+        blocked_ = std::move(why);
+        return;
+    }
+    log(log_level::error, "job.blocked",
+        fmt::format("{} {}: {}", why.code.empty() ? why.error_class : why.code, why.detail, why.help),
+        {{"job_id", intake_.spec.id}, {"class", why.error_class}, {"code", why.code}});
+    if (!journal_.dead() && !finishing_) {
+        write_blocked(chain_, journal_.buffer(), wall_now(), why.error_class, why.code, why.detail, why.help);
+        journal_.commit_soon();
+    }
+    paused_before_block_ = state_ == job_state::paused;
+    state_ = job_state::blocked;
+    blocked_ = std::move(why);
+    with_.jobs_changed();
+}
+
+void job_run::unblock(std::string_view why) {
+    if (state_ != job_state::blocked || journal_.dead()) return;
+    blocked_.reset();
+    state_ = paused_before_block_ ? job_state::paused : job_state::running;
+    if (finishing_) {
+        file_away();
+        return;
+    }
+    log(log_level::info, "job.unblocked", why, {{"job_id", intake_.spec.id}});
+    write_unblocked(chain_, journal_.buffer(), wall_now(), why);
+    journal_.commit_now();
+    follow_up();
+    with_.jobs_changed();
+}
+
+}  // namespace culld
