@@ -227,8 +227,12 @@ void job_run::ask_missed(const batch* b, steady_time earliest) {
 }
 
 void job_run::give_back(const batch* b) {
-    // No record: on disk these ids are intended and without a verdict, which is what they are.
-    static_cast<void>(plan_.missed(b, plan::miss::unsent, steady_now(), steady_now(), 0));
+    const std::vector<verdict> settled = plan_.give_back(b, steady_now());
+    // Of ids that may still go, no record: on disk they are intended and without a verdict, which is what they are.
+    // With a dead journal it is the next reading of it that counts.
+    if (journal_.dead()) return;
+    record_verdicts(settled);
+    follow_up();
 }
 
 // ---- records ----

@@ -25,8 +25,8 @@ void pace::derive() {
     slack_ = std::max(nanoseconds(0), slack_ - interval_ * (burst_ - 1));
 }
 
-steady_time pace::ready_at() const {
-    return next_ - interval_ * (burst_ - 1);
+steady_time pace::ready_at(std::uint32_t after) const {
+    return next_ + interval_ * (static_cast<std::int64_t>(after) - (burst_ - 1));
 }
 
 std::uint64_t pace::sent(steady_time now) {

@@ -419,6 +419,19 @@ std::vector<verdict> plan::missed(const batch* flying, miss how, steady_time now
     return out;
 }
 
+std::vector<verdict> plan::give_back(const batch* flying, steady_time now) {
+    batch b = retrieve(flying);
+    std::vector<verdict> out;
+    const bool ask = b.what == batch::purpose::ask;
+    if (stop_ && !ask && b.last == word::unsent)
+        skip(out, b.at);
+    else if (stop_ && !ask)
+        doom(out, {b.attempt - 1, b.last}, b.at, now);
+    else
+        park(std::move(b), now);
+    return out;
+}
+
 std::vector<verdict> plan::halved(const batch* flying, steady_time now) {
     const batch b = retrieve(flying);
     must_hold(b.what == batch::purpose::remove, "an ask cannot be halved");

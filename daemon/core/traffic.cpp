@@ -12,11 +12,11 @@ constexpr nanoseconds pause_max = std::chrono::hours(1);
 traffic::traffic(const traffic_rules& rules, steady_time now, bool full)
     : rules_(rules), pace_(rules.per_second, rules.burst, now, full) {}
 
-traffic::admission traffic::admit(steady_time now, std::uint32_t in_flight) const {
+traffic::admission traffic::admit(steady_time now, std::uint32_t in_flight, std::uint32_t connecting) const {
     if (credentials_ == credential_state::refused) return {};
     const bool alone = credentials_ == credential_state::trial || breaker_open();
     if (alone && in_flight > 0) return {};
-    steady_time at = pace_.ready_at();
+    steady_time at = pace_.ready_at(connecting);
     if (paused_until_) at = std::max(at, *paused_until_);
     if (breaker_open()) at = std::max(at, probe_at_);
     if (at <= now) return {.go = true, .at = std::nullopt};

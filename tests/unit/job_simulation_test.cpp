@@ -158,6 +158,10 @@ class history {
             record(plan_->missed(b, plan::miss::in_doubt, now_, now_, roll()));
             return;
         }
+        if (chance(0.05)) {
+            record(plan_->give_back(b, now_));
+            return;
+        }
         const position p = b->at[0].first;
         record(plan_->asked(b, gone_.contains(p) ? presence::gone : presence::there, now_, roll()));
     }
@@ -177,6 +181,10 @@ class history {
     void answer_deletion(const batch* b) {
         const std::vector<position> all = each(b->at);
         const double fate = roll();
+        if (fate < 0.03) {
+            record(plan_->give_back(b, now_));
+            return;
+        }
         if (fate < 0.06) return error(b, "connect", plan::miss::unsent);
         if (fate < 0.12) return error(b, "throttled", plan::miss::declined);
         if (fate < 0.18) return error(b, "timeout", plan::miss::in_doubt);

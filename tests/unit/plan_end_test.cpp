@@ -185,6 +185,23 @@ TEST(PlanStop, ABatchInFlightEndsAsItLands) {
     EXPECT_EQ(p.counts(), (verdict_counts{.deleted = 3, .failed = 5, .skipped = 4}));
 }
 
+TEST(PlanStop, ABatchGivenBackIsSkippedIfItWasNeverSent) {
+    plan p(rules(verify_mode::none, 5), {.ids = 12}, start);
+    const batch* lost = take(p);
+    EXPECT_THAT(p.missed(lost, plan::miss::in_doubt, start, start, 0), IsEmpty());
+    lost = p.take(start + 1min);
+    ASSERT_TRUE(lost != nullptr && lost->sent_before);
+    const batch* unsent = take(p);
+    static_cast<void>(p.stop(skip_reason::cancelled, start));
+    const auto skipped = p.give_back(unsent, start);
+    ASSERT_THAT(skipped, SizeIs(1));
+    EXPECT_EQ(skipped[0].kind, verdict_kind::skipped);
+    const auto failed = p.give_back(lost, start);
+    ASSERT_THAT(failed, SizeIs(1));
+    EXPECT_EQ(failed[0].reason, "unknown") << "an earlier sending may have deleted it";
+    EXPECT_TRUE(p.done());
+}
+
 TEST(PlanStop, ABatchRefusedForItsContentIsNotHalvedAnyMore) {
     plan p(rules(verify_mode::none, 5), {.ids = 8}, start);
     const batch* fresh = take(p);
@@ -349,14 +366,17 @@ TEST(PlanRestart, AStateAccountsForEveryIdAndReadsBack) {
                 if (fate == 0) j.refused.push_back(i);
                 if (fate == 1) j.unknown.push_back(i);
             }
-            const auto what = below(10);
+            const auto what = below(11);
             if (b->what == batch::purpose::ask)
-                static_cast<void>(what == 0 ? p.missed(b, plan::miss::in_doubt, now, now, 0)
-                                            : p.asked(b, what < 5 ? presence::gone : presence::there, now, 0));
+                static_cast<void>(what == 0   ? p.missed(b, plan::miss::in_doubt, now, now, 0)
+                                  : what == 1 ? p.give_back(b, now)
+                                              : p.asked(b, what < 5 ? presence::gone : presence::there, now, 0));
             else if (what < 7)
                 static_cast<void>(p.landed(b, j, now, 0));
             else if (what == 7)
                 static_cast<void>(p.halved(b, now));
+            else if (what == 10)
+                static_cast<void>(p.give_back(b, now));
             else
                 static_cast<void>(p.missed(b, what == 8 ? plan::miss::declined : plan::miss::in_doubt, now, now, 0));
             if (below(60) == 0) static_cast<void>(p.stop(skip_reason::cancelled, now));

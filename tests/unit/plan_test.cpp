@@ -227,6 +227,21 @@ TEST(Plan, ABatchThatGotNoAnswerGoesAgainAsItWasAndCountsNoAttempt) {
     }
 }
 
+TEST(Plan, ABatchGivenBackGoesAgainAtOnceAsIfNothingHadBeen) {
+    plan p(rules(4), job(8), start);
+    const batch* b = take(p);
+    const std::uint64_t number = b->number;
+    EXPECT_THAT(p.give_back(b, start), IsEmpty());
+    b = take(p);
+    ASSERT_NE(b, nullptr);
+    EXPECT_EQ(b->number, number);
+    EXPECT_EQ(b->at, (spans{{0, 4}}));
+    EXPECT_EQ(b->attempt, 1U);
+    EXPECT_EQ(b->tries, 0U);
+    EXPECT_FALSE(b->sent_before);
+    EXPECT_FALSE(b->doubt_since);
+}
+
 TEST(Plan, AFateThatStaysUnknownIsGivenUpAfterItsTime) {
     plan p(rules(4, verify_mode::none), job(4), start);
     steady_time now = start;

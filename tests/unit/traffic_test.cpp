@@ -29,6 +29,17 @@ TEST(Traffic, APaceThatIsNotReadySaysWhenToAskAgain) {
     EXPECT_TRUE(t.admit(*wait.at, 1).go);
 }
 
+TEST(Traffic, ThoseThatStillConnectComeFirst) {
+    traffic t({.per_second = 5, .burst = 1}, start, true);
+    EXPECT_TRUE(t.admit(start, 0, 0).go);
+    const auto second = t.admit(start, 1, 1);
+    EXPECT_FALSE(second.go) << "the place that is free is the other's";
+    ASSERT_TRUE(second.at);
+    EXPECT_GT(*second.at, start + 199ms);
+    EXPECT_FALSE(t.admit(start + 250ms, 2, 2).go);
+    EXPECT_TRUE(t.admit(start + 250ms, 1, 1).go);
+}
+
 TEST(Traffic, AfterAnUncleanEndTheFirstRequestWaits) {
     EXPECT_FALSE(traffic({.per_second = 5, .burst = 10}, start, false).admit(start, 0).go);
 }

@@ -80,7 +80,7 @@ class job_run {
     void halved(const batch* b, const http_answer& answer, const reading& why, std::string_view sent);
     void asked(const batch* b, presence answer);
     void ask_missed(const batch* b, steady_time earliest);
-    void give_back(const batch* b);  // nothing was done with it: shutdown, or its ids could not be read
+    void give_back(const batch* b);  // nothing was done with it
 
     // ---- for operators ----
     // False if the job's state does not allow it.

@@ -20,8 +20,8 @@ class pace {
     // was sent last.
     pace(double per_second, std::uint32_t burst, steady_time now, bool full);
 
-    // The earliest time for the next request; it may lie in the past.
-    [[nodiscard]] steady_time ready_at() const;
+    // The earliest time for the next request, or for the one that comes `after` so many more; it may lie in the past.
+    [[nodiscard]] steady_time ready_at(std::uint32_t after = 0) const;
     // A request goes out at `now` (>= ready_at()); returns its place, for left().
     std::uint64_t sent(steady_time now);
     // The request of that place really left at `at`, later than it was to: what comes after it keeps its distance from

@@ -123,7 +123,8 @@ class plan {
     void intended(const spans& ranges);
 
     // The next thing to send, if any is ready at `now`. The batch stays the plan's; the pointer is good until one of
-    // landed, missed, halved, asked is called for it. Every batch taken must be brought back by exactly one of them.
+    // landed, missed, give_back, halved, asked is called for it. Every batch taken must be brought back by exactly one
+    // of them.
     [[nodiscard]] const batch* take(steady_time now);
     [[nodiscard]] bool ready(steady_time now) const;
     // When something becomes ready by the passing of time alone; none if nothing will.
@@ -138,6 +139,8 @@ class plan {
         declined,  // it was answered, and surely not carried out
         in_doubt,
     };
+    // It was not sent after all, for no reason of its own: it may go again at once.
+    [[nodiscard]] std::vector<verdict> give_back(const batch* b, steady_time now);
     // When missed() lets it go again, called with the same arguments before it: for the record.
     [[nodiscard]] steady_time retry_at(const batch& b, steady_time now, steady_time earliest, double chance) const;
     [[nodiscard]] std::vector<verdict> missed(const batch* b, miss how, steady_time now, steady_time earliest,

@@ -35,8 +35,9 @@ class traffic {
         bool go = false;
         std::optional<steady_time> at;  // where !go: when to ask again; none: only an event changes it
     };
-    // `in_flight`: requests under way. A probe and a trial go alone.
-    [[nodiscard]] admission admit(steady_time now, std::uint32_t in_flight) const;
+    // `in_flight`: requests under way. A probe and a trial go alone. `connecting`: those of them that have no
+    // connection yet, and so no place in the pace: they go first.
+    [[nodiscard]] admission admit(steady_time now, std::uint32_t in_flight, std::uint32_t connecting = 0) const;
     std::uint64_t sent(steady_time now);  // its place in the pace
     void left(std::uint64_t place, steady_time at) { pace_.left(place, at); }
 
