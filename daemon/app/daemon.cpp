@@ -21,6 +21,7 @@
 #include "culld/io/log.hpp"
 #include "culld/io/process.hpp"
 #include "culld/io/rate_mark.hpp"
+#include "culld/io/route.hpp"
 #include "culld/io/systemd.hpp"
 
 namespace culld {
@@ -43,15 +44,14 @@ struct loaded {
     std::shared_ptr<const config> settings;
     std::shared_ptr<const intake_settings> rules;
     std::unique_ptr<credentials> who;
-    api_endpoint endpoint;
-    std::unique_ptr<asio::ssl::context> tls;
+    route api;
 };
 
 // All that can be wrong with a configuration, in one place: start, reload and --check-config agree.
 tl::expected<loaded, std::vector<config_complaint>> load_everything(const daemon_options& options) {
     auto file = load_config(options.sources);
     if (!file) return tl::unexpected(std::move(file.error()));
-    loaded out{.file = std::move(*file), .settings = {}, .rules = {}, .who = {}, .endpoint = {}, .tls = {}};
+    loaded out{.file = std::move(*file), .settings = {}, .rules = {}, .who = {}, .api = {}};
     out.settings = std::make_shared<const config>(out.file.effective.values);
     std::vector<config_complaint> wrong;
     const auto wrong_if = [&](problem p) {
@@ -62,16 +62,12 @@ tl::expected<loaded, std::vector<config_complaint>> load_everything(const daemon
         out.rules = std::move(*rules);
     else
         wrong_if(std::move(rules.error()));
-    if (auto endpoint = parse_endpoint(out.settings->api.endpoint); endpoint)
-        out.endpoint = std::move(*endpoint);
+    if (auto api =
+            find_route(out.settings->api.endpoint, *out.settings, options.credentials_folder, read_proxy_environment());
+        api)
+        out.api = std::move(*api);
     else
-        wrong_if(std::move(endpoint.error()));
-    if (out.endpoint.tls) {
-        if (auto tls = make_tls_context(out.settings->api.ca_file); tls)
-            out.tls = std::move(*tls);
-        else
-            wrong_if(std::move(tls.error()));
-    }
+        wrong_if(std::move(api.error()));
     if (auto who = make_credentials(*out.settings, options.credentials_folder); who)
         out.who = std::move(*who);
     else
@@ -100,8 +96,7 @@ class life {
                 .dice = std::mt19937_64(std::random_device{}()),
                 .pump = [this] { sender_->pump(); },
                 .jobs_changed = [this] { changed_.notify(); }},
-          sender_(std::make_unique<sender>(with_, std::move(from.who), std::move(from.endpoint), std::move(from.tls),
-                                           full_bucket)),
+          sender_(std::make_unique<sender>(with_, std::move(from.who), std::move(from.api), full_bucket)),
           taker_(with_, jobs_, rules_, [this](std::unique_ptr<job_run> job) { adopt(std::move(job)); }),
           control_(with_, jobs_, *sender_),
           signals_(loop_, SIGTERM, SIGINT),

@@ -12,6 +12,9 @@ namespace culld {
 
 namespace {
 
+// A connection is begun at most so long before its place in the pace.
+constexpr nanoseconds lead_max = std::chrono::seconds(1);
+
 traffic_rules rules_of(const config& settings) {
     return {.per_second = settings.limits.requests_per_second,
             .burst = settings.limits.burst,
@@ -31,8 +34,9 @@ bool is_json_object(std::string_view body) {
 }  // namespace
 
 struct sender::worker {
-    worker(const services& with, const api_endpoint& to, asio::ssl::context* tls)
-        : connection(with.loop, to, tls, with.settings->api.connect_timeout, with.settings->api.request_timeout),
+    worker(const services& with, const route& api)
+        : connection(with.loop, api.to, api.tls.get(), with.settings->api.connect_timeout,
+                     with.settings->api.request_timeout),
           wake(with.loop) {}
 
     http_connection connection;
@@ -45,12 +49,10 @@ struct sender::worker {
     judge judges;
 };
 
-sender::sender(services& with, std::unique_ptr<credentials> who, api_endpoint to,
-               std::unique_ptr<asio::ssl::context> tls, bool full_bucket)
+sender::sender(services& with, std::unique_ptr<credentials> who, route api, bool full_bucket)
     : with_(with),
       who_(std::move(who)),
-      to_(std::move(to)),
-      tls_(std::move(tls)),
+      api_(std::move(api)),
       traffic_(rules_of(*with.settings), steady_now(), full_bucket),
       ended_(with.loop),
       wake_(with.loop) {
@@ -63,7 +65,7 @@ void sender::start_workers() {
     const std::size_t wanted = with_.settings->limits.concurrency;
     for (std::size_t i = 0; i < workers_.size(); ++i) workers_[i]->surplus = i >= wanted;
     while (workers_.size() < wanted) {
-        workers_.push_back(std::make_unique<worker>(with_, to_, tls_.get()));
+        workers_.push_back(std::make_unique<worker>(with_, api_));
         ++running_;
         // drain() waits for the end of each.
         asio::co_spawn(with_.loop, run(*workers_.back()), or_leave_the_loop);
@@ -80,10 +82,15 @@ void sender::remove(job_run& job) {
 
 // ---- choosing ----
 
-sender::work sender::next() {
+sender::work sender::next(worker& w) {
     if (draining_) return {};
     const steady_time now = steady_now();
-    const traffic::admission may = traffic_.admit(now, in_flight_);
+    // A request has its place in the pace from the moment it can be written. To connect takes a while (over TLS, a
+    // whole handshake), so that begins as much earlier, and without a place.
+    const bool connected = w.connection.is_open();
+    const nanoseconds lead = connected ? nanoseconds(0) : lead_;
+    traffic::admission may = traffic_.admit(now + lead, in_flight_, connected ? 0 : connecting_);
+    if (may.at) *may.at -= lead;
     std::optional<steady_time> later;
     for (auto& [priority, list] : jobs_)
         for (auto it = list.begin(); it != list.end(); ++it) {
@@ -102,10 +109,10 @@ sender::work sender::next() {
             const batch* b = job.take(now);
             if (b == nullptr) continue;
             list.splice(list.end(), list, it);
-            const std::uint64_t place = traffic_.sent(now);
-            last_sent_ = wall_now();
             ++in_flight_;
-            return {&job, b, place};
+            work out{&job, b};
+            if (connected) out.place = take_place(now);
+            return out;
         }
 wait:
     if (later && (!wake_at_ || *later < *wake_at_ || *wake_at_ <= now)) {
@@ -122,9 +129,9 @@ wait:
 
 void sender::pump() {
     while (!idle_.empty()) {
-        work w = next();
-        if (w.what == nullptr) return;
         worker* to = idle_.back();
+        const work w = next(*to);
+        if (w.what == nullptr) return;
         idle_.pop_back();
         to->idle = false;
         to->now = w;
@@ -134,7 +141,7 @@ void sender::pump() {
 
 task<void> sender::run(worker& w) {
     while (!draining_) {
-        if (w.now.what == nullptr && !w.surplus) w.now = next();
+        if (w.now.what == nullptr && !w.surplus) w.now = next(w);
         if (w.now.what == nullptr) {
             if (!w.idle && !w.surplus) {
                 w.idle = true;
@@ -168,15 +175,19 @@ delete_form sender::form_of(const job_run& job) const {
     return learned == forms_.end() ? delete_form::post : learned->second;
 }
 
+void sender::lost_ids(worker& w, const problem& why) {
+    w.now.job->give_back(w.now.what);
+    w.now.job->block(
+        {"store", "", why.text(),
+         "the list that was checked cannot be read any more: mend the disk, then restart culld, which makes "
+         "it anew from the job's file"});
+}
+
 bool sender::compose(worker& w, delete_form form) {
     job_run& job = *w.now.job;
     const batch& b = *w.now.what;
     if (auto read = job.compose(b, w.ids); !read) {
-        job.give_back(w.now.what);
-        job.block(
-            {"store", "", read.error().text(),
-             "the list that was checked cannot be read any more: mend the disk, then restart culld, which makes it "
-             "anew from the job's file"});
+        lost_ids(w, read.error());
         return false;
     }
     const job_spec& spec = job.spec();
@@ -189,7 +200,7 @@ bool sender::compose(worker& w, delete_form form) {
     const std::string_view method = ask ? "GET" : form == delete_form::post ? "POST" : "DELETE";
     std::string& out = w.request;
     out.clear();
-    out.append(method).append(" ").append(target).append(" HTTP/1.1\r\nHost: ").append(to_.authority);
+    out.append(method).append(" ").append(target).append(" HTTP/1.1\r\nHost: ").append(api_.to.authority);
     out += "\r\nUser-Agent: culld/" CULLD_VERSION "\r\nAccept: application/json\r\n";
     if (!ask) {
         out.append("Content-Type: ").append(content_type).append("\r\nContent-Length: ");
@@ -199,7 +210,7 @@ bool sender::compose(worker& w, delete_form form) {
     who_->authenticate(out,
                        {.method = method,
                         .target = target,
-                        .authority = to_.authority,
+                        .authority = api_.to.authority,
                         .content_type = ask ? std::string_view() : content_type,
                         .body = {}},
                        wall_now());
@@ -208,19 +219,54 @@ bool sender::compose(worker& w, delete_form form) {
     return true;
 }
 
+std::uint64_t sender::take_place(steady_time now) {
+    last_sent_ = wall_now();
+    return traffic_.sent(now);
+}
+
+task<bool> sender::reach(worker& w) {
+    ++connecting_;
+    http_answer answer = co_await w.connection.open();
+    --connecting_;
+    const steady_time now = steady_now();
+    if (answer.failure != transport_failure::none) {
+        // It counts like a request: else a dead endpoint would be tried as fast as it refuses.
+        traffic_.sent(now);
+        --in_flight_;
+        if (auto read = w.now.job->compose(*w.now.what, w.ids); !read) {
+            lost_ids(w, read.error());
+            co_return false;
+        }
+        arrived(w, answer, form_of(*w.now.job), who_->generation());
+        co_return false;
+    }
+    lead_ = std::min<nanoseconds>(answer.took, lead_max);
+    if (!draining_ && w.now.job->dispatchable() && traffic_.admit(now, in_flight_ - 1).go) {
+        w.now.place = take_place(now);
+        co_return true;
+    }
+    --in_flight_;
+    w.now.job->give_back(w.now.what);
+    co_return false;
+}
+
 task<void> sender::handle(worker& w) {
+    if (!w.now.place) {
+        const bool reached = co_await reach(w);
+        if (!reached) {
+            if (!idle_.empty()) pump();
+            co_return;
+        }
+    }
     const delete_form form = form_of(*w.now.job);
     if (!compose(w, form)) {
         --in_flight_;
         co_return;
     }
     const std::uint64_t generation = who_->generation();
-    // A peer may close an idle connection; connecting anew takes a while, and the request leaves only then.
-    http_answer answer;
-    if (!w.connection.is_open()) answer = co_await w.connection.open();
-    if (answer.failure == transport_failure::none) answer = co_await w.connection.send(w.request);
+    http_answer answer = co_await w.connection.send(w.request);
     if (answer.failure == transport_failure::none) {
-        traffic_.left(w.now.place, steady_now());
+        traffic_.left(*w.now.place, steady_now());
         answer = co_await w.connection.receive();
     }
     --in_flight_;

@@ -8,6 +8,7 @@
 
 #include "culld/core/config_keys.hpp"
 #include "culld/core/endpoint.hpp"
+#include "culld/core/proxy.hpp"
 
 namespace culld {
 
@@ -84,16 +85,16 @@ class checker {
         if (!c.api.workspace_id.empty() && !is_api_name(c.api.workspace_id))
             say("api.workspace_id", "api.workspace_id must match [A-Za-z0-9-]{1,64}");
         if (!c.api.proxy.empty()) proxy(c.api.proxy);
+        if (c.api.client_cert_file.empty() != c.api.client_key_file.empty())
+            say(c.api.client_cert_file.empty() ? "api.client_key_file" : "api.client_cert_file",
+                "api.client_cert_file and api.client_key_file belong together", "set both or neither");
+        if (!c.api.proxy_login_file.empty() && c.api.proxy.empty())
+            say("api.proxy_login_file", "api.proxy_login_file is set, and api.proxy is not", "which proxy is it for?");
     }
 
     void proxy(std::string_view url) {
-        if (url.find('@') != std::string_view::npos)
-            return say("api.proxy", "api.proxy must not hold a user or password: secrets come by file only",
-                       "use a proxy that knows this machine");
-        const std::string_view authority = url.starts_with("http://") ? url.substr(7) : std::string_view();
-        const auto where =
-            parse_host_port(authority.ends_with('/') ? authority.substr(0, authority.size() - 1) : authority);
-        if (!where || where->port == 0U) say("api.proxy", "api.proxy must be http://host[:port]");
+        if (const auto read = parse_proxy(url, false); !read)
+            say("api.proxy", "api.proxy: " + read.error().what, read.error().hint);
     }
 
     void auth(const config& c) {

@@ -240,9 +240,17 @@ constexpr std::array table{
     path(
         "api.ca_file", "certificates to trust beside the system's store",
         [](auto& c) -> auto& { return c.api.ca_file; }),
+    path(
+        "api.client_cert_file", "our own certificate and its chain, where the other side asks for one",
+        [](auto& c) -> auto& { return c.api.client_cert_file; }),
+    secret_path(
+        "api.client_key_file", "its key, PEM without a passphrase",
+        [](auto& c) -> auto& { return c.api.client_key_file; }),
     text(
         "api.proxy", "http://host:port; where not set, https_proxy and no_proxy count",
         [](auto& c) -> auto& { return c.api.proxy; }),
+    secret_path(
+        "api.proxy_login_file", "user:password for api.proxy", [](auto& c) -> auto& { return c.api.proxy_login_file; }),
     duration(
         "api.connect_timeout", 1e6, "for TCP and TLS together", [](auto& c) -> auto& { return c.api.connect_timeout; }),
     duration(

@@ -12,12 +12,14 @@
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/core/rate_policy.hpp>
 #include <boost/beast/core/tcp_stream.hpp>
+#include <boost/beast/http/empty_body.hpp>
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/read.hpp>
 #include <boost/beast/http/string_body.hpp>
 #include <boost/beast/ssl/ssl_stream.hpp>
 #include <charconv>
 #include <optional>
+#include <tuple>
 
 #include "culld/core/answer.hpp"
 
@@ -54,21 +56,6 @@ std::string_view name_of(transport_failure f) {
     return "protocol";
 }
 
-result<std::unique_ptr<ssl::context>> make_tls_context(const std::string& ca_file) {
-    auto context = std::make_unique<ssl::context>(ssl::context::tls_client);
-    error_code ec;
-    context->set_verify_mode(ssl::verify_peer, ec);
-    if (!ec) context->set_default_verify_paths(ec);
-    if (ec) return fail("set up TLS: " + ec.message());
-    if (::SSL_CTX_set_min_proto_version(context->native_handle(), TLS1_2_VERSION) != 1)
-        return fail("set up TLS: no TLS 1.2");
-    if (!ca_file.empty()) {
-        context->load_verify_file(ca_file, ec);
-        if (ec) return fail(problem{.what = "cannot read certificates: " + ec.message(), .hint = {}, .file = ca_file});
-    }
-    return context;
-}
-
 struct http_connection::parts {
     parts(loop_executor executor, const api_endpoint& endpoint, ssl::context* context, nanoseconds connect_limit,
           nanoseconds request_limit)
@@ -85,72 +72,133 @@ struct http_connection::parts {
         tcp_resolver::results_type found;
     };
 
+    // Where the TCP connection goes: to the API, or to the proxy before it.
+    [[nodiscard]] const std::string& peer_host() const { return to.via ? to.via->host : to.host; }
+    [[nodiscard]] const std::string& peer_port() const { return to.via ? to.via->port : to.port; }
+
     task<http_answer> resolve(steady_time until) {
         error_code no_address;
-        const auto address = asio::ip::make_address(to.host, no_address);
+        const auto address = asio::ip::make_address(peer_host(), no_address);
         if (!no_address) {
             unsigned short port = 0;
-            std::from_chars(to.port.data(), to.port.data() + to.port.size(), port);
-            found = tcp_resolver::results_type::create(asio::ip::tcp::endpoint(address, port), to.host, to.port);
+            std::from_chars(peer_port().data(), peer_port().data() + peer_port().size(), port);
+            found =
+                tcp_resolver::results_type::create(asio::ip::tcp::endpoint(address, port), peer_host(), peer_port());
             co_return http_answer();
         }
         looking = std::make_shared<lookup>(on);
         const auto mine = looking;
-        looking->resolver.async_resolve(to.host, to.port, [mine](error_code ec, tcp_resolver::results_type results) {
-            mine->ec = ec;
-            mine->found = std::move(results);
-            mine->ended = true;
-            mine->over.notify();
-        });
+        looking->resolver.async_resolve(peer_host(), peer_port(),
+                                        [mine](error_code ec, tcp_resolver::results_type results) {
+                                            mine->ec = ec;
+                                            mine->found = std::move(results);
+                                            mine->ended = true;
+                                            mine->over.notify();
+                                        });
         while (!mine->ended && !broken_off && steady_now() < until) co_await mine->over.wait_until(until);
         looking.reset();
         if (broken_off) co_return failed(transport_failure::connect, "broken off", {});
-        if (!mine->ended) co_return failed(transport_failure::connect, "look up " + to.host, beast::error::timeout);
-        if (mine->ec) co_return failed(transport_failure::connect, "look up " + to.host, mine->ec);
+        if (!mine->ended) co_return failed(transport_failure::connect, "look up " + peer_host(), beast::error::timeout);
+        if (mine->ec) co_return failed(transport_failure::connect, "look up " + peer_host(), mine->ec);
         found = std::move(mine->found);
         co_return http_answer();
     }
 
-    // Resolves, connects, shakes hands: all within connect_timeout.
+    // Each address in the resolver's order (RFC 6724) gets an equal share of the time that is left, so that one that
+    // swallows everything does not keep us from the next.
+    task<http_answer> reach(steady_time until) {
+        error_code connect_error = asio::error::host_not_found;
+        auto left = static_cast<std::int64_t>(found.size());
+        for (const auto& entry : found) {
+            const steady_time now = steady_now();
+            tcp.emplace(on);
+            tcp->expires_at(now + (until - now) / left--);
+            const asio::ip::tcp::endpoint address = entry.endpoint();
+            std::tie(connect_error) = co_await tcp->async_connect(address, quietly);
+            if (broken_off) co_return failed(transport_failure::connect, "broken off", {});
+            if (!connect_error) break;
+        }
+        if (connect_error)
+            co_return failed(
+                transport_failure::connect,
+                std::string(to.via ? "connect to the proxy " : "connect to ") + peer_host() + " port " + peer_port(),
+                connect_error);
+        tcp->expires_at(until);
+        error_code ignored;
+        tcp->socket().set_option(asio::ip::tcp::no_delay(true), ignored);
+        co_return http_answer();
+    }
+
+    // A way through the proxy (RFC 9110, section 9.3.6). Whatever goes wrong, the API has seen nothing.
+    task<http_answer> tunnel() {
+        const std::string asked = "the proxy " + peer_host() + " port " + peer_port();
+        const bool v6 = to.host.find(':') != std::string::npos;
+        const std::string target = (v6 ? "[" + to.host + "]" : to.host) + ":" + to.port;
+        std::string request =
+            "CONNECT " + target + " HTTP/1.1\r\nHost: " + target + "\r\nUser-Agent: culld/" CULLD_VERSION "\r\n";
+        if (!to.via->authorization.empty()) request += "Proxy-Authorization: " + to.via->authorization + "\r\n";
+        request += "\r\n";
+        auto [write_error, written] = co_await asio::async_write(*tcp, asio::buffer(request), quietly);
+        ::OPENSSL_cleanse(request.data(), request.size());
+        if (broken_off) co_return failed(transport_failure::connect, "broken off", {});
+        if (write_error) co_return failed(transport_failure::connect, asked, write_error);
+        http::response_parser<http::empty_body> answer;
+        answer.header_limit(header_limit);
+        answer.skip(true);  // no body follows a 2xx, whatever its header says
+        auto [read_error, got] = co_await http::async_read_header(*tcp, buffer, answer, quietly);
+        if (broken_off) co_return failed(transport_failure::connect, "broken off", {});
+        if (read_error) co_return failed(transport_failure::connect, asked + ": read its answer", read_error);
+        const unsigned status = answer.get().result_int();
+        if (status == 407)
+            co_return failed(transport_failure::connect,
+                             asked + " wants a login (407): see api.proxy_login_file, or culld's login is wrong", {});
+        if (status < 200 || status > 299)
+            co_return failed(transport_failure::connect,
+                             asked + " refuses to connect to " + target + ": " + std::to_string(status) + " " +
+                                 std::string(answer.get().reason()),
+                             {});
+        if (buffer.size() > 0)
+            co_return failed(transport_failure::connect, asked + " sent bytes before we spoke to the API", {});
+        co_return http_answer();
+    }
+
+    task<http_answer> shake_hands() {
+        secure.emplace(*tcp, *tls);
+        error_code ec;
+        asio::ip::make_address(to.host, ec);
+        // Server Name Indication is for names only (RFC 6066, section 3). (The macro for this casts in C
+        // style.)
+        std::string name = to.host;
+        if (ec && ::SSL_ctrl(secure->native_handle(), SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name,
+                             name.data()) != 1)
+            co_return failed(transport_failure::tls, "name the host in TLS", {});
+        ec.clear();
+        named_wrong = false;
+        auto check = [this, names = ssl::host_name_verification(to.host)](bool trusted, ssl::verify_context& chain) {
+            const bool well = names(trusted, chain);
+            if (trusted && !well) named_wrong = true;
+            return well;
+        };
+        secure->set_verify_callback(std::move(check), ec);
+        if (ec) co_return failed(transport_failure::tls, "check the host in TLS", ec);
+        session.attach(secure->native_handle());
+        auto [tls_error] = co_await secure->async_handshake(ssl::stream_base::client, quietly);
+        if (broken_off) co_return failed(transport_failure::connect, "broken off", {});
+        if (tls_error) {
+            session.forget();
+            const std::string doing = "TLS with " + to.host + distrust();
+            co_return failed(transport_failure::tls, doing, tls_error);
+        }
+        co_return http_answer();
+    }
+
+    // Resolves, connects, goes through the proxy, shakes hands: all within connect_timeout.
     task<http_answer> connect() {
         const steady_time until = steady_now() + connect_timeout;
         http_answer out = co_await resolve(until);
-        if (out.failure != transport_failure::none) co_return out;
-        tcp.emplace(on);
-        tcp->expires_at(until);
-        auto [connect_error, peer] = co_await tcp->async_connect(found, quietly);
-        if (broken_off) co_return failed(transport_failure::connect, "broken off", {});
-        if (connect_error)
-            co_return failed(transport_failure::connect, "connect to " + to.host + " port " + to.port, connect_error);
-        error_code ignored;
-        tcp->socket().set_option(asio::ip::tcp::no_delay(true), ignored);
-        if (tls != nullptr) {
-            secure.emplace(*tcp, *tls);
-            error_code ec;
-            asio::ip::make_address(to.host, ec);
-            // Server Name Indication is for names only (RFC 6066, section 3). (The macro for this casts in C
-            // style.)
-            std::string name = to.host;
-            if (ec && ::SSL_ctrl(secure->native_handle(), SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name,
-                                 name.data()) != 1)
-                co_return failed(transport_failure::tls, "name the host in TLS", {});
-            ec.clear();
-            named_wrong = false;
-            auto check = [this, names = ssl::host_name_verification(to.host)](bool trusted,
-                                                                              ssl::verify_context& chain) {
-                const bool well = names(trusted, chain);
-                if (trusted && !well) named_wrong = true;
-                return well;
-            };
-            secure->set_verify_callback(std::move(check), ec);
-            if (ec) co_return failed(transport_failure::tls, "check the host in TLS", ec);
-            auto [tls_error] = co_await secure->async_handshake(ssl::stream_base::client, quietly);
-            if (broken_off) co_return failed(transport_failure::connect, "broken off", {});
-            if (tls_error) {
-                const std::string doing = "TLS with " + to.host + distrust();
-                co_return failed(transport_failure::tls, doing, tls_error);
-            }
-        }
+        if (out.failure == transport_failure::none) out = co_await reach(until);
+        if (out.failure == transport_failure::none && to.via) out = co_await tunnel();
+        if (out.failure == transport_failure::none && tls != nullptr) out = co_await shake_hands();
         co_return out;
     }
 
@@ -195,6 +243,8 @@ struct http_connection::parts {
     }
 
     void drop() {
+        // Else OpenSSL takes an end without close_notify for a reason not to take the session up again.
+        if (secure) ::SSL_set_shutdown(secure->native_handle(), SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
         secure.reset();
         if (tcp) {
             error_code ignored;
@@ -263,6 +313,7 @@ struct http_connection::parts {
     ssl::context* tls;
     nanoseconds connect_timeout;
     nanoseconds request_timeout;
+    resumable_session session;
     std::optional<stream> tcp;
     std::optional<tls_stream> secure;
     std::optional<http::response_parser<http::string_body>> parser;

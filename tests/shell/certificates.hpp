@@ -69,6 +69,15 @@ inline void write_certificate(const certificate& of, const std::string& path) {
     if (!file || ::PEM_write_X509(file.get(), of.x509.get()) != 1) throw std::runtime_error("cannot write " + path);
 }
 
+inline std::string key_pem(const certificate& of) {
+    const std::unique_ptr<BIO, int (*)(BIO*)> memory(::BIO_new(::BIO_s_mem()), &::BIO_free);
+    char* bytes = nullptr;
+    if (!memory || ::PEM_write_bio_PrivateKey(memory.get(), of.key.get(), nullptr, nullptr, 0, nullptr, nullptr) != 1)
+        throw std::runtime_error("OpenSSL writes no key");
+    const long size = ::BIO_ctrl(memory.get(), BIO_CTRL_INFO, 0, static_cast<void*>(&bytes));
+    return {bytes, static_cast<std::size_t>(size)};
+}
+
 inline std::unique_ptr<SSL_CTX, free_ssl> server_context(const certificate& of, int newest = TLS1_3_VERSION) {
     std::unique_ptr<SSL_CTX, free_ssl> out(::SSL_CTX_new(::TLS_server_method()));
     if (!out || ::SSL_CTX_use_certificate(out.get(), of.x509.get()) != 1 ||

@@ -66,6 +66,27 @@ class hostile_server {
             for (const char c : bytes)
                 if (!idle(50) || !send({&c, 1})) return;
         }
+        // As a proxy does: bytes both ways between the client and a server on loopback, until either side ends.
+        void relay(const std::string& port) const {
+            const unique_fd out(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+            sockaddr_in to{};
+            to.sin_family = AF_INET;
+            to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+            to.sin_port = htons(static_cast<std::uint16_t>(std::stoul(port)));
+            if (::connect(out.get(), reinterpret_cast<const sockaddr*>(&to), sizeof to) != 0) return;
+            const std::array<int, 2> ends{fd_, out.get()};
+            for (;;) {
+                std::array<pollfd, 2> p{{{ends[0], POLLIN, 0}, {ends[1], POLLIN, 0}}};
+                if (::poll(p.data(), p.size(), 10'000) <= 0) return;
+                for (std::size_t i = 0; i < 2; ++i) {
+                    if (p.at(i).revents == 0) continue;
+                    std::array<char, 65536> buffer{};
+                    const ssize_t n = ::recv(ends.at(i), buffer.data(), buffer.size(), 0);
+                    if (n <= 0 || ::send(ends.at(1 - i), buffer.data(), static_cast<std::size_t>(n), MSG_NOSIGNAL) != n)
+                        return;
+                }
+            }
+        }
         void cork(int on) const { ::setsockopt(fd_, IPPROTO_TCP, TCP_CORK, &on, sizeof on); }
         void reset() const {
             const linger hard{1, 0};  // the close to come sends RST
@@ -117,6 +138,8 @@ class hostile_server {
     [[nodiscard]] std::string port() const { return std::to_string(port_); }
     [[nodiscard]] int connections() const { return connections_; }
     [[nodiscard]] int closed() const { return closed_; }
+    // TLS sessions that a client took up again.
+    [[nodiscard]] int resumed() const { return resumed_; }
     [[nodiscard]] std::vector<std::string> requests() const {
         const std::scoped_lock lock(mutex_);
         return requests_;
@@ -154,6 +177,7 @@ class hostile_server {
             secure.reset(::SSL_new(tls_));
             ::SSL_set_fd(secure.get(), fd);
             if (::SSL_accept(secure.get()) != 1) return;
+            if (::SSL_session_reused(secure.get()) == 1) ++resumed_;
             const char* const name = ::SSL_get_servername(secure.get(), TLSEXT_NAMETYPE_host_name);
             const std::scoped_lock lock(mutex_);
             server_name_ = name == nullptr ? "" : name;
@@ -198,6 +222,7 @@ class hostile_server {
     std::atomic<bool> stopping_ = false;
     std::atomic<int> connections_ = 0;
     std::atomic<int> closed_ = 0;
+    std::atomic<int> resumed_ = 0;
     mutable std::mutex mutex_;
     int current_ = -1;
     std::vector<std::string> requests_;

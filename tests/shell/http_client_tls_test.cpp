@@ -184,6 +184,46 @@ TEST_F(HttpClientTls, DripInsideTlsEndsInTime) {
     EXPECT_EQ(ask(connection).body, "fresh");
 }
 
+TEST_F(HttpClientTls, ASessionIsTakenUpAgainByTheNextConnection) {
+    for (const int version : {TLS1_2_VERSION, TLS1_3_VERSION}) {
+        const auto shown = make_certificate({.alternative = "DNS:localhost"}, &authority_);
+        const auto tls = server_context(shown, version);
+        const auto last = [](const victim& client) {
+            client.send("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{}");
+            return false;
+        };
+        hostile_server server({last}, tls.get());
+        const api_endpoint to{.tls = true, .host = "localhost", .port = server.port(), .authority = "h"};
+        http_connection connection(loop_.executor(), to, trusting_.get(), patience * 4, patience);
+        for (int i = 0; i < 4; ++i) {
+            const http_answer answer = ask(connection);
+            EXPECT_EQ(answer.status, 200U) << answer.detail;
+        }
+        EXPECT_EQ(server.connections(), 4);
+        EXPECT_EQ(server.resumed(), 3);
+    }
+}
+
+TEST_F(HttpClientTls, AServerThatWantsACertificateGetsOurs) {
+    const auto shown = make_certificate({.alternative = "DNS:localhost"}, &authority_);
+    const auto ours = make_certificate({.name = "culld", .alternative = "DNS:culld"}, &authority_);
+    write_certificate(ours, scratch_.path("ours.pem"));
+    const std::string key = key_pem(ours);
+    const auto tls = server_context(shown);
+    ::SSL_CTX_set_verify(tls.get(), SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, nullptr);
+    ASSERT_EQ(::SSL_CTX_load_verify_locations(tls.get(), scratch_.path("ca.pem").c_str(), nullptr), 1);
+    EXPECT_NE(ask(tls.get(), "localhost").failure, none);
+    const client_certificate who{.chain_file = scratch_.path("ours.pem"), .key = key};
+    trusting_ = std::move(make_tls_context(scratch_.path("ca.pem"), who).value());
+    const http_answer answer = ask(tls.get(), "localhost");
+    EXPECT_EQ(answer.status, 200U) << answer.detail;
+
+    const std::string others_key = key_pem(shown);
+    EXPECT_FALSE(make_tls_context({}, {.chain_file = scratch_.path("ours.pem"), .key = others_key}));
+    EXPECT_FALSE(make_tls_context({}, {.chain_file = scratch_.path("ours.pem"), .key = "no key"}));
+    EXPECT_FALSE(make_tls_context({}, {.chain_file = scratch_.path("absent.pem"), .key = key}));
+}
+
 TEST_F(HttpClientTls, ContextNeedsAFileOfCertificates) {
     EXPECT_FALSE(make_tls_context(scratch_.path("absent.pem")));
     EXPECT_FALSE(make_tls_context("/dev/null"));

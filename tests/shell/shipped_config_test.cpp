@@ -15,7 +15,7 @@ namespace {
 namespace json = boost::json;
 
 std::string shipped(const std::string& name) {
-    const auto root = std::filesystem::path(__FILE__).parent_path().parent_path().parent_path();
+    const auto root = std::filesystem::path(CULLD_SOURCE);
     return (root / "config" / name).string();
 }
 

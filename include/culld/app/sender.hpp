@@ -4,7 +4,6 @@
 // one of ten million. Loop thread.
 #pragma once
 
-#include <boost/asio/ssl/context.hpp>
 #include <list>
 #include <map>
 #include <memory>
@@ -14,14 +13,14 @@
 #include "culld/app/services.hpp"
 #include "culld/core/traffic.hpp"
 #include "culld/io/credentials.hpp"
+#include "culld/io/route.hpp"
 
 namespace culld {
 
 class sender {
   public:
     // `full_bucket`: see pace. All referred to must outlive it.
-    sender(services& with, std::unique_ptr<credentials> who, api_endpoint to, std::unique_ptr<asio::ssl::context> tls,
-           bool full_bucket);
+    sender(services& with, std::unique_ptr<credentials> who, route api, bool full_bucket);
     ~sender();
     sender(const sender&) = delete;
     sender& operator=(const sender&) = delete;
@@ -59,12 +58,17 @@ class sender {
     struct work {
         job_run* job = nullptr;
         const batch* what = nullptr;
-        std::uint64_t place = 0;  // in the pace
+        std::optional<std::uint64_t> place = {};  // in the pace; none: connect first
     };
 
-    [[nodiscard]] work next();
+    // What this worker is to do now, if anything.
+    [[nodiscard]] work next(worker& w);
     [[nodiscard]] task<void> run(worker& w);
     [[nodiscard]] task<void> handle(worker& w);
+    // Connects. False where the batch in hand has to wait, or was brought back.
+    [[nodiscard]] task<bool> reach(worker& w);
+    [[nodiscard]] std::uint64_t take_place(steady_time now);
+    void lost_ids(worker& w, const problem& why);
     [[nodiscard]] bool compose(worker& w, delete_form form);
     void arrived(worker& w, const http_answer& answer, delete_form form, std::uint64_t generation);
     void answered_deletion(worker& w, const http_answer& answer);
@@ -84,14 +88,15 @@ class sender {
 
     services& with_;
     std::unique_ptr<credentials> who_;
-    api_endpoint to_;
-    std::unique_ptr<asio::ssl::context> tls_;
+    route api_;
     traffic traffic_;
     std::vector<std::unique_ptr<worker>> workers_;
     std::vector<worker*> idle_;
     std::map<std::uint32_t, std::list<job_run*>> jobs_;      // by priority; each list in turn
     std::map<std::string, delete_form, std::less<>> forms_;  // learned, by resource
     std::uint32_t in_flight_ = 0;
+    std::uint32_t connecting_ = 0;  // of them
+    nanoseconds lead_{};            // how long the latest connection took
     bool draining_ = false;
     bool renewing_ = false;
     std::uint32_t running_ = 0;  // worker coroutines alive

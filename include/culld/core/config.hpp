@@ -22,7 +22,10 @@ struct config {
         std::string workspace_id;
         delete_method method = delete_method::automatic;
         std::string ca_file;
+        std::string client_cert_file;
+        std::string client_key_file;
         std::string proxy;
+        std::string proxy_login_file;
         nanoseconds connect_timeout = std::chrono::seconds(5);
         nanoseconds request_timeout = std::chrono::seconds(30);
     } api;

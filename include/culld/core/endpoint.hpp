@@ -20,11 +20,18 @@ struct host_port {
 // 127.0.0.0/8 as four plain numbers ("127.0.0.1.evil.example" is a name), ::1, localhost.
 [[nodiscard]] bool is_loopback(std::string_view host);
 
+struct proxy_endpoint {
+    std::string host;           // without brackets
+    std::string port;           // decimal
+    std::string authorization;  // what Proxy-Authorization says, may be empty; secret
+};
+
 struct api_endpoint {
     bool tls = true;
     std::string host;       // without brackets
     std::string port;       // decimal
     std::string authority;  // for the Host header: the port only where it is not the scheme's
+    std::optional<proxy_endpoint> via = {};
 };
 // `https://host[:port]`, nothing behind it, or http to loopback only.
 [[nodiscard]] result<api_endpoint> parse_endpoint(std::string_view url);

@@ -1,4 +1,5 @@
-// One keep-alive connection to the API: HTTP/1.1 over TCP, with TLS where the endpoint is https (Beast).
+// One keep-alive connection to the API: HTTP/1.1 over TCP, through a proxy where one is named, with TLS where the
+// endpoint is https (Beast).
 //
 // Bounded whatever the other side does: one deadline for a whole exchange (a server that drips a byte a
 // second gains nothing), header at most 64 KiB, body at most 32 MiB; of a large body's memory 1 MiB is kept.
@@ -7,7 +8,6 @@
 // time.
 #pragma once
 
-#include <boost/asio/ssl/context.hpp>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -17,12 +17,9 @@
 #include "culld/core/problem.hpp"
 #include "culld/core/time.hpp"
 #include "culld/io/loop.hpp"
+#include "culld/io/tls.hpp"
 
 namespace culld {
-
-// A context that verifies: the system's authorities plus `ca_file`, TLS 1.2 or later, host names checked per
-// connection.
-[[nodiscard]] result<std::unique_ptr<asio::ssl::context>> make_tls_context(const std::string& ca_file);
 
 // How an exchange that brought no answer ended; journal's batch.error class.
 enum class transport_failure : std::uint8_t {

@@ -1,0 +1,47 @@
+#include "culld/io/route.hpp"
+
+#include <cstdlib>
+
+#include "culld/io/secret_file.hpp"
+
+namespace culld {
+
+namespace {
+
+result<secret> read_if_named(const std::string& name, const std::string& credentials_folder) {
+    return name.empty() ? result<secret>() : read_secret(name, credentials_folder);
+}
+
+}  // namespace
+
+proxy_environment read_proxy_environment() {
+    const auto either = [](const char* small, const char* capital) {
+        const char* value = std::getenv(small);
+        if (value == nullptr || *value == '\0') value = std::getenv(capital);
+        return std::string(value == nullptr ? "" : value);
+    };
+    return {.https_proxy = either("https_proxy", "HTTPS_PROXY"), .no_proxy = either("no_proxy", "NO_PROXY")};
+}
+
+result<route> find_route(std::string_view url, const config& settings, const std::string& credentials_folder,
+                         const proxy_environment& environment) {
+    const auto& api = settings.api;
+    auto to = parse_endpoint(url);
+    if (!to) return tl::unexpected(std::move(to.error()));
+    route out{.to = std::move(*to), .tls = nullptr};
+    const auto login = read_if_named(api.proxy_login_file, credentials_folder);
+    if (!login) return tl::unexpected(login.error());
+    auto via = choose_proxy(api.proxy, login->view(), environment, out.to);
+    if (!via) return tl::unexpected(std::move(via.error()));
+    out.to.via = std::move(*via);
+    if (out.to.tls) {
+        const auto key = read_if_named(api.client_key_file, credentials_folder);
+        if (!key) return tl::unexpected(key.error());
+        auto tls = make_tls_context(api.ca_file, {.chain_file = api.client_cert_file, .key = key->view()});
+        if (!tls) return tl::unexpected(std::move(tls.error()));
+        out.tls = std::move(*tls);
+    }
+    return out;
+}
+
+}  // namespace culld

@@ -1,0 +1,67 @@
+#include "culld/io/tls.hpp"
+
+#include <openssl/x509.h>
+
+namespace culld {
+
+namespace ssl = boost::asio::ssl;
+using boost::system::error_code;
+
+namespace {
+
+// Where a connection keeps the way back to its resumable_session.
+int session_index() {
+    static const int index = ::SSL_get_ex_new_index(0, nullptr, nullptr, nullptr, nullptr);
+    return index;
+}
+
+}  // namespace
+
+void resumable_session::attach(::SSL* connection) {
+    if (session_index() < 0 || ::SSL_set_ex_data(connection, session_index(), this) != 1) return;  // then without
+    if (!kept_) return;
+    // Used once: a server that takes it grants the next (RFC 8446, appendix C.4).
+    const auto offered = std::move(kept_);
+    static_cast<void>(::SSL_set_session(connection, offered.get()));
+}
+
+int resumable_session::granted(::SSL* connection, ::SSL_SESSION* session) {
+    auto* const self = static_cast<resumable_session*>(::SSL_get_ex_data(connection, session_index()));
+    if (self == nullptr || ::SSL_get_verify_result(connection) != X509_V_OK) return 0;
+    self->kept_.reset(session);
+    return 1;  // it is ours now
+}
+
+result<std::unique_ptr<ssl::context>> make_tls_context(const std::string& ca_file, const client_certificate& ours) {
+    auto context = std::make_unique<ssl::context>(ssl::context::tls_client);
+    error_code ec;
+    context->set_verify_mode(ssl::verify_peer, ec);
+    if (!ec) context->set_default_verify_paths(ec);
+    if (ec) return fail("set up TLS: " + ec.message());
+    ::SSL_CTX* const handle = context->native_handle();
+    if (::SSL_CTX_set_min_proto_version(handle, TLS1_2_VERSION) != 1) return fail("set up TLS: no TLS 1.2");
+    static_cast<void>(::SSL_CTX_set_session_cache_mode(handle, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL));
+    ::SSL_CTX_sess_set_new_cb(handle, &resumable_session::granted);
+    const auto refuse = [](const std::string& why, const std::string& hint, const std::string& file) {
+        return fail(problem{.what = why, .hint = hint, .file = file});
+    };
+    if (!ca_file.empty()) {
+        context->load_verify_file(ca_file, ec);
+        if (ec) return refuse("cannot read certificates: " + ec.message(), {}, ca_file);
+    }
+    if (!ours.chain_file.empty()) {
+        context->use_certificate_chain_file(ours.chain_file, ec);
+        if (ec) return refuse("cannot read our own certificate: " + ec.message(), "PEM, ours first", ours.chain_file);
+        // Without this OpenSSL would ask on the terminal.
+        context->set_password_callback([](std::size_t, ssl::context::password_purpose) { return std::string(); }, ec);
+        if (!ec) context->use_private_key(boost::asio::buffer(ours.key), ssl::context::pem, ec);
+        if (ec)
+            return refuse("the key of our certificate cannot be used: " + ec.message(),
+                          "api.client_key_file must be PEM without a passphrase", ours.chain_file);
+        if (::SSL_CTX_check_private_key(handle) != 1)
+            return refuse("api.client_key_file is not the key of this certificate", {}, ours.chain_file);
+    }
+    return context;
+}
+
+}  // namespace culld

@@ -1,0 +1,27 @@
+// How a service of the cloud is reached: its address, the proxy before it, and TLS, as the configuration says.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "culld/core/config.hpp"
+#include "culld/core/endpoint.hpp"
+#include "culld/core/proxy.hpp"
+#include "culld/io/tls.hpp"
+
+namespace culld {
+
+struct route {
+    api_endpoint to;
+    std::unique_ptr<boost::asio::ssl::context> tls;  // null for plain http
+};
+
+// https_proxy and no_proxy of this process, in small letters or else in capitals.
+[[nodiscard]] proxy_environment read_proxy_environment();
+
+// Reads the files that it needs: blocking, at start and on reload only. `credentials_folder` is $CREDENTIALS_DIRECTORY.
+[[nodiscard]] result<route> find_route(std::string_view url, const config& settings,
+                                       const std::string& credentials_folder, const proxy_environment& environment);
+
+}  // namespace culld
