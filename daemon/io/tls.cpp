@@ -20,9 +20,9 @@ int session_index() {
 void resumable_session::attach(::SSL* connection) {
     if (session_index() < 0 || ::SSL_set_ex_data(connection, session_index(), this) != 1) return;  // then without
     if (!kept_) return;
-    // Used once: a server that takes it grants the next (RFC 8446, appendix C.4).
-    const auto offered = std::move(kept_);
-    static_cast<void>(::SSL_set_session(connection, offered.get()));
+    static_cast<void>(::SSL_set_session(connection, kept_.get()));
+    // From 1.3 on used once: a server that takes it grants the next (RFC 8446, appendix C.4). Before, it may not.
+    if (::SSL_SESSION_get_protocol_version(kept_.get()) >= TLS1_3_VERSION) kept_.reset();
 }
 
 int resumable_session::granted(::SSL* connection, ::SSL_SESSION* session) {
