@@ -59,7 +59,9 @@ std::string_view name_of(transport_failure f) {
 struct http_connection::parts {
     parts(loop_executor executor, const api_endpoint& endpoint, ssl::context* context, nanoseconds connect_limit,
           nanoseconds request_limit)
-        : on(executor), to(endpoint), tls(context), connect_timeout(connect_limit), request_timeout(request_limit) {}
+        : on(executor), to(endpoint), tls(context), connect_timeout(connect_limit), request_timeout(request_limit) {
+        buffer.reserve(beside_header);  // Beast reads as much as there is room for, from 512 bytes on
+    }
 
     using tcp_resolver = asio::ip::basic_resolver<asio::ip::tcp, loop_executor>;
     // A look-up in the system's resolver cannot be broken off, only left behind: so it owns what it needs.
