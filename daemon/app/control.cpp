@@ -60,7 +60,7 @@ job_line line_of(const job_run& job) {
             .status = job.status(),
             .reason = job.blocked() ? reason_of(*job.blocked()) : std::string(),
             .totals = job.totals(),
-            .rate = job.rate_now(steady_now()),
+            .rate = job.state() == job_state::running ? job.rate_now(steady_now()) : 0.0,
             .accepted_at = rfc3339(job.accepted_at()),
             .finished_at = job.finished_at() ? rfc3339(*job.finished_at()) : std::string()};
 }
@@ -77,7 +77,12 @@ job_line line_of(const finished_job& job) {
 }
 
 job_line line_of(const stuck_job& job) {
-    return {.job_id = job.job_id, .file = job.file, .state = "blocked", .status = {}, .reason = job.why.detail, .totals = {}};
+    return {.job_id = job.job_id,
+            .file = job.file,
+            .state = "blocked",
+            .status = {},
+            .reason = job.why.detail,
+            .totals = {}};
 }
 
 bool may_command(const server_request& r) {
@@ -278,7 +283,8 @@ std::string control::page() {
     };
     std::stable_sort(facts.open.begin(), facts.open.end(),
                      [&](const job_line& a, const job_line& b) { return order(a) < order(b); });
-    for (auto it = jobs_.finished().rbegin(); it != jobs_.finished().rend(); ++it) facts.finished.push_back(line_of(*it));
+    for (auto it = jobs_.finished().rbegin(); it != jobs_.finished().rend(); ++it)
+        facts.finished.push_back(line_of(*it));
     return status_page(facts);
 }
 

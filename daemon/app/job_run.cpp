@@ -188,9 +188,13 @@ void job_run::landed(const batch* b, const judgement& j, const http_answer& answ
 void job_run::append_error(const batch* b, std::string_view error_class, const http_answer& answer,
                            std::string_view code, std::string_view detail, std::optional<nanoseconds> retry_in,
                            std::string_view sent) {
-    error_facts facts{
-        .of = b, .error_class = error_class, .http_status = answer.status, .code = code, .detail = detail, .ids = sent,
-        .request_ids = &answer.request_ids};
+    error_facts facts{.of = b,
+                      .error_class = error_class,
+                      .http_status = answer.status,
+                      .code = code,
+                      .detail = detail,
+                      .ids = sent,
+                      .request_ids = &answer.request_ids};
     if (retry_in) facts.retry_in_ms = std::chrono::duration_cast<milliseconds>(*retry_in).count();
     write_error(chain_, journal_.buffer(), wall_now(), facts);
 }

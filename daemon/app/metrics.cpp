@@ -96,8 +96,8 @@ void process(exposition& out, double started_at) {
 std::string control::metrics() const {
     exposition out;
     out.family("culld_build_info", "gauge", "Always 1; what runs is in the labels.");
-    fmt::format_to(std::back_inserter(out.text), "culld_build_info{{version=\"{}\",compiler=\"{}\"}} 1\n", CULLD_VERSION,
-                   __VERSION__);
+    fmt::format_to(std::back_inserter(out.text), "culld_build_info{{version=\"{}\",compiler=\"{}\"}} 1\n",
+                   CULLD_VERSION, __VERSION__);
 
     std::map<std::string_view, std::uint64_t> states{{"waiting", 0}, {"running", 0}, {"paused", 0}, {"blocked", 0}};
     std::map<std::string_view, std::uint64_t> blocked{{"auth", 0}, {"journal", 0}, {"rejected", 0}, {"other", 0}};
@@ -120,7 +120,8 @@ std::string control::metrics() const {
     for (const auto& [state, n] : states) out.labelled("state", state, n);
     out.family("culld_jobs_blocked", "gauge", "Blocked jobs, by what blocks them.");
     for (const auto& [why, n] : blocked) out.labelled("class", why, n);
-    out.family("culld_oldest_open_job_timestamp_seconds", "gauge", "When the oldest open job was accepted; 0: none is.");
+    out.family("culld_oldest_open_job_timestamp_seconds", "gauge",
+               "When the oldest open job was accepted; 0: none is.");
     out.value(oldest ? unix_seconds(*oldest) : 0.0);
 
     const auto& counted = jobs_.counted;
@@ -143,7 +144,8 @@ std::string control::metrics() const {
     out.suffixed("_count", counted.duration_count);
 
     const job_totals ids = totals_since_start();
-    out.family("culld_incidents_total", "counter", "Verdicts on ids: of open jobs, and of those that ended since start.");
+    out.family("culld_incidents_total", "counter",
+               "Verdicts on ids: of open jobs, and of those that ended since start.");
     out.labelled("result", "deleted", ids.deleted);
     out.labelled("result", "absent", ids.absent);
     out.labelled("result", "failed", ids.failed);
@@ -185,7 +187,8 @@ std::string control::metrics() const {
 
     out.family("culld_config_last_reload_successful", "gauge", "1 unless the last reload was refused.");
     out.value(reloaded.successful ? 1 : 0);
-    out.family("culld_config_last_reload_success_timestamp_seconds", "gauge", "When the configuration last took effect.");
+    out.family("culld_config_last_reload_success_timestamp_seconds", "gauge",
+               "When the configuration last took effect.");
     out.value(unix_seconds(reloaded.at));
     process(out, unix_seconds(started_wall_));
     return std::move(out.text);

@@ -10,6 +10,7 @@
 #include "culld/core/chart.hpp"
 #include "culld/core/html_text.hpp"
 #include "culld/core/people_text.hpp"
+#include "status_page_script.hpp"
 
 namespace culld {
 
@@ -44,73 +45,8 @@ table.jobs td.bar progress{width:70%}.tiles{grid-template-columns:1fr 1fr}}
     return text;
 }
 
-// Rows every two seconds by /v1/jobs; all the rest, and rows that come or go, by this page itself. Nothing is made of
-// markup that came over the wire but what this page holds anyway, and a DOMParser runs no script.
-constexpr std::string_view script = R"js(
-"use strict";
-(() => {
-  const group = n => n.toString().replace(/\B(?=(\d{3})+$)/g, ",");
-  const span = s => s < 60 ? `${Math.floor(s)}s` : s < 3600 ? `${Math.floor(s / 60)}m${String(Math.floor(s % 60)).padStart(2, "0")}s`
-    : s < 86400 ? `${Math.floor(s / 3600)}h${String(Math.floor(s / 60 % 60)).padStart(2, "0")}m`
-    : `${Math.floor(s / 86400)}d${String(Math.floor(s / 3600 % 24)).padStart(2, "0")}h`;
-  const stale = document.getElementById("stale");
-  let heard = Date.now(), busy = false, turn = 0;
-  const get = async url => {
-    const answer = await fetch(url, {cache: "no-store", signal: AbortSignal.timeout(8000)});
-    if (!answer.ok) throw new Error(`HTTP ${answer.status}`);
-    return answer;
-  };
-  const whole = async () => {
-    const fresh = new DOMParser().parseFromString(await (await get("./")).text(), "text/html");
-    for (const id of ["now", "open", "finished"]) {
-      const old = document.getElementById(id), next = fresh.getElementById(id);
-      if (!old || !next) continue;
-      const unfolded = old.querySelector("details")?.open;
-      old.replaceWith(document.adoptNode(next));
-      if (unfolded) next.querySelector("details")?.setAttribute("open", "");
-    }
-  };
-  const put = (row, name, text, zero) => {
-    const cell = row.querySelector(`[data-f=${name}]`);
-    if (!cell || cell.textContent === text) return;
-    cell.textContent = text;
-    cell.classList.toggle("zero", zero === true);
-  };
-  const rows = async () => {
-    const {jobs} = await (await get("v1/jobs")).json();
-    const shown = new Map();
-    for (const row of document.querySelectorAll("#open tr[data-job]")) shown.set(row.dataset.job, row);
-    const open = jobs.filter(j => j.state !== "finished");
-    if (open.length !== shown.size || open.some(j => shown.get(j.job_id)?.dataset.state !== j.state)) return true;
-    for (const j of open) {
-      const row = shown.get(j.job_id), t = j.totals, done = t.deleted + t.absent + t.failed + t.skipped;
-      const bar = row.querySelector("progress");
-      if (bar.value !== done) bar.value = done;
-      put(row, "part", `${(100 * done / Math.max(t.ids, 1)).toFixed(1)}%`);
-      put(row, "done", `${group(done)} / ${group(t.ids)}`);
-      for (const f of ["deleted", "absent", "failed", "skipped"]) put(row, f, group(t[f]), t[f] === 0);
-      put(row, "rate", j.rate > 0 ? `${j.rate.toFixed(1)}/s` : "-", !(j.rate > 0));
-      put(row, "eta", j.eta_seconds === null ? "-" : span(j.eta_seconds), j.eta_seconds === null);
-    }
-    return false;
-  };
-  const look = async () => {
-    if (busy || document.hidden) return;
-    busy = true;
-    try {
-      if (await rows() || ++turn % 5 === 0) await whole();
-      heard = Date.now();
-      stale.classList.remove("on");
-    } catch (e) {
-      stale.textContent = `No answer from culld for ${span((Date.now() - heard) / 1000)}; what is shown is as old.`;
-      stale.classList.add("on");
-    }
-    busy = false;
-  };
-  setInterval(look, 2000);
-  document.addEventListener("visibilitychange", look);
-})();
-)js";
+// status_page.js, as CMake read it.
+constexpr std::string_view script = status_page_script;
 
 std::string_view shade_of(const job_line& job) {
     if (job.state == "blocked") return "is-bad";
@@ -162,8 +98,9 @@ void row(std::string& out, const job_line& job) {
 }
 
 void table_head(std::string& out, bool over) {
-    out += "<table class=\"jobs\"><thead><tr><th>Job</th><th>State</th><th>Progress</th><th class=\"n\">Done</th>"
-           "<th class=\"n\">Deleted</th><th class=\"n\">Absent</th><th class=\"n\">Failed</th><th class=\"n\">Skipped</th>";
+    out +=
+        "<table class=\"jobs\"><thead><tr><th>Job</th><th>State</th><th>Progress</th><th class=\"n\">Done</th>"
+        "<th class=\"n\">Deleted</th><th class=\"n\">Absent</th><th class=\"n\">Failed</th><th class=\"n\">Skipped</th>";
     out += over ? "<th class=\"n\">Finished</th>" : "<th class=\"n\">Rate</th><th class=\"n\">Left</th>";
     out += "</tr></thead><tbody>\n";
 }
@@ -178,25 +115,31 @@ void tiles(std::string& out, const page_facts& f) {
     };
     const auto blocked = count("blocked"), paused = count("paused");
     out += "<div class=\"tiles\">";
-    tile(f.open.empty() ? "" : "good",
-         fmt::format("{}{}", grouped(f.open.size()), paused > 0 ? fmt::format(" ({} paused)", paused) : ""),
-         f.open.size() == 1 ? "open job" : "open jobs");
-    if (blocked > 0) tile("bad", std::to_string(blocked), blocked == 1 ? "job is blocked" : "jobs are blocked");
-    tile("", fmt::format("{:g}/s", f.requests_per_second), "request limit kept to");
+    tile(f.open.empty() ? "" : "good", grouped(f.open.size()), f.open.size() == 1 ? "open job" : "open jobs");
+    if (paused > 0)
+        tile("warn", grouped(static_cast<std::uint64_t>(paused)), paused == 1 ? "job is paused" : "jobs are paused");
+    if (blocked > 0)
+        tile("bad", grouped(static_cast<std::uint64_t>(blocked)), blocked == 1 ? "job is blocked" : "jobs are blocked");
+    tile("", fmt::format("{:g}/s", f.requests_per_second), "requests at the most");
     tile("", std::to_string(f.in_flight), "requests under way");
     if (f.throttled_for_seconds)
-        tile("warn", fmt::format("for {}", short_duration(std::ceil(*f.throttled_for_seconds))), "throttled by the API");
+        tile("warn", fmt::format("for {}", short_duration(std::ceil(*f.throttled_for_seconds))),
+             "throttled by the API");
     else
         tile("good", "no", "throttled by the API");
     tile(f.breaker_open ? "bad" : "good", f.breaker_open ? "open" : "closed", "circuit breaker");
-    tile(f.credentials == "refused" ? "bad" : f.credentials == "good" ? "good" : "warn",
+    tile(f.credentials == "refused" ? "bad"
+         : f.credentials == "good"  ? "good"
+                                    : "warn",
          f.credentials == "trial" ? "on trial" : std::string(f.credentials), "credentials");
     out += "</div>\n";
     if (f.credentials == "refused")
-        out += "<p class=\"alarm\">The API refuses the credentials: all jobs wait, nothing is lost. They go on when the "
-               "credential's file changes, on <code>cullctl resume</code>, and on reload.</p>\n";
+        out +=
+            "<p class=\"alarm\">The API refuses the credentials: all jobs wait, nothing is lost. They go on when the "
+            "credential's file changes, on <code>cullctl resume</code>, and on reload.</p>\n";
     if (f.breaker_open)
-        out += "<p class=\"alarm\">The API fails or cannot be reached: one probe at a time is sent until it answers.</p>\n";
+        out +=
+            "<p class=\"alarm\">The API fails or cannot be reached: one probe at a time is sent until it answers.</p>\n";
 }
 
 void pictures(std::string& out, const page_facts& f) {
@@ -204,8 +147,7 @@ void pictures(std::string& out, const page_facts& f) {
     const recent_past& past = *f.past;
     const std::size_t bars = past.counts(0).size();
     const auto width = std::chrono::duration_cast<std::chrono::seconds>(past.width());
-    const std::string from =
-        short_duration(static_cast<double>(width.count()) * static_cast<double>(bars)) + " ago";
+    const std::string from = short_duration(static_cast<double>(width.count()) * static_cast<double>(bars)) + " ago";
     const std::string per = fmt::format("one bar is {}", short_duration(static_cast<double>(width.count())));
     out += "<div class=\"pictures\"><div><h3>Verdicts on ids</h3>";
     const std::array ids = {chart_series{"deleted", "good", past.counts(past_deleted)},
@@ -230,7 +172,8 @@ void failures(std::string& out, const page_facts& f) {
     if (f.failed_by_reason == nullptr || f.failed_by_reason->empty()) return;
     out += "<h2>Failures by reason <small>since start</small></h2><table class=\"reasons\"><tbody>";
     for (const auto& [reason, n] : *f.failed_by_reason)
-        fmt::format_to(std::back_inserter(out), "<tr><td>{}</td><td class=\"n\">{}</td></tr>", html(reason), grouped(n));
+        fmt::format_to(std::back_inserter(out), "<tr><td>{}</td><td class=\"n\">{}</td></tr>", html(reason),
+                       grouped(n));
     out += "</tbody></table>\n";
 }
 
@@ -253,8 +196,9 @@ std::string status_page(const page_facts& f) {
                    "<noscript><meta http-equiv=\"refresh\" content=\"5\"></noscript><title>culld</title>"
                    "<style>{}</style></head>\n<body>",
                    style());
-    fmt::format_to(to, "<header><h1>culld</h1><p>{} · up {} · {}</p></header><main>\n<p id=\"stale\" class=\"alarm\" "
-                       "role=\"status\"></p>\n<div id=\"now\">\n",
+    fmt::format_to(to,
+                   "<header><h1>culld</h1><p>{} · up {} · {}</p></header><main>\n<p id=\"stale\" class=\"alarm\" "
+                   "role=\"status\"></p>\n<div id=\"now\">\n",
                    html(f.version), short_duration(f.up_seconds), html(f.endpoint));
     tiles(out, f);
     const job_totals& t = f.since_start;

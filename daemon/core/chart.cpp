@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <utility>
 
 #include "culld/core/html_text.hpp"
 #include "culld/core/people_text.hpp"
@@ -29,11 +30,13 @@ std::uint64_t round_up(std::uint64_t n) {
     }
 }
 
-// Marks of the scale are round numbers: 250, 5k, 2500k, 1M.
+// Marks of the scale are round numbers: 250, 2.5k, 5k, 1M.
 std::string mark(std::uint64_t n) {
-    constexpr std::uint64_t thousand = 1000, million = 1'000'000;
-    if (n >= million && n % million == 0) return grouped(n / million) + "M";
-    if (n >= thousand && n % thousand == 0) return grouped(n / thousand) + "k";
+    for (const auto& [unit, letter] : {std::pair(std::uint64_t{1'000'000}, 'M'), {std::uint64_t{1000}, 'k'}}) {
+        if (n < unit || n % (unit / 10) != 0) continue;
+        if (n % unit == 0) return fmt::format("{}{}", grouped(n / unit), letter);
+        return fmt::format("{}.{}{}", grouped(n / unit), n % unit / (unit / 10), letter);
+    }
     return grouped(n);
 }
 

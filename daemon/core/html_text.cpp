@@ -18,8 +18,7 @@ std::string base64(const digest& d) {
             return i + k < d.size() ? static_cast<std::uint32_t>(d[i + k]) : 0U;  // NOLINT: k is at most 2
         };
         const std::uint32_t three = byte(0) << 16U | byte(1) << 8U | byte(2);
-        for (std::size_t k = 0; k < 4; ++k)
-            out += k > d.size() - i ? '=' : alphabet[three >> (18U - 6U * k) & 63U];
+        for (std::size_t k = 0; k < 4; ++k) out += k > d.size() - i ? '=' : alphabet[three >> (18U - 6U * k) & 63U];
     }
     return out;
 }

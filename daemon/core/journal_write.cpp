@@ -122,8 +122,7 @@ void write_error(chain_writer& chain, std::string& out, wall_time ts, const erro
         else
             list(line, "ids", facts.ids);
         at(line, "at", facts.of->at);
-        if (facts.request_ids != nullptr && !facts.request_ids->empty())
-            texts(line, "request_ids", *facts.request_ids);
+        if (facts.request_ids != nullptr && !facts.request_ids->empty()) texts(line, "request_ids", *facts.request_ids);
     });
 }
 

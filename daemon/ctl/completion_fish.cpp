@@ -44,7 +44,8 @@ void options_of(std::string& out, const std::vector<option_model>& options, std:
 }  // namespace
 
 std::string fish_completion(const command_line_model& of) {
-    std::string out = R"sh(# fish completion for cullctl: cullctl completion fish > ~/.config/fish/completions/cullctl.fish
+    std::string out =
+        R"sh(# fish completion for cullctl: cullctl completion fish > ~/.config/fish/completions/cullctl.fish
 # Generated from cullctl's own command line.
 
 complete -c cullctl -f
@@ -57,14 +58,15 @@ complete -c cullctl -f
             for (const std::string& name : o.names) values.append(values.empty() ? "" : " ").append(name);
     for (const command_model& verb : of.verbs) verbs.append(verbs.empty() ? "" : " ").append(verb.name);
     // Which journals and which daemon are meant decides which jobs there are.
-    fmt::format_to(to,
-                   "function __cullctl_jobs\n    set -l words (commandline -opc)\n    set -l where\n"
-                   "    for i in (seq 2 (count $words))\n        set -l option (string split -m1 = -- $words[$i])\n"
-                   "        if contains -- $option[1] {}\n            if set -q option[2]\n"
-                   "                set -a where $words[$i]\n            else if set -q words[(math $i + 1)]\n"
-                   "                set -a where $words[$i] $words[(math $i + 1)]\n            end\n        end\n    end\n"
-                   "    $words[1] $where list --names $argv 2>/dev/null\nend\n\n",
-                   values);
+    fmt::format_to(
+        to,
+        "function __cullctl_jobs\n    set -l words (commandline -opc)\n    set -l where\n"
+        "    for i in (seq 2 (count $words))\n        set -l option (string split -m1 = -- $words[$i])\n"
+        "        if contains -- $option[1] {}\n            if set -q option[2]\n"
+        "                set -a where $words[$i]\n            else if set -q words[(math $i + 1)]\n"
+        "                set -a where $words[$i] $words[(math $i + 1)]\n            end\n        end\n    end\n"
+        "    $words[1] $where list --names $argv 2>/dev/null\nend\n\n",
+        values);
     options_of(out, of.common.options, "");
     for (const command_model& verb : of.verbs) {
         fmt::format_to(to, "\ncomplete -c cullctl -n 'not __fish_seen_subcommand_from {}' -a {} -d '{}'\n", verbs,

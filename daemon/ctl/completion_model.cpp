@@ -60,6 +60,11 @@ command_line_model model_of(const CLI::App& app) {
         command_model one = command_of(*verb);
         // What is told to the daemon concerns jobs that are not over.
         const bool of_open = one.name == "pause" || one.name == "resume" || one.name == "cancel" || one.name == "rate";
+        // --help stands behind every command, too.
+        std::erase_if(one.options, [&](const option_model& o) {
+            return std::any_of(out.common.options.begin(), out.common.options.end(),
+                               [&](const option_model& c) { return c.names == o.names; });
+        });
         if (of_open && one.positional.what == completes_to::job) one.positional.what = completes_to::open_job;
         out.verbs.push_back(std::move(one));
     }

@@ -39,9 +39,9 @@ void arguments(std::string& out, const std::vector<option_model>& options, std::
     for (const option_model& o : options)
         for (const std::string& name : o.names)
             fmt::format_to(std::back_inserter(out), "{}'{}{}[{}]{}' \\\n", indent, name,
-                           !o.takes_value               ? ""
-                           : name.starts_with("--")     ? "="
-                                                        : "+",
+                           !o.takes_value           ? ""
+                           : name.starts_with("--") ? "="
+                                                    : "+",
                            zsh_text(o.help), o.takes_value ? ":" + action_of(o.value) : "");
 }
 
@@ -70,12 +70,12 @@ _cullctl_jobs() {
                    "_cullctl() {{\n    local curcontext=$curcontext state line\n    typeset -A opt_args\n"
                    "    local -a verbs=(\n",
                    names);
-    for (const command_model& verb : of.verbs)
-        fmt::format_to(to, "        '{}:{}'\n", verb.name, zsh_text(verb.help));
+    for (const command_model& verb : of.verbs) fmt::format_to(to, "        '{}:{}'\n", verb.name, zsh_text(verb.help));
     out += "    )\n    _arguments -C \\\n";
     arguments(out, of.common.options, "        ");
-    out += "        '1: :->verb' '*:: :->rest' && return\n    case $state in\n        verb) _describe -t verbs verb verbs ;;\n"
-           "        rest)\n            case $words[1] in\n";
+    out +=
+        "        '1: :->verb' '*:: :->rest' && return\n    case $state in\n        verb) _describe -t verbs verb verbs ;;\n"
+        "        rest)\n            case $words[1] in\n";
     for (const command_model& verb : of.verbs) {
         fmt::format_to(to, "                {})\n                    _arguments \\\n", verb.name);
         arguments(out, verb.options, "                        ");

@@ -2,6 +2,7 @@
 #include <memory>
 #include <set>
 
+#include "culld/core/job_document.hpp"
 #include "jobs.hpp"
 #include "verb.hpp"
 
@@ -24,7 +25,9 @@ int print_names(const context& with, bool open_only) {
         if (!all) return report(with, {io_error, all.error()});
         names.insert(all->begin(), all->end());
     }
-    for (const std::string& name : names) with.out.data(name + "\n");
+    // A file of another name is nobody's job; and shells expand what they are offered.
+    for (const std::string& name : names)
+        if (is_job_id(name)) with.out.data(name + "\n");
     return all_well;
 }
 

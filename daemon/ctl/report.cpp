@@ -33,8 +33,7 @@ outcome<void> each_failed(const folder& dir, const std::string& job_id, const re
     result_rows rows("failed", each, [](const spans&, const auto&) -> result<void> {
         return fail("a record of failed ids names none of them");
     });
-    return read_again(dir, job_id, facts,
-                      [&](const record_view& record, std::uint64_t) { return rows.feed(record); });
+    return read_again(dir, job_id, facts, [&](const record_view& record, std::uint64_t) { return rows.feed(record); });
 }
 
 outcome<void> write_page(const folder& dir, const std::string& job_id, const report_facts& facts, report_sink& sink) {
@@ -145,17 +144,18 @@ outcome<void> write_json(const folder& dir, const std::string& job_id, const rep
     begin_json(o, facts);
     bool first = true;
     if (facts.events > 0) {
-        auto events = read_again(dir, job_id, facts, [&](const record_view& record, std::uint64_t line) -> result<void> {
-            if (!is_event(record.type)) return {};
-            text += first ? "" : ",";
-            first = false;
-            json_object event(text);
-            event.member("line", line).member("ts", record.ts).member("type", record.type_name);
-            for (std::size_t i = 0; i < record.member_count; ++i)
-                event.raw(record.members[i].key, record.members[i].value.raw);
-            event.close();
-            return sink.take(text);
-        });
+        auto events =
+            read_again(dir, job_id, facts, [&](const record_view& record, std::uint64_t line) -> result<void> {
+                if (!is_event(record.type)) return {};
+                text += first ? "" : ",";
+                first = false;
+                json_object event(text);
+                event.member("line", line).member("ts", record.ts).member("type", record.type_name);
+                for (std::size_t i = 0; i < record.member_count; ++i)
+                    event.raw(record.members[i].key, record.members[i].value.raw);
+                event.close();
+                return sink.take(text);
+            });
         if (!events) return events;
     }
     text += "],\"failed\":[";
@@ -193,10 +193,11 @@ outcome<void> write_json(const folder& dir, const std::string& job_id, const rep
 int run_report(const context& with, const report_options& options) {
     const bool to_file = !options.file.empty() && options.file != "-";
     if (!to_file && !with.json && options.file.empty() && with.out.stdout_is_terminal())
-        return report(with, {usage,
-                             {.what = "a page of HTML is nothing for a terminal",
-                              .hint = fmt::format("-o {}.html writes it to a file; --json shows the facts",
-                                                  printable(options.job))}});
+        return report(
+            with,
+            {usage,
+             {.what = "a page of HTML is nothing for a terminal",
+              .hint = fmt::format("-o {}.html writes it to a file; --json shows the facts", printable(options.job))}});
     auto dir = open_journals(with);
     if (!dir) return report(with, dir.error());
     auto job = find_journal(with, *dir, options.job);
@@ -218,7 +219,8 @@ int run_report(const context& with, const report_options& options) {
 }  // namespace
 
 verb report_verb(CLI::App& app, common_options& common) {
-    auto* command = app.add_subcommand("report", "one HTML page about a job, for auditors: readable offline and on paper");
+    auto* command =
+        app.add_subcommand("report", "one HTML page about a job, for auditors: readable offline and on paper");
     auto options = std::make_shared<report_options>();
     command->add_option("JOB", options->job, "a job's id, the beginning of one, or its file")->required();
     command->add_option("-o,--output", options->file, "the file to write; - or nothing: standard output")

@@ -118,7 +118,8 @@ outcome<void> check_signature(const context& with, report_facts& out) {
     auto key = public_key::load(path);
     if (!key) return give_up_on(path, std::move(key.error()));
     if (!is_signed) return {};
-    out.signature = key->signed_by_owner(out.entry->head, out.entry->sig) ? signature_state::good : signature_state::bad;
+    out.signature =
+        key->signed_by_owner(out.entry->head, out.entry->sig) ? signature_state::good : signature_state::bad;
     if (out.signature == signature_state::bad)
         out.findings.push_back({.what = "the signature of the journal's head is not the key's",
                                 .file = ledger_name,
@@ -176,13 +177,13 @@ outcome<void> read_again(const folder& dir, const std::string& job_id, const rep
                          const record_visitor& visit) {
     std::uint64_t seen = 0;
     digest last{};
-    auto read =
-        read_journal(dir, job_id, expected_end::open, [&](const record_view& record, std::uint64_t line) -> result<void> {
-            if (line == facts.journal.records + 1) last = record.prev;
-            if (line > facts.journal.records) return {};
-            seen = line;
-            return visit(record, line);
-        });
+    auto read = read_journal(dir, job_id, expected_end::open,
+                             [&](const record_view& record, std::uint64_t line) -> result<void> {
+                                 if (line == facts.journal.records + 1) last = record.prev;
+                                 if (line > facts.journal.records) return {};
+                                 seen = line;
+                                 return visit(record, line);
+                             });
     if (!read) return give_up_on(dir.path() + "/" + journal_name(job_id), std::move(read.error()));
     // The chain's head over the same lines tells whether they are the same.
     const std::string head = read->records > seen ? hex(last) : read->head;

@@ -20,8 +20,8 @@ struct named_text {
 };
 
 enum class signature_state {
-    no_key,        // no public key was given: nothing is known
-    not_signed,    // the ledger's line has none
+    no_key,      // no public key was given: nothing is known
+    not_signed,  // the ledger's line has none
     good,
     bad,           // it is another's
     not_finished,  // the ledger has no line about the job yet
@@ -41,8 +41,8 @@ struct report_facts {
     std::string options_json = "{}", labels_json = "{}";  // the same as they stand in the record
 
     // The whole journal.
-    timeline verdicts{verdict_series};  // ids
-    timeline traffic{traffic_series};   // requests
+    timeline verdicts{verdict_series};                             // ids
+    timeline traffic{traffic_series};                              // requests
     std::map<std::string, std::uint64_t> failed, skipped, errors;  // by reason; requests by class
     std::uint64_t events = 0;                                      // see is_event
     journal_reading journal;

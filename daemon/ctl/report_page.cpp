@@ -111,10 +111,12 @@ void report_page::head(std::string& out) const {
     pictures(out);
     out += "<section><h2>What people did, and what held it up</h2>";
     if (facts_.events == 0)
-        out += "<p>Nothing: nobody paused, resumed, cancelled or slowed the job, and it was neither blocked nor restarted.</p>";
+        out +=
+            "<p>Nothing: nobody paused, resumed, cancelled or slowed the job, and it was neither blocked nor restarted.</p>";
     else
-        out += "<table><thead><tr><th>When</th><th>What</th><th>Who</th><th>Why</th><th class=\"n\">Line</th></tr>"
-               "</thead><tbody>\n";
+        out +=
+            "<table><thead><tr><th>When</th><th>What</th><th>Who</th><th>Why</th><th class=\"n\">Line</th></tr>"
+            "</thead><tbody>\n";
 }
 
 void report_page::outcome_tiles(std::string& out) const {
@@ -134,10 +136,10 @@ void report_page::outcome_tiles(std::string& out) const {
     tile(facts_.sound() ? "good" : "bad", facts_.sound() ? "intact" : "BROKEN", "journal and ledger");
     out += "</div>\n";
     if (facts_.sound()) return;
-    out += "<div class=\"findings\"><p><strong>This journal cannot be trusted.</strong> What follows shows what it says up "
-           "to its first break.</p><ul>";
-    for (const problem& p : facts_.findings)
-        fmt::format_to(std::back_inserter(out), "<li>{}</li>", html(p.text()));
+    out +=
+        "<div class=\"findings\"><p><strong>This journal cannot be trusted.</strong> What follows shows what it says up "
+        "to its first break.</p><ul>";
+    for (const problem& p : facts_.findings) fmt::format_to(std::back_inserter(out), "<li>{}</li>", html(p.text()));
     out += "</ul></div>\n";
 }
 
@@ -148,11 +150,11 @@ void report_page::asked(std::string& out) const {
     fact(out, "Owner of the file",
          facts_.uid ? person_text(*facts_.uid) + (facts_.gid ? fmt::format(", gid {}", *facts_.gid) : "") : "unknown");
     for (const named_text& label : facts_.labels) fact(out, "Label " + label.name, label.text);
-    fact(out, "To be deleted", fmt::format("{} {}{}", grouped(job.totals.ids), facts_.resource,
-                                           job.totals.duplicates == 0
-                                               ? std::string()
-                                               : fmt::format(" (and {} repeats, counted once)",
-                                                             grouped(job.totals.duplicates))));
+    fact(out, "To be deleted",
+         fmt::format("{} {}{}", grouped(job.totals.ids), facts_.resource,
+                     job.totals.duplicates == 0
+                         ? std::string()
+                         : fmt::format(" (and {} repeats, counted once)", grouped(job.totals.duplicates))));
     fact(out, "Project", facts_.project_id, true);
     fact(out, "Workspace", facts_.workspace_id, true);
     const auto file = [&](std::string_view name, const source_facts& f) {
@@ -168,10 +170,10 @@ void report_page::asked(std::string& out) const {
     fact(out, "Options", options);
     fact(out, "Configuration", facts_.config_sha256.empty() ? "" : "sha256 " + facts_.config_sha256, true);
     fact(out, "Accepted", moment(job.accepted_at));
-    fact(out, "Finished", job.finished_at.empty()
-                              ? "not yet"
-                              : fmt::format("{}, {} later", moment(job.finished_at),
-                                            seconds_between(job.accepted_at, job.finished_at)));
+    fact(out, "Finished",
+         job.finished_at.empty()
+             ? "not yet"
+             : fmt::format("{}, {} later", moment(job.finished_at), seconds_between(job.accepted_at, job.finished_at)));
     if (!job.reason.empty()) fact(out, "Reason", job.reason);
     out += "</tbody></table></section>\n";
 }
@@ -262,32 +264,36 @@ void report_page::between(std::string& out) const {
 void report_page::failed_id(std::string& out, const result_row& row) {
     if (rows_ % rows_per_table == 0) {
         if (rows_ > 0) out += "</tbody></table></div>\n";
-        out += "<div class=\"lot scroll\"><table class=\"ids\"><colgroup><col class=\"c-id\"><col><col class=\"c-n\">"
-               "<col class=\"c-req\"><col class=\"c-at\"></colgroup><thead><tr><th>Id</th><th>Reason</th>"
-               "<th>Attempts, last status</th><th>Request ids</th><th>When</th></tr></thead><tbody>\n";
+        out +=
+            "<div class=\"lot scroll\"><table class=\"ids\"><colgroup><col class=\"c-id\"><col><col class=\"c-n\">"
+            "<col class=\"c-req\"><col class=\"c-at\"></colgroup><thead><tr><th>Id</th><th>Reason</th>"
+            "<th>Attempts, last status</th><th>Request ids</th><th>When</th></tr></thead><tbody>\n";
     }
     ++rows_;
     auto to = std::back_inserter(out);
-    fmt::format_to(to, "<tr><td class=\"mono\">{}</td><td>{}{}</td><td>{}{}</td><td class=\"mono\">{}</td><td>{}</td></tr>\n",
-                   html(row.id), html(row.reason),
-                   row.detail.empty() ? "" : "<br><span class=\"note\">" + html(row.detail) + "</span>", row.attempts,
-                   row.http_status == 0 ? "" : fmt::format(", HTTP {}", row.http_status), html(row.request_ids),
-                   moment(row.at));
+    fmt::format_to(
+        to, "<tr><td class=\"mono\">{}</td><td>{}{}</td><td>{}{}</td><td class=\"mono\">{}</td><td>{}</td></tr>\n",
+        html(row.id), html(row.reason),
+        row.detail.empty() ? "" : "<br><span class=\"note\">" + html(row.detail) + "</span>", row.attempts,
+        row.http_status == 0 ? "" : fmt::format(", HTTP {}", row.http_status), html(row.request_ids), moment(row.at));
 }
 
 void report_page::integrity(std::string& out) const {
     const journal_reading& j = facts_.journal;
     const std::string name = journal_name(j.summary.job_id);
-    out += "<section><h2>Can this be believed?</h2><p>The journal's records are chained: each carries the SHA-256 of the "
-           "one before, and the ledger keeps the last one's. For this report every link was checked, that nothing was "
-           "sent before it was on record as intended, that every id has at most one verdict, and that the totals are "
-           "what the records add up to.</p><table class=\"facts\"><tbody>";
-    fact(out, "Result", facts_.sound() ? "intact" : fmt::format("BROKEN, {} findings: see the top", facts_.findings.size()));
+    out +=
+        "<section><h2>Can this be believed?</h2><p>The journal's records are chained: each carries the SHA-256 of the "
+        "one before, and the ledger keeps the last one's. For this report every link was checked, that nothing was "
+        "sent before it was on record as intended, that every id has at most one verdict, and that the totals are "
+        "what the records add up to.</p><table class=\"facts\"><tbody>";
+    fact(out, "Result",
+         facts_.sound() ? "intact" : fmt::format("BROKEN, {} findings: see the top", facts_.findings.size()));
     fact(out, "Journal", fmt::format("{}, {} records, {} bytes", name, grouped(j.records), grouped(j.bytes)));
     fact(out, "Its head", j.head, true);
     fact(out, "Ledger",
-         facts_.entry ? fmt::format("line {} of {} names this head", facts_.entry->seq + 1, grouped(facts_.ledger_records))
-                      : std::string("has no line about the job: it is not finished"));
+         facts_.entry
+             ? fmt::format("line {} of {} names this head", facts_.entry->seq + 1, grouped(facts_.ledger_records))
+             : std::string("has no line about the job: it is not finished"));
     switch (facts_.signature) {
         case signature_state::good: fact(out, "Signature", "Ed25519, good"); break;
         case signature_state::bad: fact(out, "Signature", "NOT the key's"); break;
@@ -297,8 +303,7 @@ void report_page::integrity(std::string& out) const {
         case signature_state::not_signed: fact(out, "Signature", "none"); break;
         case signature_state::not_finished: break;
     }
-    if (j.torn_bytes > 0)
-        fact(out, "At its end", fmt::format("{} bytes that are no whole line yet", j.torn_bytes));
+    if (j.torn_bytes > 0) fact(out, "At its end", fmt::format("{} bytes that are no whole line yet", j.torn_bytes));
     out += "</tbody></table></section>\n";
 }
 
@@ -311,24 +316,27 @@ void report_page::by_hand(std::string& out) const {
                    "coreutils. The head, which must be the one above{}:</p><pre>tail -n 1 {} | tr -d '\\n' | sha256sum",
                    html(folder_), facts_.entry ? " and the ledger's" : "", name);
     if (facts_.entry) fmt::format_to(to, "\nsed -n {}p ledger.jsonl | jq -r .head", facts_.entry->seq + 1);
-    fmt::format_to(to,
-                   "</pre><p>Every link of the chain; prints the first broken line, or the head:</p><pre>prev=$(printf "
-                   "'%064d' 0); n=0\nwhile IFS= read -r line; do n=$((n+1))\n  case $line in *'\"prev\":\"'\"$prev\"'\"}}') ;; "
-                   "*) echo \"broken at line $n\"; break ;; esac\n  prev=$(printf %s \"$line\" | sha256sum | cut -c -64)\n"
-                   "done &lt; {}; echo \"$prev\"</pre>",
-                   name);
+    fmt::format_to(
+        to,
+        "</pre><p>Every link of the chain; prints the first broken line, or the head:</p><pre>prev=$(printf "
+        "'%064d' 0); n=0\nwhile IFS= read -r line; do n=$((n+1))\n  case $line in *'\"prev\":\"'\"$prev\"'\"}}') ;; "
+        "*) echo \"broken at line $n\"; break ;; esac\n  prev=$(printf %s \"$line\" | sha256sum | cut -c -64)\n"
+        "done &lt; {}; echo \"$prev\"</pre>",
+        name);
     if (facts_.entry && !facts_.entry->sig.empty())
-        fmt::format_to(to,
-                       "<p>The signature, with the public key of whoever runs culld:</p><pre>sed -n {0}p ledger.jsonl | jq "
-                       "-j .head &gt; head.txt\nsed -n {0}p ledger.jsonl | jq -r .sig | base64 -d &gt; head.sig\nopenssl "
-                       "pkeyutl -verify -pubin -inkey ledger.pub -rawin -in head.txt -sigfile head.sig</pre>",
-                       facts_.entry->seq + 1);
+        fmt::format_to(
+            to,
+            "<p>The signature, with the public key of whoever runs culld:</p><pre>sed -n {0}p ledger.jsonl | jq "
+            "-j .head &gt; head.txt\nsed -n {0}p ledger.jsonl | jq -r .sig | base64 -d &gt; head.sig\nopenssl "
+            "pkeyutl -verify -pubin -inkey ledger.pub -rawin -in head.txt -sigfile head.sig</pre>",
+            facts_.entry->seq + 1);
     const source_facts& source = facts_.list ? *facts_.list : facts_.source;
-    fmt::format_to(to,
-                   "<p>The file that the ids came from:</p><pre>sha256sum {}</pre><p>What the journal says about one id, "
-                   "and the whole of it at once:</p><pre>grep -n '\"ID\"' {}\ncullctl verify --journal-dir . {}</pre>"
-                   "</section>\n",
-                   html(source.file), name, html(j.summary.job_id));
+    fmt::format_to(
+        to,
+        "<p>The file that the ids came from:</p><pre>sha256sum {}</pre><p>What the journal says about one id, "
+        "and the whole of it at once:</p><pre>grep -n '\"ID\"' {}\ncullctl verify --journal-dir . {}</pre>"
+        "</section>\n",
+        html(source.file), name, html(j.summary.job_id));
 }
 
 void report_page::foot(std::string& out) const {

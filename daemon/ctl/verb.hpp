@@ -35,6 +35,7 @@ struct verb {
 [[nodiscard]] verb lint_verb(CLI::App& app);
 [[nodiscard]] verb demo_verb(CLI::App& app);
 [[nodiscard]] verb completion_verb(CLI::App& app);
+[[nodiscard]] verb config_verb(CLI::App& app, common_options& options);
 
 // Says what went wrong; the code to exit with.
 [[nodiscard]] inline int report(const context& with, const failure& why) {

@@ -31,8 +31,9 @@ class CullctlReport : public CullctlTest {
     void hostile() {
         finished = journal_builder();
         finished
-            .add("job.accepted",
-                 R"("job_id":"job-1","file":"<img src=x>.txt","sha256":"00","bytes":1,"owner":{"uid":0,"gid":4711},"resource":"incidents","project_id":"p","workspace_id":"w","ids":2,"duplicates":0,"options":{"dry_run":false,"verify":"failed"},"labels":{"ticket":"<script>alert(1)</script>"},"culld":"0.1.0","config_sha256":"ab")")
+            .add(
+                "job.accepted",
+                R"("job_id":"job-1","file":"<img src=x>.txt","sha256":"00","bytes":1,"owner":{"uid":0,"gid":4711},"resource":"incidents","project_id":"p","workspace_id":"w","ids":2,"duplicates":0,"options":{"dry_run":false,"verify":"failed"},"labels":{"ticket":"<script>alert(1)</script>"},"culld":"0.1.0","config_sha256":"ab")")
             .intent(0, 2)
             .add("job.paused", R"("by":{"uid":1234567,"pid":42},"reason":"<b>lunch</b>")")
             .add("job.resumed", R"("by":{"uid":0,"pid":43})")
@@ -41,8 +42,9 @@ class CullctlReport : public CullctlTest {
             .add("job.unblocked", R"("why":"the credentials were renewed")")
             .add("job.recovered", R"("open":[[0,2]],"torn_bytes":17)")
             .result(1, {{0, 2}}, {}, {{0, 1}}, {{1, 1}})
-            .add("batch.error",
-                 R"("batch":9,"attempt":2,"class":"rejected","http_status":400,"code":"SecMaster.20010005","detail":"<no> such id","first":0,"count":2,"at":[[0,2]])")
+            .add(
+                "batch.error",
+                R"("batch":9,"attempt":2,"class":"rejected","http_status":400,"code":"SecMaster.20010005","detail":"<no> such id","first":0,"count":2,"at":[[0,2]])")
             .failed({{0, 2}}, "=cmd|' /C calc'!A0");
         const job_totals totals{.ids = 2, .failed = 2, .requests = 2, .retries = 1};
         finished.finished("completed_with_failures", totals);
@@ -137,13 +139,15 @@ TEST_F(CullctlReport, TheSignatureIsCheckedWithAKey) {
         root, hex(finished.head));
     ASSERT_EQ(std::system(keys.c_str()), 0);  // NOLINT(cert-env33-c,concurrency-mt-unsafe)
     std::string totals;
-    append_totals(totals, {.ids = 8, .deleted = 5, .absent = 1, .failed = 1, .skipped = 1, .requests = 4, .retries = 2,
-                           .throttled = 1});
+    append_totals(
+        totals,
+        {.ids = 8, .deleted = 5, .absent = 1, .failed = 1, .skipped = 1, .requests = 4, .retries = 2, .throttled = 1});
     ledger = journal_builder();
-    ledger.add("job.finished",
-               fmt::format(
-                   R"("job_id":"job-1","file":"list.txt","status":"completed_with_failures","totals":{},"journal":"job-1.jsonl","head":"{}","records":{},"sig":"{}")",
-                   totals, hex(finished.head), finished.seq, read(root + "/sig64")));
+    ledger.add(
+        "job.finished",
+        fmt::format(
+            R"("job_id":"job-1","file":"list.txt","status":"completed_with_failures","totals":{},"journal":"job-1.jsonl","head":"{}","records":{},"sig":"{}")",
+            totals, hex(finished.head), finished.seq, read(root + "/sig64")));
     save();
     EXPECT_TRUE(has(page("job-1"), "not checked: no public key"));
     EXPECT_TRUE(has(page("job-1 --public-key a.pub"), "Ed25519, good"));

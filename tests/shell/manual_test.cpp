@@ -100,7 +100,8 @@ TEST_F(Manual, TheDaemonsPageHasEveryOption) {
 
 TEST_F(Manual, TheJobsPageHasEveryField) {
     const auto known = words(page("culld-job.5"));
-    for (const auto& field : schema("job.schema.json").at("properties").as_object())
+    const json::value of = schema("job.schema.json");
+    for (const auto& field : of.at("properties").as_object())
         EXPECT_TRUE(known.contains(std::string(field.key()))) << field.key();
 }
 
@@ -110,7 +111,8 @@ TEST_F(Manual, TheJournalsPageHasEveryRecordAndMember) {
     for (const char* file : {"journal.schema.json", "ledger.schema.json"}) {
         const json::value of = schema(file);
         for (const json::value& record : of.at("allOf").as_array()) {
-            EXPECT_TRUE(known.contains(std::string(record.at("if").at("properties").at("type").at("const").as_string())));
+            EXPECT_TRUE(
+                known.contains(std::string(record.at("if").at("properties").at("type").at("const").as_string())));
             for (const auto& member : record.at("then").at("properties").as_object())
                 EXPECT_TRUE(known.contains(std::string(member.key()))) << member.key();
         }
@@ -123,12 +125,14 @@ TEST_F(Manual, EveryPageIsWellFormed) {
     for (const char* name : {"culld.8", "cullctl.1", "culld.yaml.5", "culld-job.5", "culld-journal.5"}) {
         const std::string path = source(std::string("docs/man/") + name);
         if (mandoc) {
-            EXPECT_EQ(shell(fmt::format("mandoc -T lint -W warning {} >{}/said", path, root)), 0) << read(root + "/said");
+            EXPECT_EQ(shell(fmt::format("mandoc -T lint -W warning {} >{}/said", path, root)), 0)
+                << read(root + "/said");
         }
         if (man) {
             // As Debian's lintian does.
-            EXPECT_EQ(shell(fmt::format("LC_ALL=C.UTF-8 MANROFFSEQ= man --warnings -E UTF-8 -l -Tutf8 -Z {} >/dev/null 2>{}/said",
-                                        path, root)),
+            EXPECT_EQ(shell(fmt::format(
+                          "LC_ALL=C.UTF-8 MANROFFSEQ= man --warnings -E UTF-8 -l -Tutf8 -Z {} >/dev/null 2>{}/said",
+                          path, root)),
                       0);
             EXPECT_EQ(read(root + "/said"), "") << name;
         }

@@ -19,7 +19,8 @@ class Schema : public CullctlTest {
         for (std::size_t at = words.find('@'); at != std::string::npos; at = words.find('@'))
             words.replace(at, 1, source("config/"));
         const int status = std::system(  // NOLINT(cert-env33-c,concurrency-mt-unsafe)
-            fmt::format("python3 {} {} >{}/said 2>&1 <{}", source("tests/schema/agree.py"), words, root, input).c_str());
+            fmt::format("python3 {} {} >{}/said 2>&1 <{}", source("tests/schema/agree.py"), words, root, input)
+                .c_str());
         if (WEXITSTATUS(status) == no_validator) GTEST_SKIP() << "python3-jsonschema is not installed";
         EXPECT_EQ(WEXITSTATUS(status), 0) << read(root + "/said");
     }
@@ -91,9 +92,13 @@ TEST_F(Schema, JournalsAreWhatTheirSchemaSays) {
     b.at = {{0, 1}, {2, 1}};
     error = {.of = &b, .error_class = "connect", .detail = "refused", .ids = R"("i0","i2")"};
     write_error(chain, out, now, error);
-    for (const verdict_kind kind : {verdict_kind::deleted, verdict_kind::absent, verdict_kind::failed, verdict_kind::skipped})
+    for (const verdict_kind kind :
+         {verdict_kind::deleted, verdict_kind::absent, verdict_kind::failed, verdict_kind::skipped})
         write_verdict(chain, out, now,
-                      {.kind = kind, .reason = kind == verdict_kind::skipped ? "cancelled" : "get", .attempts = 2, .at = {{0, 1}}},
+                      {.kind = kind,
+                       .reason = kind == verdict_kind::skipped ? "cancelled" : "get",
+                       .attempts = 2,
+                       .at = {{0, 1}}},
                       R"("i0")");
     write_verdict(chain, out, now, {.kind = verdict_kind::skipped, .reason = "deadline", .at = {{5, 5}}}, "");
     for (const char* type : {"job.paused", "job.resumed", "job.cancelled"})
@@ -106,8 +111,9 @@ TEST_F(Schema, JournalsAreWhatTheirSchemaSays) {
     state.open.resize(1);
     state.open[0].at = {{0, 1}};
     state.holes = {{1, 2}};
-    write_checkpoint(chain, out, now, {.state = &state, .totals = {.ids = 10}, .paused = true, .rate = 1.5,
-                                       .stopped = skip_reason::cancelled});
+    write_checkpoint(
+        chain, out, now,
+        {.state = &state, .totals = {.ids = 10}, .paused = true, .rate = 1.5, .stopped = skip_reason::cancelled});
     write_blocked(chain, out, now, "auth", "APIGW.0301", "Incorrect", "renew");
     write_unblocked(chain, out, now, "the credentials changed");
     write_finished(chain, out, now, "completed", {.ids = 10}, now);
@@ -146,6 +152,8 @@ TEST_F(Schema, WhatCullctlPrintsIsWhatItsSchemaSays) {
     write(root + "/bad.txt", "a b\n");
     valid("lint", "lint --json good.txt bad.txt");
     valid("submit", "submit --json good.txt");
+    write(root + "/c.yaml", "api: {region: cn-north-4}\nauth: {token_file: /t}\n");
+    valid("config", "config show --json --config c.yaml");
     write(journals + "/job-1.jsonl", finished.text.substr(0, 700));
     valid("verify", "verify --json");
     valid("report", "report job-1 --json");

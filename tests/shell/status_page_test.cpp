@@ -19,10 +19,18 @@ bool has(const std::string& text, std::string_view what) {
 }
 
 page_facts idle() {
-    return {.version = "1.2.3", .endpoint = "https://api.example", .up_seconds = 3661, .requests_per_second = 5, .credentials = "good"};
+    return {.version = "1.2.3",
+            .endpoint = "https://api.example",
+            .up_seconds = 3661,
+            .requests_per_second = 5,
+            .credentials = "good"};
 }
 job_line job(std::string_view id, std::string_view state) {
-    return {.job_id = id, .file = "a.txt", .state = state, .totals = {.ids = 200, .deleted = 90, .failed = 10}, .rate = 12.5};
+    return {.job_id = id,
+            .file = "a.txt",
+            .state = state,
+            .totals = {.ids = 200, .deleted = 90, .failed = 10},
+            .rate = 12.5};
 }
 
 TEST(StatusPage, AllowsItsOwnStyleAndScriptAndNothingElse) {
@@ -32,7 +40,8 @@ TEST(StatusPage, AllowsItsOwnStyleAndScriptAndNothingElse) {
     EXPECT_TRUE(has(policy, "style-src " + csp_hash(between(page, "<style>", "</style>")))) << "what stands there";
     EXPECT_TRUE(has(policy, "script-src " + csp_hash(between(page, "<script>", "</script>"))));
     EXPECT_FALSE(has(policy, "unsafe"));
-    for (const char* what : {" style=", " onclick", " src=", "http://", "url(", "@import"}) EXPECT_FALSE(has(page, what)) << what;
+    for (const char* what : {" style=", " onclick", " src=", "http://", "url(", "@import"})
+        EXPECT_FALSE(has(page, what)) << what;
     EXPECT_TRUE(has(page, "<noscript><meta http-equiv=\"refresh\"")) << "live without a script, too";
 }
 
@@ -63,8 +72,8 @@ TEST(StatusPage, ShowsWhatIsWrong) {
     const std::map<std::string, std::uint64_t> reasons{{"refused", 1234}};
     f.failed_by_reason = &reasons;
     const std::string page = status_page(f);
-    for (const char* what : {"refuses the credentials", "one probe at a time", "for 13s", "job is blocked", "APIGW.0301",
-                             "Failures by reason", "1,234"})
+    for (const char* what : {"refuses the credentials", "one probe at a time", "for 13s", "job is blocked",
+                             "APIGW.0301", "Failures by reason", "1,234"})
         EXPECT_TRUE(has(page, what)) << what;
 }
 
@@ -73,10 +82,10 @@ TEST(StatusPage, NamesAreNeverMarkup) {
     job_line j = job("x", "blocked");
     j.reason = "</script><script>alert(1)</script>";
     f.open = {j};
-    f.endpoint = "\"><b>";
+    f.endpoint = "\"><i>";
     const std::string page = status_page(f);
     EXPECT_FALSE(has(page, "<script>alert"));
-    EXPECT_FALSE(has(page, "\"><b>"));
+    EXPECT_FALSE(has(page, "\"><i>"));
 }
 
 TEST(StatusPage, SurvivesThousandsOfJobs) {

@@ -54,8 +54,8 @@ class job_table {
     [[nodiscard]] int worst() const { return worst_; }
     struct counters {
         std::uint64_t accepted = 0, rejected = 0;
-        std::map<std::string, std::uint64_t> finished;  // by status
-        job_totals ids;                                 // of finished jobs
+        std::map<std::string, std::uint64_t> finished;          // by status
+        job_totals ids;                                         // of finished jobs
         std::map<std::string, std::uint64_t> failed_by_reason;  // likewise
         // How long finished jobs took, from accepted to finished: how many took at most duration_steps[i].
         static constexpr std::array<std::uint32_t, 7> duration_steps{1, 10, 60, 600, 3600, 21600, 86400};  // seconds

@@ -21,12 +21,21 @@ struct job_line {
     std::string_view status;  // of a finished job
     std::string reason;       // why it is blocked
     job_totals totals;
-    double rate = 0;  // ids a second
+    double rate = 0;                       // ids a second
     std::string accepted_at, finished_at;  // RFC 3339, may be empty
 };
 
 // Series of page_facts::past.
-enum : std::size_t { past_deleted, past_absent, past_failed, past_skipped, past_requests, past_throttled, past_errors, past_series };
+enum : std::size_t {
+    past_deleted,
+    past_absent,
+    past_failed,
+    past_skipped,
+    past_requests,
+    past_throttled,
+    past_errors,
+    past_series
+};
 
 struct page_facts {
     std::string_view version, endpoint;
@@ -34,7 +43,7 @@ struct page_facts {
     std::uint32_t in_flight = 0;
     double requests_per_second = 0;  // the limit kept to
     bool breaker_open = false;
-    std::string_view credentials;                  // good, trial, refused
+    std::string_view credentials;                 // good, trial, refused
     std::optional<double> throttled_for_seconds;  // the API asked for a pause that long from now
     job_totals since_start;                       // of open jobs and of those finished since
     const std::map<std::string, std::uint64_t>* failed_by_reason = nullptr;

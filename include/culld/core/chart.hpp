@@ -17,9 +17,9 @@ struct chart_series {
 };
 
 struct chart {
-    std::string_view label;  // what is to be seen, for those who do not see it
-    std::string_view from, to;  // under the two ends
-    std::string_view per;    // what one bar is: "per 8 s"
+    std::string_view label;                // what is to be seen, for those who do not see it
+    std::string_view from, to;             // under the two ends
+    std::string_view per;                  // what one bar is: "per 8 s"
     std::span<const chart_series> series;  // of equal length; the first at the bottom
 };
 
