@@ -196,10 +196,11 @@ std::string status_page(const page_facts& f) {
                    "<noscript><meta http-equiv=\"refresh\" content=\"5\"></noscript><title>culld</title>"
                    "<style>{}</style></head>\n<body>",
                    style());
-    fmt::format_to(to,
-                   "<header><h1>culld</h1><p>{} · up {} · {}</p></header><main>\n<p id=\"stale\" class=\"alarm\" "
-                   "role=\"status\"></p>\n<div id=\"now\">\n",
-                   html(f.version), short_duration(f.up_seconds), html(f.endpoint));
+    fmt::format_to(
+        to,
+        "<header><h1>culld</h1><p id=\"about\">{} · up {} · {}</p></header><main>\n<p id=\"stale\" class=\"alarm\" "
+        "role=\"status\"></p>\n<div id=\"now\">\n",
+        html(f.version), short_duration(f.up_seconds), html(f.endpoint));
     tiles(out, f);
     const job_totals& t = f.since_start;
     fmt::format_to(to, "<h2>Lately <small>since start: {} deleted, {} absent, {} failed, {} skipped</small></h2>\n",

@@ -15,7 +15,7 @@
   };
   const whole = async () => {
     const fresh = new DOMParser().parseFromString(await (await get("./")).text(), "text/html");
-    for (const id of ["now", "open", "finished"]) {
+    for (const id of ["about", "now", "open", "finished"]) {
       const old = document.getElementById(id), next = fresh.getElementById(id);
       if (!old || !next) continue;
       const unfolded = old.querySelector("details")?.open;
