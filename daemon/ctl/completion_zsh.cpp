@@ -53,7 +53,14 @@ std::string zsh_completion(const command_line_model& of) {
 # Generated from cullctl's own command line.
 
 _cullctl_jobs() {
-    local -a jobs where
+    local -a jobs open=(${(M)@:#--open})
+    _cullctl_where
+    jobs=(${(f)"$($service $where list --names $open 2>/dev/null)"})
+    compadd "${(@)@:#--open}" -a jobs
+}
+
+# Which journals and which daemon are meant decides which jobs there are.
+_cullctl_where() {
     local name
 )sh";
     auto to = std::back_inserter(out);
@@ -61,20 +68,19 @@ _cullctl_jobs() {
     for (const option_model& o : of.common.options)
         if (o.takes_value)
             for (const std::string& name : o.names) names.append(names.empty() ? "" : " ").append(name);
-    fmt::format_to(to,
-                   "    for name in {}; do\n"
-                   "        (( ${{+opt_args[$name]}} )) && where+=($name ${{(Q)opt_args[$name]}})\n"
-                   "    done\n"
-                   "    jobs=(${{(f)\"$(_call_program jobs ${{service}} $where list --names $1 2>/dev/null)\"}})\n"
-                   "    compadd -a jobs\n}}\n\n"
-                   "_cullctl() {{\n    local curcontext=$curcontext state line\n    typeset -A opt_args\n"
-                   "    local -a verbs=(\n",
-                   names);
+    fmt::format_to(
+        to,
+        "    for name in {}; do\n"
+        "        (( ${{+opt_args[$name]}} && ! ${{where[(Ie)$name]}} )) && where+=($name ${{(Q)${{(Q)opt_args[$name]}}}})\n"
+        "    done\n}}\n\n"
+        "_cullctl() {{\n    local curcontext=$curcontext state line\n    typeset -A opt_args\n"
+        "    local -a where\n    local -a verbs=(\n",
+        names);
     for (const command_model& verb : of.verbs) fmt::format_to(to, "        '{}:{}'\n", verb.name, zsh_text(verb.help));
     out += "    )\n    _arguments -C \\\n";
     arguments(out, of.common.options, "        ");
     out +=
-        "        '1: :->verb' '*:: :->rest' && return\n    case $state in\n        verb) _describe -t verbs verb verbs ;;\n"
+        "        '1: :->verb' '*:: :->rest' && return\n    _cullctl_where\n    case $state in\n        verb) _describe -t verbs verb verbs ;;\n"
         "        rest)\n            case $words[1] in\n";
     for (const command_model& verb : of.verbs) {
         fmt::format_to(to, "                {})\n                    _arguments \\\n", verb.name);
