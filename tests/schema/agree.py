@@ -106,7 +106,7 @@ CHANGES = [None, True, False, 0, 1, 2, -1, 0.5, 1.5, 10, 100, 999, 1000, 10**7, 
            {"failed_ratio": 0.5}]
 
 
-def variants(good, words):
+def variants(good, changes):
     """(description, document): every member changed, removed, or joined by another, in every place."""
     def places(node, path):
         yield path
@@ -124,7 +124,7 @@ def variants(good, words):
 
     for path in places(good, []):
         if path:
-            for value in CHANGES + words:
+            for value in changes:
                 yield f"{'.'.join(path)} = {json.dumps(value)[:60]}", put(path, value)
             out = copy.deepcopy(good)
             at = out
@@ -176,7 +176,7 @@ def job(cullctl, schema_path):
                                  capture_output=True, text=True, check=False)
             return run.returncode == 0, run.stdout + run.stderr
 
-        documents = list(variants(full, ["alerts", "indicators", "none", "failed"])) + list(variants(sidecar, []))
+        documents = list(variants(full, CHANGES + ["alerts", "indicators", "none", "failed"])) + list(variants(sidecar, CHANGES))
         documents.append(("both lists", {**full, "ids_file": "ids.ids"}))
         # Two fields against each other; a list against its count; a file that is not there.
         return compare(schema_path, documents, takes,
@@ -216,11 +216,12 @@ def config(cullctl, schema_path):
                                  text=True, check=False, env={"PATH": os.environ["PATH"]})
             return run.returncode != 78, run.stdout + run.stderr
 
-        words = ["auto", "post", "delete", "token", "text", "json", "info", "https://h.example", "http://127.0.0.1:1",
-                 "127.0.0.1:1", "/a/b", "[a-z]+", "["]
+        # Fewer than for jobs: there are many settings, and each question is a process.
+        changes = [None, True, 0, 1, -1, 0.5, 10**7, "", "x", "a b", "5", "5s", "1.5h", "5 s", [], ["x"], {}, "post",
+                   "https://h.example", "http://127.0.0.1:1", "["]
         # What lies between settings, and inside a text, is the loader's alone.
         beyond = ["must be", "is no ", "needs", "is not", "cannot", "are set", "no place", "too", "longer", "expected"]
-        return compare(schema_path, variants(good, words), takes, beyond)
+        return compare(schema_path, variants(good, changes), takes, beyond)
 
 
 def valid(schema_path, name):
