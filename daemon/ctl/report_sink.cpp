@@ -19,8 +19,9 @@ outcome<report_sink> report_sink::open(const context& with, const std::string& p
     if (path.empty() || path == "-") return out;
     out.path_ = path;
     struct stat facts {};
-    if (::stat(path.c_str(), &facts) == 0 && !S_ISREG(facts.st_mode)) {
-        out.file_.reset(::open(path.c_str(), O_WRONLY | O_CLOEXEC | O_NOCTTY));
+    if (::lstat(path.c_str(), &facts) == 0 && !S_ISREG(facts.st_mode)) {
+        // /dev/stdout is a link that must stay one.
+        out.file_.reset(::open(path.c_str(), O_WRONLY | O_TRUNC | O_CLOEXEC | O_NOCTTY));
         if (!out.file_) return give_up(io_error, errno_problem("write to", path, errno));
         return out;
     }

@@ -12,7 +12,7 @@ namespace culld::ctl {
 class report_sink {
   public:
     // "" and "-" are standard output. A file is written beside `path` and renamed over it by finish(); what is no
-    // regular file (a FIFO, a device) is written to as it is.
+    // regular file (a link, a FIFO, a device) is written to as it is.
     static outcome<report_sink> open(const context& with, const std::string& path);
     ~report_sink();
     report_sink(report_sink&& other) noexcept;

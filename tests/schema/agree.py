@@ -139,8 +139,9 @@ def variants(good, changes):
             yield f"{'.'.join(path + ['surplus'])}", put(path + ["surplus"], "x")
 
 
-def compare(schema_path, documents, takes, beyond):
-    """`takes(document)` asks the program; `beyond` are refusals that a schema cannot make."""
+def compare(schema_path, documents, takes, beyond, lenient=()):
+    """`takes(document)` asks the program; `beyond` are refusals that a schema cannot make, `lenient`
+    complaints of the schema that the program need not share."""
     validator = jsonschema.Draft7Validator(load(schema_path))
     wrong, count, accepted = [], 0, 0
     for what, document in documents:
@@ -148,7 +149,7 @@ def compare(schema_path, documents, takes, beyond):
         taken, said = takes(document)
         count += 1
         accepted += taken
-        if taken and why is not None:
+        if taken and why is not None and not any(l in why for l in lenient):
             wrong.append(f"{what}: the program takes it, the schema says {why}")
         if not taken and why is None and not any(b in said for b in beyond):
             wrong.append(f"{what}: the schema takes it, the program says {said.strip()}")
@@ -219,9 +220,11 @@ def config(cullctl, schema_path):
         # Fewer than for jobs: there are many settings, and each question is a process.
         changes = [None, True, 0, 1, -1, 0.5, 10**7, "", "x", "a b", "5", "5s", "1.5h", "5 s", [], ["x"], {}, "post",
                    "https://h.example", "http://127.0.0.1:1", "["]
-        # What lies between settings, and inside a text, is the loader's alone.
-        beyond = ["must be", "is no ", "needs", "is not", "cannot", "are set", "no place", "too", "longer", "expected"]
-        return compare(schema_path, variants(good, changes), takes, beyond)
+        # What lies between settings is the loader's alone.
+        beyond = ["neither api.endpoint nor", "belong together", "is set without", "and api.proxy is not",
+                  "must be at most api.", "must be at most retry."]
+        # In YAML a text needs no quotes, and project_id: 12 is one; an editor that warns of it does no harm.
+        return compare(schema_path, variants(good, changes), takes, beyond, ["is not of type 'string'"])
 
 
 def valid(schema_path, name):
