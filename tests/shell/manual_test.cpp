@@ -14,10 +14,7 @@ namespace json = boost::json;
 
 class Manual : public CullctlTest {
   protected:
-    static std::string source(const std::string& path) {
-        const auto top = std::filesystem::path(__FILE__).parent_path().parent_path().parent_path();
-        return (top / path).string();
-    }
+    static std::string source(const std::string& path) { return std::string(CULLD_SOURCE) + "/" + path; }
     static std::string page(const std::string& name) { return read(source("docs/man/" + name)); }
     static json::value schema(const std::string& name) { return json::parse(read(source("config/" + name))); }
     // All words of a page, as they would be read.

@@ -10,10 +10,7 @@ constexpr int no_validator = 77;
 
 class Schema : public CullctlTest {
   protected:
-    static std::string source(const std::string& path) {
-        const auto top = std::filesystem::path(__FILE__).parent_path().parent_path().parent_path();
-        return (top / path).string();
-    }
+    static std::string source(const std::string& path) { return std::string(CULLD_SOURCE) + "/" + path; }
     // agree.py with these words, a schema's file name among them as @NAME.
     void agree(std::string words, const std::string& input = "/dev/null") const {
         for (std::size_t at = words.find('@'); at != std::string::npos; at = words.find('@'))
