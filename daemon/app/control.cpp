@@ -3,9 +3,12 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <boost/json.hpp>
 #include <cmath>
 
+#include "culld/app/status_page.hpp"
 #include "culld/core/json_text.hpp"
 
 namespace culld {
@@ -22,15 +25,12 @@ server_answer problem_answer(unsigned status, std::string_view what, std::string
     return out;
 }
 
-struct job_line {
-    std::string_view job_id, file, state, status, reason;
-    job_totals totals;
-    std::uint64_t in_flight = 0;
-    double rate = 0;
-    std::optional<wall_time> accepted_at, finished_at;
-};
+// What the three kinds of jobs show; views into the job.
+std::string reason_of(const block_facts& why) {
+    return why.code.empty() ? why.detail : why.code + ": " + why.detail;
+}
 
-void append_line(std::string& out, const job_line& j) {
+void append_line(std::string& out, const job_line& j, std::uint64_t in_flight) {
     const std::uint64_t remaining = j.totals.ids - std::min(j.totals.ids, j.totals.settled());
     json_object o(out);
     const auto text_or_null = [&](std::string_view key, std::string_view text) {
@@ -39,33 +39,50 @@ void append_line(std::string& out, const job_line& j) {
         else
             o.member(key, text);
     };
-    const auto time_or_null = [&](std::string_view key, const std::optional<wall_time>& t) {
-        text_or_null(key, t ? rfc3339(*t) : std::string());
-    };
     o.member("job_id", j.job_id).member("file", j.file).member("state", j.state);
     text_or_null("status", j.status);
     append_totals(o.begin("totals"), j.totals);
-    o.member("in_flight", j.in_flight).member("remaining", remaining).member("rate", std::round(j.rate * 10) / 10);
+    o.member("in_flight", in_flight).member("remaining", remaining).member("rate", std::round(j.rate * 10) / 10);
     if (j.rate > 0 && remaining > 0)
         o.member("eta_seconds", static_cast<std::uint64_t>(std::ceil(static_cast<double>(remaining) / j.rate)));
     else
         o.raw("eta_seconds", "null");
     text_or_null("reason", j.reason);
-    time_or_null("accepted_at", j.accepted_at);
-    time_or_null("finished_at", j.finished_at);
+    text_or_null("accepted_at", j.accepted_at);
+    text_or_null("finished_at", j.finished_at);
     o.close();
 }
 
-std::string html(std::string_view text) {
-    std::string out;
-    for (const char c : text) switch (c) {
-            case '<': out += "&lt;"; break;
-            case '>': out += "&gt;"; break;
-            case '&': out += "&amp;"; break;
-            case '"': out += "&quot;"; break;
-            default: out += c;
-        }
-    return out;
+job_line line_of(const job_run& job) {
+    return {.job_id = job.spec().id,
+            .file = job.intake().source.file,
+            .state = name_of(job.state()),
+            .status = job.status(),
+            .reason = job.blocked() ? reason_of(*job.blocked()) : std::string(),
+            .totals = job.totals(),
+            .rate = job.state() == job_state::running ? job.rate_now(steady_now()) : 0.0,
+            .accepted_at = rfc3339(job.accepted_at()),
+            .finished_at = job.finished_at() ? rfc3339(*job.finished_at()) : std::string()};
+}
+
+job_line line_of(const finished_job& job) {
+    return {.job_id = job.job_id,
+            .file = job.file,
+            .state = "finished",
+            .status = job.status,
+            .reason = {},
+            .totals = job.totals,
+            .accepted_at = rfc3339(job.accepted_at),
+            .finished_at = rfc3339(job.finished_at)};
+}
+
+job_line line_of(const stuck_job& job) {
+    return {.job_id = job.job_id,
+            .file = job.file,
+            .state = "blocked",
+            .status = {},
+            .reason = job.why.detail,
+            .totals = {}};
 }
 
 bool may_command(const server_request& r) {
@@ -75,40 +92,15 @@ bool may_command(const server_request& r) {
 }  // namespace
 
 void control::append_job(std::string& out, const job_run& job) {
-    const auto& blocked = job.blocked();
-    const std::string reason = !blocked                ? std::string()
-                               : blocked->code.empty() ? blocked->detail
-                                                       : blocked->code + ": " + blocked->detail;
-    append_line(out, {.job_id = job.spec().id,
-                      .file = job.intake().source.file,
-                      .state = name_of(job.state()),
-                      .status = job.status(),
-                      .reason = reason,
-                      .totals = job.totals(),
-                      .in_flight = job.in_flight(),
-                      .rate = job.rate_now(steady_now()),
-                      .accepted_at = job.accepted_at(),
-                      .finished_at = job.finished_at()});
+    append_line(out, line_of(job), job.in_flight());
 }
 
 void control::append_job(std::string& out, const finished_job& job) {
-    append_line(out, {.job_id = job.job_id,
-                      .file = job.file,
-                      .state = "finished",
-                      .status = job.status,
-                      .reason = {},
-                      .totals = job.totals,
-                      .accepted_at = job.accepted_at,
-                      .finished_at = job.finished_at});
+    append_line(out, line_of(job), 0);
 }
 
 void control::append_job(std::string& out, const stuck_job& job) {
-    append_line(out, {.job_id = job.job_id,
-                      .file = job.file,
-                      .state = "blocked",
-                      .status = {},
-                      .reason = job.why.detail,
-                      .totals = {}});
+    append_line(out, line_of(job), 0);
 }
 
 std::string control::job_list() const {
@@ -180,7 +172,8 @@ server_answer control::answer(const server_request& request, bool writable) {
                 .content_type = "text/plain; charset=utf-8",
                 .body = ready ? "ok\n" : "starting\n"};
     if (path == "/metrics") return {.content_type = "text/plain; version=0.0.4; charset=utf-8", .body = metrics()};
-    if (path == "/") return {.content_type = "text/html; charset=utf-8", .body = page()};
+    if (path == "/")
+        return {.content_type = "text/html; charset=utf-8", .body = page(), .policy = status_page_policy()};
     return problem_answer(404, "there is nothing here", "try /v1/jobs, /metrics, /livez, /readyz or /");
 }
 
@@ -220,97 +213,79 @@ server_answer control::command(const server_request& request, std::string_view i
     return {.body = job_json(id).value_or("{}\n")};
 }
 
-std::string control::metrics() const {
-    std::string out;
-    const auto head = [&](std::string_view name, std::string_view type, std::string_view help) {
-        out += fmt::format("# HELP {} {}\n# TYPE {} {}\n", name, help, name, type);
-    };
-    head("culld_build_info", "gauge", "The running version.");
-    out += fmt::format("culld_build_info{{version=\"{}\"}} 1\n", CULLD_VERSION);
-    std::map<std::string_view, std::uint64_t> states{{"waiting", 0}, {"running", 0}, {"paused", 0}, {"blocked", 0}};
-    job_totals ids = jobs_.counted.ids;
-    std::uint64_t pending = 0;
+// ---- the page ----
+
+job_totals control::totals_since_start() const {
+    job_totals sum = jobs_.counted.ids;
     for (const auto& [id, job] : jobs_.running()) {
-        if (job->state() != job_state::finished) ++states[name_of(job->state())];
         const job_totals& t = job->totals();
-        ids.deleted += t.deleted, ids.absent += t.absent, ids.failed += t.failed, ids.skipped += t.skipped;
-        pending += t.ids - t.settled();
+        sum.deleted += t.deleted, sum.absent += t.absent, sum.failed += t.failed, sum.skipped += t.skipped;
     }
-    states["blocked"] += jobs_.stuck().size();
-    head("culld_jobs", "gauge", "Open jobs by state.");
-    for (const auto& [state, n] : states) out += fmt::format("culld_jobs{{state=\"{}\"}} {}\n", state, n);
-    head("culld_jobs_finished_total", "counter", "Jobs finished since start, by status.");
-    for (const std::string_view status :
-         {"completed", "completed_with_failures", "aborted", "cancelled", "expired", "dry_run"}) {
-        const auto it = jobs_.counted.finished.find(std::string(status));
-        out += fmt::format("culld_jobs_finished_total{{status=\"{}\"}} {}\n", status,
-                           it == jobs_.counted.finished.end() ? 0 : it->second);
-    }
-    head("culld_jobs_accepted_total", "counter", "Jobs accepted since start.");
-    out += fmt::format("culld_jobs_accepted_total {}\n", jobs_.counted.accepted);
-    head("culld_jobs_rejected_total", "counter", "Files rejected since start.");
-    out += fmt::format("culld_jobs_rejected_total {}\n", jobs_.counted.rejected);
-    head("culld_ids_total", "counter", "Verdicts on ids, of open jobs and of those finished since start.");
-    out += fmt::format(
-        "culld_ids_total{{verdict=\"deleted\"}} {}\nculld_ids_total{{verdict=\"absent\"}} {}\n"
-        "culld_ids_total{{verdict=\"failed\"}} {}\nculld_ids_total{{verdict=\"skipped\"}} {}\n",
-        ids.deleted, ids.absent, ids.failed, ids.skipped);
-    head("culld_ids_pending", "gauge", "Ids of open jobs without a verdict.");
-    out += fmt::format("culld_ids_pending {}\n", pending);
-    const auto& c = sending_.counted();
-    head("culld_api_requests_total", "counter", "Requests sent to the API.");
-    out += fmt::format(
-        "culld_api_requests_total{{operation=\"delete\"}} {}\nculld_api_requests_total{{operation=\"get\"}} {}\n",
-        c.delete_requests, c.get_requests);
-    head("culld_api_errors_total", "counter", "Requests that brought no verdict, by reason.");
-    out += fmt::format(
-        "culld_api_errors_total{{reason=\"throttled\"}} {}\nculld_api_errors_total{{reason=\"server\"}} {}\n"
-        "culld_api_errors_total{{reason=\"transport\"}} {}\nculld_api_errors_total{{reason=\"unauthorized\"}} {}\n",
-        c.throttled, c.server_errors, c.transport_errors, c.unauthorized);
-    head("culld_api_request_seconds_total", "counter", "Time spent waiting for answers, over all connections.");
-    out += fmt::format("culld_api_request_seconds_total {}\n", c.seconds_waiting_for_answers);
-    head("culld_api_in_flight", "gauge", "Requests under way.");
-    out += fmt::format("culld_api_in_flight {}\n", sending_.in_flight());
-    head("culld_rate_limit_requests_per_second", "gauge", "The rate kept to now.");
-    out += fmt::format("culld_rate_limit_requests_per_second {}\n", sending_.state().per_second());
-    head("culld_circuit_breaker_open", "gauge", "1 while only probes are sent.");
-    out += fmt::format("culld_circuit_breaker_open {}\n", sending_.state().breaker_open() ? 1 : 0);
-    head("culld_credentials_refused", "gauge", "1 while the API refuses the credentials.");
-    out += fmt::format("culld_credentials_refused {}\n",
-                       sending_.state().credentials() == credential_state::refused ? 1 : 0);
-    return out;
+    return sum;
 }
 
-std::string control::page() const {
-    std::string out =
-        "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><meta http-equiv=\"refresh\" content=\"5\">"
-        "<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\"><title>culld</title><style>"
-        ":root{color-scheme:light dark}body{font:16px/1.4 system-ui,sans-serif;margin:1.5rem auto;max-width:60rem;padding:0 1rem}"
-        "table{border-collapse:collapse;width:100%}th,td{text-align:left;padding:.3rem .6rem;border-bottom:1px solid #8884}"
-        "td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}progress{width:8rem}.why{font-size:.9em;opacity:.8}"
-        "</style></head><body><h1>culld</h1>";
-    const auto& traffic = sending_.state();
-    out += fmt::format(
-        "<p>version {} · {} open jobs · {} requests in flight · limit {:g} a second{}{}</p>", CULLD_VERSION,
-        jobs_.open(), sending_.in_flight(), traffic.per_second(),
-        traffic.breaker_open() ? " · <strong>breaker open</strong>" : "",
-        traffic.credentials() == credential_state::refused ? " · <strong>credentials refused</strong>" : "");
-    out +=
-        "<table><thead><tr><th>Job</th><th>State</th><th>Progress</th><th class=\"n\">Ids</th><th class=\"n\">Deleted</th>"
-        "<th class=\"n\">Absent</th><th class=\"n\">Failed</th><th class=\"n\">Skipped</th></tr></thead><tbody>";
-    const auto row = [&](std::string_view id, std::string_view state, const job_totals& t, std::string_view why) {
-        out += fmt::format(
-            "<tr><td>{}{}</td><td>{}</td><td><progress max=\"{}\" value=\"{}\"></progress></td><td class=\"n\">{}</td>"
-            "<td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td></tr>",
-            html(id), why.empty() ? "" : "<div class=\"why\">" + html(why) + "</div>", html(state),
-            std::max<std::uint64_t>(t.ids, 1), t.settled(), t.ids, t.deleted, t.absent, t.failed, t.skipped);
-    };
+std::map<std::string, std::uint64_t> control::failed_by_reason() const {
+    auto sum = jobs_.counted.failed_by_reason;
     for (const auto& [id, job] : jobs_.running())
-        row(id, name_of(job->state()), job->totals(), job->blocked() ? job->blocked()->detail : "");
-    for (const auto& [id, job] : jobs_.stuck()) row(id, "blocked", {}, job.why.detail);
+        for (const auto& [reason, n] : job->failed_by_reason()) sum[reason] += n;
+    return sum;
+}
+
+void control::sample() {
+    const job_totals t = totals_since_start();
+    const auto& c = sending_.counted();
+    std::array<std::uint64_t, past_series> now{};
+    now[past_deleted] = t.deleted;
+    now[past_absent] = t.absent;
+    now[past_failed] = t.failed;
+    now[past_skipped] = t.skipped;
+    now[past_requests] = c.delete_requests + c.get_requests;
+    now[past_throttled] = c.throttled;
+    now[past_errors] = c.server_errors + c.transport_errors + c.unauthorized;
+    past_.sample(steady_now(), now);
+}
+
+void control::begin() {
+    sample();
+    sampling_.expires_after(sample_every);
+    sampling_.async_wait([this](boost::system::error_code ec) {
+        if (!ec) begin();
+    });
+}
+
+std::string control::page() {
+    sample();
+    const auto& traffic = sending_.state();
+    const auto reasons = failed_by_reason();
+    page_facts facts{.version = CULLD_VERSION,
+                     .endpoint = with_.settings->api.endpoint,
+                     .up_seconds = std::chrono::duration<double>(steady_now() - started_).count(),
+                     .in_flight = sending_.in_flight(),
+                     .requests_per_second = traffic.per_second(),
+                     .breaker_open = traffic.breaker_open(),
+                     .credentials = traffic.credentials() == credential_state::refused ? "refused"
+                                    : traffic.credentials() == credential_state::trial ? "trial"
+                                                                                       : "good",
+                     .throttled_for_seconds = {},
+                     .since_start = totals_since_start(),
+                     .failed_by_reason = &reasons,
+                     .past = &past_,
+                     .open = {},
+                     .finished = {}};
+    if (const auto until = traffic.paused_until(); until && *until > steady_now())
+        facts.throttled_for_seconds = std::chrono::duration<double>(*until - steady_now()).count();
+    for (const auto& [id, job] : jobs_.stuck()) facts.open.push_back(line_of(job));
+    for (const auto& [id, job] : jobs_.running())
+        if (job->state() != job_state::finished) facts.open.push_back(line_of(*job));
+    // What needs somebody first, then what moves.
+    const auto order = [](const job_line& j) {
+        return j.state == "blocked" ? 0 : j.state == "running" ? 1 : j.state == "paused" ? 2 : 3;
+    };
+    std::stable_sort(facts.open.begin(), facts.open.end(),
+                     [&](const job_line& a, const job_line& b) { return order(a) < order(b); });
     for (auto it = jobs_.finished().rbegin(); it != jobs_.finished().rend(); ++it)
-        row(it->job_id, it->status, it->totals, {});
-    return out + "</tbody></table></body></html>\n";
+        facts.finished.push_back(line_of(*it));
+    return status_page(facts);
 }
 
 }  // namespace culld

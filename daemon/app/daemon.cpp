@@ -123,6 +123,7 @@ class life {
         start_watchdog();
         asio::co_spawn(loop_, taker_.run(), or_leave_the_loop);
         control_.ready = true;
+        control_.begin();
         tell(notify_ready(status_line()));
         log(log_level::info, "ready", fmt::format("culld {} watches {}", CULLD_VERSION, with_.files.path()),
             {{"open_jobs", jobs_.open()}, {"requests_per_second", with_.settings->limits.requests_per_second}});
@@ -336,6 +337,7 @@ class life {
 
     void reload() {
         tell(notify_reloading());
+        control_.reloaded.successful = false;
         auto fresh = load_everything(options_);
         if (!fresh) {
             for (const config_complaint& c : fresh.error()) log(log_level::error, "reload.failed", c.about);
@@ -353,6 +355,7 @@ class life {
             sender_->apply(*with_.settings, std::move(fresh->who));
             if (const auto level = log_level_of(with_.settings->log.level)) set_log_level(*level);
             taker_.rescan();
+            control_.reloaded = {true, wall_now()};
             log(log_level::info, "reloaded", "the configuration was read again",
                 {{"config_sha256", with_.config_sha256}});
         }
@@ -374,6 +377,7 @@ class life {
         hangup_.cancel(ignored);
         watchdog_.cancel();
         look_again_.cancel();
+        control_.end();
         taker_.stop();
         co_await sender_->drain(with_.settings->api.request_timeout);
         co_await taker_.stopped();

@@ -188,8 +188,13 @@ void job_run::landed(const batch* b, const judgement& j, const http_answer& answ
 void job_run::append_error(const batch* b, std::string_view error_class, const http_answer& answer,
                            std::string_view code, std::string_view detail, std::optional<nanoseconds> retry_in,
                            std::string_view sent) {
-    error_facts facts{
-        .of = b, .error_class = error_class, .http_status = answer.status, .code = code, .detail = detail, .ids = sent};
+    error_facts facts{.of = b,
+                      .error_class = error_class,
+                      .http_status = answer.status,
+                      .code = code,
+                      .detail = detail,
+                      .ids = sent,
+                      .request_ids = &answer.request_ids};
     if (retry_in) facts.retry_in_ms = std::chrono::duration_cast<milliseconds>(*retry_in).count();
     write_error(chain_, journal_.buffer(), wall_now(), facts);
 }
@@ -276,9 +281,10 @@ void job_run::record_verdict(const verdict& v) {
         }
     }
     write(true);
-    if (v.kind == verdict_kind::failed)
-        log(log_level::debug, "ids.failed", fmt::format("{} ids failed: {}", count_of(v.at), v.reason),
-            {{"job_id", intake_.spec.id}});
+    if (v.kind != verdict_kind::failed) return;
+    failed_by_reason_[std::string(v.reason)] += count_of(v.at);
+    log(log_level::debug, "ids.failed", fmt::format("{} ids failed: {}", count_of(v.at), v.reason),
+        {{"job_id", intake_.spec.id}});
 }
 
 job_totals job_run::count() const {

@@ -25,16 +25,19 @@ void append_section_json(std::string& out, const config& values, std::string_vie
 }
 
 void append_section_yaml(std::string& out, const sourced_config& configuration, std::string_view section,
-                         std::size_t depth) {
+                         std::size_t depth, yaml_comments comments) {
     const std::string indent(depth * 2, ' ');
     for (const std::string_view key : names_in(section)) {
         const std::string name = full_name(section, key);
         if (const setting* s = find_setting(name)) {
             const std::string value = fmt::format("{}{}: {}", indent, key, s->json(configuration.values));
-            out += fmt::format("{:<48}  # {}\n", value, configuration.origin_of(s->name).text());
+            if (comments == yaml_comments::none)
+                out.append(value).push_back('\n');
+            else
+                out += fmt::format("{:<48}  # {}\n", value, configuration.origin_of(s->name).text());
         } else {
             out += fmt::format("{}{}:\n", indent, key);
-            append_section_yaml(out, configuration, name, depth + 1);
+            append_section_yaml(out, configuration, name, depth + 1, comments);
         }
     }
 }
@@ -47,9 +50,9 @@ std::string config_json(const config& values) {
     return out;
 }
 
-std::string config_yaml(const sourced_config& configuration) {
+std::string config_yaml(const sourced_config& configuration, yaml_comments comments) {
     std::string out;
-    append_section_yaml(out, configuration, {}, 0);
+    append_section_yaml(out, configuration, {}, 0, comments);
     return out;
 }
 

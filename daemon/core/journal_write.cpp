@@ -11,6 +11,16 @@ void list(json_object& line, std::string_view key, std::string_view quoted) {
     out += ']';
 }
 
+void texts(json_object& line, std::string_view key, const std::vector<std::string>& all) {
+    std::string& out = line.begin(key);
+    out += '[';
+    for (std::size_t i = 0; i < all.size(); ++i) {
+        if (i > 0) out += ',';
+        append_json_string(out, all[i]);
+    }
+    out += ']';
+}
+
 void at(json_object& line, std::string_view key, const spans& where) {
     append_spans(line.begin(key), where);
 }
@@ -89,13 +99,7 @@ void write_result(chain_writer& chain, std::string& out, wall_time ts, const res
             .member("attempt", facts.of->attempt)
             .member("http_status", facts.http_status)
             .member("code", facts.code);
-        std::string& ids = line.begin("request_ids");
-        ids += '[';
-        for (std::size_t i = 0; i < facts.request_ids->size(); ++i) {
-            if (i > 0) ids += ',';
-            append_json_string(ids, (*facts.request_ids)[i]);
-        }
-        ids += ']';
+        texts(line, "request_ids", *facts.request_ids);
         line.member("ms", facts.ms);
         list(line, facts.verdict ? "deleted" : "reported", facts.deleted);
         list(line, "failed", facts.failed);
@@ -118,6 +122,7 @@ void write_error(chain_writer& chain, std::string& out, wall_time ts, const erro
         else
             list(line, "ids", facts.ids);
         at(line, "at", facts.of->at);
+        if (facts.request_ids != nullptr && !facts.request_ids->empty()) texts(line, "request_ids", *facts.request_ids);
     });
 }
 

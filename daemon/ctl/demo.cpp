@@ -298,11 +298,11 @@ class stage {
 
 verb demo_verb(CLI::App& app) {
     auto* command = app.add_subcommand(
-        "demo", "Show the whole story in a temporary folder: no root, no network, nothing left behind");
+        "demo", "show the whole story in a temporary folder: no root, no network, nothing left behind");
     auto keep = std::make_shared<bool>(false);
     auto seed = std::make_shared<std::uint64_t>(1);
-    command->add_flag("--keep", *keep, "Keep the folder, to look around");
-    command->add_option("--seed", *seed, "Other ids, other failures")->capture_default_str();
+    command->add_flag("--keep", *keep, "keep the folder, to look around");
+    command->add_option("--seed", *seed, "other ids, other failures")->capture_default_str();
     return {
         command, [keep, seed](const context& with) -> int {
             // Ctrl-C reaches our children as well; we only have to clean up.

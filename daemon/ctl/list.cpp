@@ -1,10 +1,37 @@
 // cullctl list, cullctl status JOB
 #include <memory>
+#include <set>
 
+#include "culld/core/job_document.hpp"
 #include "jobs.hpp"
 #include "verb.hpp"
 
 namespace culld::ctl {
+
+namespace {
+
+// Ids alone, without reading a journal: what completion asks for at every press of a key.
+int print_names(const context& with, bool open_only) {
+    std::set<std::string> names;
+    if (open_only) {
+        auto jobs = all_jobs(with);
+        if (!jobs) return report(with, jobs.error());
+        for (const job_facts& job : *jobs)
+            if (!job.finished()) names.insert(job.job_id);
+    } else {
+        auto dir = open_journals(with);
+        if (!dir) return report(with, dir.error());
+        auto all = journals_in(*dir);
+        if (!all) return report(with, {io_error, all.error()});
+        names.insert(all->begin(), all->end());
+    }
+    // A file of another name is nobody's job; and shells expand what they are offered.
+    for (const std::string& name : names)
+        if (is_job_id(name)) with.out.data(name + "\n");
+    return all_well;
+}
+
+}  // namespace
 
 verb list_verb(CLI::App& app) {
     auto* command =
@@ -13,7 +40,10 @@ verb list_verb(CLI::App& app) {
     auto everything = std::make_shared<bool>(false);
     command->add_flag("--all", *everything, "old jobs too, which the daemon has forgotten and the ledger has not");
     command->add_flag("--open", *open_only, "only jobs that are not finished");
-    return {command, [open_only, everything](const context& with) -> int {
+    auto names = std::make_shared<bool>(false);
+    command->add_flag("--names", *names, "job ids alone, one a line; of every journal, unless --open");
+    return {command, [open_only, everything, names](const context& with) -> int {
+                if (*names) return print_names(with, *open_only);
                 auto jobs = *everything ? all_jobs_ever(with) : all_jobs(with);
                 if (!jobs) return report(with, jobs.error());
                 if (*open_only) std::erase_if(*jobs, [](const job_facts& job) { return job.finished(); });

@@ -5,6 +5,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <array>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -21,11 +22,14 @@ constexpr const char* footer =
     "77 not allowed; 78 bad configuration; 130 interrupted.";
 
 void add_common(CLI::App& app, common_options& options) {
-    app.add_option("--config", options.config_file, "culld's configuration (default /etc/culld/culld.yaml)");
-    app.add_option("--socket", options.socket, "the daemon's control socket");
-    app.add_option("--spool", options.spool, "the spool folder");
+    // The type names tell completion what may stand there.
+    app.add_option("--config", options.config_file, "culld's configuration (default /etc/culld/culld.yaml)")
+        ->type_name("FILE");
+    app.add_option("--socket", options.socket, "the daemon's control socket")->type_name("FILE");
+    app.add_option("--spool", options.spool, "the spool folder")->type_name("DIR");
     app.add_option("--journal-dir", options.journal_dir,
-                   "the journal folder; without --socket no daemon is asked about it");
+                   "the journal folder; without --socket no daemon is asked about it")
+        ->type_name("DIR");
     app.add_flag("--json", options.json, "data as JSON");
     app.add_flag("--no-color", options.no_colour, "no colours (NO_COLOR does the same)");
     app.add_flag("-q,--quiet", options.quiet, "errors only");
@@ -46,6 +50,13 @@ std::string guess(std::string_view word, const std::vector<std::string>& known) 
     return hint.empty() ? "--help lists what there is" : hint;
 }
 
+// `did you mean "failed"? `, or nothing.
+std::string hint_before(std::string_view word, const std::vector<std::string>& known) {
+    const std::vector<std::string_view> views(known.begin(), known.end());
+    const std::string hint = did_you_mean(word, views);
+    return hint.empty() ? hint : hint + " ";
+}
+
 // What stands on the command line and is not known, with the name that was probably meant.
 problem complaint_of(const CLI::App& app, const CLI::ParseError& error) {
     const auto chosen = app.get_subcommands();
@@ -64,7 +75,19 @@ problem complaint_of(const CLI::App& app, const CLI::ParseError& error) {
         return {.what = fmt::format("\"{}\" is one argument too many", printable(word)),
                 .hint = fmt::format("cullctl {} --help", chosen.front()->get_name())};
     }
-    return {.what = error.what(),
+    // "--only: faild not in {failed,deleted}": of a value that is one of a few words.
+    const std::string what = error.what();
+    constexpr std::string_view not_in = " not in {";
+    const std::size_t at = what.find(not_in), begin = what.find(": ");
+    if (at != std::string::npos && begin < at) {
+        std::vector<std::string> words;
+        std::istringstream list(what.substr(at + not_in.size(), what.find('}', at) - at - not_in.size()));
+        for (std::string word; std::getline(list, word, ',');) words.push_back(word);
+        const std::string given = what.substr(begin + 2, at - begin - 2);
+        return {.what = fmt::format("{} cannot be \"{}\"", what.substr(0, begin), printable(given)),
+                .hint = fmt::format("{}one of {}", hint_before(given, words), fmt::join(words, ", "))};
+    }
+    return {.what = what,
             .hint = chosen.empty() ? "cullctl --help" : fmt::format("cullctl {} --help", chosen.front()->get_name())};
 }
 
@@ -76,9 +99,14 @@ int run(int argc, char** argv) {
     app.require_subcommand(0, 1);
     common_options options;
     add_common(app, options);
-    const std::array verbs = {submit_verb(app), list_verb(app),   status_verb(app),          watch_verb(app),
-                              pause_verb(app),  resume_verb(app), cancel_verb(app),          rate_verb(app),
-                              result_verb(app), lint_verb(app),   verify_verb(app, options), demo_verb(app)};
+    const std::array verbs = {submit_verb(app),         list_verb(app),
+                              status_verb(app),         watch_verb(app),
+                              pause_verb(app),          resume_verb(app),
+                              cancel_verb(app),         rate_verb(app),
+                              result_verb(app),         report_verb(app, options),
+                              lint_verb(app),           verify_verb(app, options),
+                              demo_verb(app),           completion_verb(app),
+                              config_verb(app, options)};
     try {
         app.parse(argc, argv);
     } catch (const CLI::CallForHelp& e) {
@@ -96,7 +124,7 @@ int run(int argc, char** argv) {
         out.complain(app.help());
         return usage;
     }
-    auto found = find_settings(options);
+    auto found = chosen->before == needs::nothing ? found_settings{} : find_settings(options);
     if (!found) {
         out.complain(found.error());
         return bad_config;

@@ -15,6 +15,24 @@ std::string first_string(const record_view& record, std::string_view key) {
     return strings.next(raw) ? json_unescaped(raw) : std::string();
 }
 
+// What a refusal says, short enough to be kept for every id of its batch.
+std::string detail_of(const record_view& record) {
+    constexpr std::size_t bytes_max = 160;
+    const std::string code = record.text("code").value_or("");
+    std::string out = code.empty() ? "" : code + ": ";
+    out += record.text("detail").value_or("");
+    if (out.size() > bytes_max) out.resize(bytes_max);
+    return out;
+}
+
+// The number of attempts has no bound worth the name; what is kept for an id must have one.
+void append_request(std::string& all, std::string_view id) {
+    constexpr std::ptrdiff_t kept_max = 16;
+    if (!all.empty()) all += ' ';
+    all += id;
+    if (std::count(all.begin(), all.end(), ' ') >= kept_max) all.erase(0, all.find(' ') + 1);
+}
+
 // `at` without the parts in `without`, both ascending.
 spans subtract(const spans& at, const spans& without) {
     spans out;
@@ -40,9 +58,13 @@ void result_rows::remember(const spans& at, const answer& heard) {
     for (const span& s : at)
         for (position p = s.first; p < s.end(); ++p) {
             answer& known = heard_[p];
+            known.detail = heard.detail;
             // A request that never got an answer leaves what was heard before.
             if (heard.http_status == 0 && known.http_status != 0) continue;
-            known = heard;
+            known.http_status = heard.http_status;
+            known.attempts = heard.attempts;
+            known.request_id = heard.request_id;
+            if (!heard.request_id.empty()) append_request(known.request_ids, heard.request_id);
         }
 }
 
@@ -66,7 +88,11 @@ result<void> result_rows::feed(const record_view& record) {
         case record_type::batch_error: {
             const auto at = record.positions();
             if (!at) return fail(at.error());
-            remember(*at, {.http_status = record.u64("http_status").value_or(0), .attempts = 0, .request_id = {}});
+            remember(*at, {.http_status = record.u64("http_status").value_or(0),
+                           .attempts = 0,
+                           .request_id = first_string(record, "request_ids"),
+                           .request_ids = {},
+                           .detail = detail_of(record)});
             return {};
         }
         case record_type::ids_deleted: return verdict(record, "deleted");
@@ -82,7 +108,9 @@ result<void> result_rows::batch_result(const record_view& record) {
     if (!at || !failed || !unknown) return fail("the record's positions cannot be read");
     const answer heard{.http_status = record.u64("http_status").value_or(0),
                        .attempts = record.u64("attempt").value_or(0),
-                       .request_id = first_string(record, "request_ids")};
+                       .request_id = first_string(record, "request_ids"),
+                       .request_ids = {},
+                       .detail = {}};
     remember(*failed, heard);
     remember(*unknown, heard);
     const spans good = failed->empty() && unknown->empty() ? *at : subtract(subtract(*at, *failed), *unknown);
@@ -104,7 +132,9 @@ result<void> result_rows::batch_result(const record_view& record) {
                                .attempts = heard.attempts,
                                .http_status = heard.http_status,
                                .request_id = heard.request_id,
-                               .at = record.ts});
+                               .at = record.ts,
+                               .request_ids = heard.request_id,
+                               .detail = {}});
             !done)
             return done;
     }
@@ -138,7 +168,9 @@ result<void> result_rows::verdict(const record_view& record, std::string_view na
                           .attempts = attempts.value_or(heard.attempts),
                           .http_status = heard.http_status,
                           .request_id = heard.request_id,
-                          .at = record.ts});
+                          .at = record.ts,
+                          .request_ids = heard.request_ids,
+                          .detail = heard.detail});
         if (found != heard_.end()) heard_.erase(found);
         return done;
     };

@@ -20,6 +20,8 @@ struct result_row {
     std::uint64_t http_status = 0;  // of the last answer about it; 0: none
     std::string_view request_id;    // likewise
     std::string_view at;            // when the verdict was recorded
+    std::string_view request_ids;   // of all answers about it, spaces between; the oldest ones go past 16
+    std::string_view detail;        // "code: detail" of the last refusal of its batch, shortened
 };
 using row_sink = std::function<result<void>(const result_row&)>;
 // Calls the sink for the ids at `at`, in order; for records that name positions only.
@@ -39,6 +41,7 @@ class result_rows {
     struct answer {
         std::uint64_t http_status = 0, attempts = 0;
         std::string request_id;
+        std::string request_ids, detail;
     };
     [[nodiscard]] bool wanted(std::string_view verdict) const { return only_.empty() || only_ == verdict; }
     result<void> batch_result(const record_view& record);

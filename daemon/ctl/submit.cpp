@@ -3,8 +3,10 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <charconv>
 #include <chrono>
 #include <filesystem>
+#include <iostream>
 #include <memory>
 #include <optional>
 
@@ -26,6 +28,16 @@ struct submit_options {
     std::vector<std::string> files;
     std::string name = "stdin.txt";
     bool wait = false;
+    bool yes = false;                      // ask nothing
+    std::optional<std::uint64_t> confirm;  // so many distinct ids, over all files
+};
+
+// A file that was copied and found good, and lies in tmp/ until it is dropped or thrown away.
+struct prepared {
+    std::string path;
+    job_intake checked;
+    dropping copy;
+    std::optional<dropping> list;
 };
 
 struct submitted {
@@ -52,7 +64,7 @@ outcome<void> check_kind(const std::string& name) {
                   .file = name});
 }
 
-outcome<submitted> submit(const context& with, const std::string& path, const submit_options& options) {
+outcome<prepared> prepare(const context& with, const std::string& path, const submit_options& options) {
     const bool from_stdin = path == "-";
     const std::string name = from_stdin ? options.name : std::filesystem::path(path).filename().string();
     if (auto kind = check_kind(name); !kind) return tl::unexpected(std::move(kind.error()));
@@ -72,20 +84,53 @@ outcome<submitted> submit(const context& with, const std::string& path, const su
         if (checked.error().about.file.empty() || checked.error().about.file == name) checked.error().about.file = path;
         return tl::unexpected(std::move(checked.error()));
     }
+    std::optional<dropping> list_copy;
     if (!checked->spec.ids_file.empty()) {
         const std::string list_path = (std::filesystem::path(beside) / checked->spec.ids_file).string();
         auto list = open_own_file(list_path);
         if (!list) return tl::unexpected(std::move(list.error()));
-        auto list_copy = dropping::copy(with, list->get(), checked->spec.ids_file);
-        if (!list_copy) return tl::unexpected(std::move(list_copy.error()));
-        auto dropped = list_copy->drop(name_policy::exactly);
+        auto copied = dropping::copy(with, list->get(), checked->spec.ids_file);
+        if (!copied) return tl::unexpected(std::move(copied.error()));
+        list_copy.emplace(std::move(*copied));
+    }
+    return prepared{path, std::move(*checked), std::move(*copy), std::move(list_copy)};
+}
+
+outcome<submitted> drop(prepared& job) {
+    if (job.list) {
+        auto dropped = job.list->drop(name_policy::exactly);
         if (!dropped) return tl::unexpected(std::move(dropped.error()));
     }
-    submitted out{.file = {}, .ids = checked->ids, .at = now_text()};
-    auto dropped = copy->drop(name_policy::or_free);
+    submitted out{.file = {}, .ids = job.checked.ids, .at = now_text()};
+    auto dropped = job.copy.drop(name_policy::or_free);
     if (!dropped) return tl::unexpected(std::move(dropped.error()));
     out.file = std::move(*dropped);
     return out;
+}
+
+// The number that a person typed, who may have grouped its digits; none if it is no number.
+std::optional<std::uint64_t> typed_number(std::string text) {
+    std::erase_if(text, [](char c) { return c == ',' || c == ' ' || c == '\r' || c == '\n'; });
+    std::uint64_t n = 0;
+    const auto [end, ec] = std::from_chars(text.data(), text.data() + text.size(), n);
+    if (ec != std::errc() || end != text.data() + text.size()) return std::nullopt;
+    return n;
+}
+
+// Does the person at the terminal mean it? Deleting cannot be undone, so that a mere "y" is not enough.
+bool asked_and_confirmed(const context& with, const prepared& job) {
+    const job_spec& spec = job.checked.spec;
+    std::string where;
+    if (with.have_config || spec.workspace_id != "unknown")
+        where = fmt::format(" of workspace {}", printable(spec.workspace_id));
+    static_cast<void>(write_all(
+        STDERR_FILENO,
+        fmt::format("{}: {} {}{} will be deleted, for good.\nType their number to go on: ", printable(job.path),
+                    with.out.on_stderr(colour::bold, grouped(job.checked.ids)), printable(spec.resource), where),
+        "stderr"));
+    std::string answer;
+    if (!std::getline(std::cin, answer)) static_cast<void>(write_all(STDERR_FILENO, "\n", "stderr"));
+    return typed_number(answer) == job.checked.ids;
 }
 
 // Why the file was rejected, if it was since it was submitted.
@@ -180,6 +225,77 @@ int wait_for(const context& with, const submitted& s) {
     return interrupted;
 }
 
+void tell(const context& with, const std::string& path, const submitted& one, bool wait) {
+    if (with.json && !wait) {
+        std::string text;
+        json_object o(text);
+        o.member("path", path).member("file", one.file).member("ids", one.ids).close();
+        with.out.data(text + "\n");
+    } else if (!wait) {
+        with.out.data(one.file + "\n");
+    }
+    with.out.say(fmt::format("submitted {} ({} ids){}", printable(one.file), grouped(one.ids),
+                             wait ? "" : fmt::format("; cullctl watch {} follows it", printable(one.file))));
+}
+
+// All files are checked before the first is dropped: their ids must add up.
+outcome<std::vector<prepared>> prepare_confirmed(const context& with, const submit_options& options) {
+    std::vector<prepared> out;
+    std::uint64_t ids = 0;
+    for (const std::string& path : options.files) {
+        auto one = prepare(with, path, options);
+        if (!one) return tl::unexpected(std::move(one.error()));
+        ids += one->checked.ids;
+        out.push_back(std::move(*one));
+    }
+    if (ids != *options.confirm)
+        return give_up(bad_job, {.what = fmt::format("there are {} distinct ids, but --confirm says {}", grouped(ids),
+                                                     grouped(*options.confirm)),
+                                 .hint = "nothing was submitted"});
+    return out;
+}
+
+int run_submit(const context& with, const submit_options& options) {
+    if (std::count(options.files.begin(), options.files.end(), "-") > 1) {
+        with.out.complain(problem{.what = "- stands for standard input, which can be read once"});
+        return usage;
+    }
+    int worst = all_well;
+    std::vector<submitted> done;
+    const auto submit = [&](prepared& job) {
+        auto one = drop(job);
+        if (!one) {
+            worst = std::max(worst, report(with, one.error()));
+            return;
+        }
+        tell(with, job.path, *one, options.wait);
+        done.push_back(std::move(*one));
+    };
+    if (options.confirm) {
+        auto jobs = prepare_confirmed(with, options);
+        if (!jobs) return report(with, jobs.error());
+        for (prepared& job : *jobs) submit(job);
+    } else {
+        const bool ask_first = !options.yes && ::isatty(STDIN_FILENO) == 1 && with.out.stderr_is_terminal();
+        for (const std::string& path : options.files) {
+            auto job = prepare(with, path, options);
+            if (!job) {
+                worst = std::max(worst, report(with, job.error()));
+                continue;
+            }
+            if (ask_first && !job->checked.spec.dry_run && !asked_and_confirmed(with, *job)) {
+                with.out.complain(fmt::format("{}: not submitted", printable(path)));
+                worst = std::max<int>(worst, ended_early);
+                continue;
+            }
+            submit(*job);
+        }
+    }
+    if (options.wait)
+        for (const submitted& s : done) worst = std::max(worst, wait_for(with, s));
+    return worst;
+}
+
 }  // namespace
 
 verb submit_verb(CLI::App& app) {
@@ -193,36 +309,10 @@ verb submit_verb(CLI::App& app) {
             return name.find('/') == std::string::npos && !name.empty() ? "" : "must be a file name without a folder";
         })
         ->capture_default_str();
-    return {command, [options](const context& with) -> int {
-                int worst = all_well;
-                std::vector<submitted> done;
-                if (std::count(options->files.begin(), options->files.end(), "-") > 1) {
-                    with.out.complain(problem{.what = "- stands for standard input, which can be read once"});
-                    return usage;
-                }
-                for (const std::string& path : options->files) {
-                    auto one = submit(with, path, *options);
-                    if (!one) {
-                        worst = std::max(worst, report(with, one.error()));
-                        continue;
-                    }
-                    if (with.json && !options->wait) {
-                        std::string text;
-                        json_object o(text);
-                        o.member("path", path).member("file", one->file).member("ids", one->ids).close();
-                        with.out.data(text + "\n");
-                    } else if (!options->wait) {
-                        with.out.data(one->file + "\n");
-                    }
-                    with.out.say(fmt::format(
-                        "submitted {} ({} ids){}", printable(one->file), grouped(one->ids),
-                        options->wait ? "" : fmt::format("; cullctl watch {} follows it", printable(one->file))));
-                    done.push_back(std::move(*one));
-                }
-                if (options->wait)
-                    for (const submitted& s : done) worst = std::max(worst, wait_for(with, s));
-                return worst;
-            }};
+    command->add_option("--confirm", options->confirm,
+                        "submit only if the files hold exactly this many distinct ids, all together");
+    command->add_flag("-y,--yes", options->yes, "on a terminal, too, ask nothing");
+    return {command, [options](const context& with) { return run_submit(with, *options); }};
 }
 
 }  // namespace culld::ctl

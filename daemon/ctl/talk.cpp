@@ -4,7 +4,6 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cmath>
 #include <cstdlib>
 
 #include "culld/io/file.hpp"
@@ -100,24 +99,6 @@ std::string talk::on_stdout(colour c, std::string_view text) const {
 }
 std::string talk::on_stderr(colour c, std::string_view text) const {
     return coloured(stderr_colour_, c, text);
-}
-
-std::string grouped(std::uint64_t n) {
-    std::string out = std::to_string(n);
-    for (std::size_t at = out.size(); at > 3;) {
-        at -= 3;
-        out.insert(at, ",");
-    }
-    return out;
-}
-
-std::string short_duration(double seconds) {
-    if (!std::isfinite(seconds) || seconds < 0) return "-";
-    const auto s = static_cast<std::uint64_t>(std::min(seconds, 1e15));
-    if (s < 60) return fmt::format("{}s", s);
-    if (s < 3600) return fmt::format("{}m{:02}s", s / 60, s % 60);
-    if (s < 86'400) return fmt::format("{}h{:02}m", s / 3600, s / 60 % 60);
-    return fmt::format("{}d{:02}h", s / 86'400, s / 3600 % 24);
 }
 
 std::string printable(std::string_view text) {

@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 
+#include "culld/core/people_text.hpp"
 #include "culld/core/problem.hpp"
 
 namespace culld::ctl {
@@ -48,10 +49,6 @@ class talk {
     std::string pending_;
 };
 
-// 1,234,567 for people.
-[[nodiscard]] std::string grouped(std::uint64_t n);
-// "3m20s", "2h05m", "4d": how long something takes or is past.
-[[nodiscard]] std::string short_duration(double seconds);
 // Control characters made visible as ?, so that a name from a spool cannot drive a terminal.
 [[nodiscard]] std::string printable(std::string_view text);
 

@@ -9,9 +9,16 @@
 
 namespace culld::ctl {
 
+// What a verb needs before it runs.
+enum class needs {
+    settings,  // the configuration that applies; a broken one is an error
+    nothing,
+};
+
 struct verb {
     CLI::App* command = nullptr;
     std::function<int(const context&)> run;
+    needs before = needs::settings;
 };
 
 [[nodiscard]] verb submit_verb(CLI::App& app);
@@ -23,9 +30,12 @@ struct verb {
 [[nodiscard]] verb cancel_verb(CLI::App& app);
 [[nodiscard]] verb rate_verb(CLI::App& app);
 [[nodiscard]] verb result_verb(CLI::App& app);
+[[nodiscard]] verb report_verb(CLI::App& app, common_options& options);
 [[nodiscard]] verb verify_verb(CLI::App& app, common_options& options);
 [[nodiscard]] verb lint_verb(CLI::App& app);
 [[nodiscard]] verb demo_verb(CLI::App& app);
+[[nodiscard]] verb completion_verb(CLI::App& app);
+[[nodiscard]] verb config_verb(CLI::App& app, common_options& options);
 
 // Says what went wrong; the code to exit with.
 [[nodiscard]] inline int report(const context& with, const failure& why) {

@@ -222,7 +222,8 @@ verb verify_verb(CLI::App& app, common_options& options) {
     auto* command = app.add_subcommand("verify", "prove that journals and ledger were not changed, and add up");
     auto names = std::make_shared<std::vector<std::string>>();
     command->add_option("JOB", *names, "jobs to check; every journal and the ledger if left out");
-    command->add_option("--public-key", options.public_key, "check signatures with this Ed25519 key (PEM)");
+    command->add_option("--public-key", options.public_key, "check signatures with this Ed25519 key (PEM)")
+        ->type_name("FILE");
     return {command, [names](const context& with) { return verify(with, *names); }};
 }
 

@@ -118,7 +118,8 @@ class server final : public http_server {
             out.set(http::field::content_type, reply.content_type);
             out.set(http::field::cache_control, "no-store");
             out.set("X-Content-Type-Options", "nosniff");
-            out.set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'");
+            out.set("Content-Security-Policy", reply.policy);
+            out.set("Referrer-Policy", "no-referrer");
             if (!reply.allow.empty()) out.set(http::field::allow, reply.allow);
             out.keep_alive(in.keep_alive());
             if (request.method == "HEAD") {

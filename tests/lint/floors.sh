@@ -5,7 +5,7 @@ cd "$(dirname "$0")/../.."
 bad=0
 refuse() { # what, pattern, folders…
     local found
-    found=$(grep -rnE "$2" "${@:3}") || return 0
+    found=$(grep -rnE --include="*.?pp" "$2" "${@:3}") || return 0
     printf 'floors: %s\n%s\n' "$1" "$found" >&2
     bad=1
 }

@@ -227,6 +227,9 @@ TEST_F(CullctlJobs, UsageErrorsExit64AndGuess) {
     EXPECT_EQ(run("status").code, 64);
     EXPECT_EQ(run("rate job-1 fast").code, 64);
     EXPECT_EQ(run("result job-1 --only nothing").code, 64);
+    const ran word = run("result job-1 --only faild");
+    EXPECT_EQ(word.code, 64);
+    EXPECT_NE(word.err.find("did you mean \"failed\"?"), std::string::npos) << word.err;
     EXPECT_EQ(run("list --js").code, 64) << "no abbreviations";
     EXPECT_EQ(run("--help").code, 0);
     EXPECT_EQ(run("verify --help").code, 0);
@@ -235,6 +238,21 @@ TEST_F(CullctlJobs, UsageErrorsExit64AndGuess) {
 
 TEST_F(CullctlJobs, AConfigurationThatIsNotThereIsAnError) {
     EXPECT_EQ(run("list --config nothing.yaml").code, 78);
+}
+
+TEST_F(CullctlJobs, ConfigShowTellsWhereEachSettingCameFrom) {
+    write(root + "/c.yaml", "api: {region: cn-north-4}\nlimits:\n  burst: 7\n");
+    const ran r = run("config show --origin --config c.yaml");
+    ASSERT_EQ(r.code, 0) << r.err;
+    EXPECT_NE(r.out.find("c.yaml:3:"), std::string::npos) << r.out;
+    EXPECT_NE(r.out.find("concurrency: 4"), std::string::npos);
+    EXPECT_NE(r.out.find("# default"), std::string::npos);
+    EXPECT_EQ(run("config show --config c.yaml").out.find('#'), std::string::npos);
+    write(root + "/c.yaml", "api: {region: cn-north-4}\nlimits:\n  brust: 7\n");
+    const ran typo = run("config show --config c.yaml");
+    EXPECT_EQ(typo.code, 78);
+    EXPECT_NE(typo.err.find("did you mean \"burst\"?"), std::string::npos) << typo.err;
+    EXPECT_EQ(run("config shwo").code, 64);
 }
 
 TEST_F(CullctlJobs, AFolderThatIsNotThereIsSaid) {

@@ -4,23 +4,36 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <string>
 
 #include "culld/app/job_table.hpp"
 #include "culld/app/sender.hpp"
+#include "culld/app/status_page.hpp"
+#include "culld/core/recent_past.hpp"
 #include "culld/io/http_server.hpp"
 
 namespace culld {
 
 class control {
   public:
-    control(services& with, job_table& jobs, sender& sending) : with_(with), jobs_(jobs), sending_(sending) {}
+    control(services& with, job_table& jobs, sender& sending)
+        : with_(with), jobs_(jobs), sending_(sending), sampling_(with.loop) {}
+
+    // From here on what happens is kept for the page's pictures; call it once the open jobs are recovered. end()
+    // before the loop shall run dry.
+    void begin();
+    void end() { sampling_.cancel(); }
 
     // `writable`: on the control socket.
     [[nodiscard]] server_answer answer(const server_request& request, bool writable);
 
     bool ready = false;  // set once recovery is done and the drop box is watched
     std::function<bool()> live;
+    struct {
+        bool successful = true;  // the last reload, or the start
+        wall_time at = wall_now();
+    } reloaded;
 
     // {"job_id","file","state","status","totals","in_flight","remaining","rate","eta_seconds","reason","accepted_at",
     //  "finished_at"}
@@ -33,11 +46,22 @@ class control {
     [[nodiscard]] std::optional<std::string> job_json(std::string_view id) const;
     [[nodiscard]] server_answer command(const server_request& request, std::string_view id, std::string_view verb);
     [[nodiscard]] std::string metrics() const;
-    [[nodiscard]] std::string page() const;
+    [[nodiscard]] std::string page();
+    void sample();
+    [[nodiscard]] job_totals totals_since_start() const;
+    [[nodiscard]] std::map<std::string, std::uint64_t> failed_by_reason() const;
+
+    static constexpr std::chrono::seconds sample_every{5};
+    static constexpr std::chrono::seconds past_width{30};
+    static constexpr std::size_t past_buckets = 120;
 
     services& with_;
     job_table& jobs_;
     sender& sending_;
+    loop_timer sampling_;
+    steady_time started_ = steady_now();
+    wall_time started_wall_ = wall_now();
+    recent_past past_{past_series, past_buckets, past_width};
 };
 
 }  // namespace culld

@@ -4,6 +4,7 @@
 // tells it how far stable storage reaches. It writes every record before the fact is acted on or reported.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -104,6 +105,10 @@ class job_run {
     [[nodiscard]] const std::optional<block_facts>& blocked() const { return blocked_; }
     [[nodiscard]] const std::string& status() const { return status_; }
     [[nodiscard]] const job_totals& totals() const { return shown_; }  // durable facts only
+    // Verdicts recorded by this process; what was before a restart is in the journal.
+    [[nodiscard]] const std::map<std::string, std::uint64_t, std::less<>>& failed_by_reason() const {
+        return failed_by_reason_;
+    }
     [[nodiscard]] std::uint64_t in_flight() const { return plan_.in_flight(); }
     [[nodiscard]] bool idle() const { return plan_.idle(); }
     [[nodiscard]] double rate_now(steady_time now) const;  // ids settled a second, lately
@@ -144,6 +149,7 @@ class job_run {
     std::optional<block_facts> blocked_;
     std::uint64_t requests_, retries_, throttled_;
     job_totals pending_, shown_;  // at the commit under way; durable
+    std::map<std::string, std::uint64_t, std::less<>> failed_by_reason_;
     std::uint64_t checkpoint_at_ = 0;
     spans intent_;                   // written, not durable
     std::uint64_t intent_upto_ = 0;  // appended() with it

@@ -2,6 +2,7 @@
 // last finished ones. Owns them. Loop thread.
 #pragma once
 
+#include <array>
 #include <deque>
 #include <map>
 #include <memory>
@@ -53,8 +54,14 @@ class job_table {
     [[nodiscard]] int worst() const { return worst_; }
     struct counters {
         std::uint64_t accepted = 0, rejected = 0;
-        std::map<std::string, std::uint64_t> finished;  // by status
-        job_totals ids;                                 // of finished jobs
+        std::map<std::string, std::uint64_t> finished;          // by status
+        job_totals ids;                                         // of finished jobs
+        std::map<std::string, std::uint64_t> failed_by_reason;  // likewise
+        // How long finished jobs took, from accepted to finished: how many took at most duration_steps[i].
+        static constexpr std::array<std::uint32_t, 7> duration_steps{1, 10, 60, 600, 3600, 21600, 86400};  // seconds
+        std::array<std::uint64_t, duration_steps.size()> durations{};
+        double duration_sum = 0;  // seconds
+        std::uint64_t duration_count = 0;
     };
     counters counted;
 

@@ -112,8 +112,13 @@ void derive_settings(config& values);
 // they were written: config_sha256 in journals is the SHA-256 of it. It holds no secrets, only their files'
 // names.
 [[nodiscard]] std::string config_json(const config& values);
-// The same as YAML for people, with a comment behind each setting that names its origin.
-[[nodiscard]] std::string config_yaml(const sourced_config& configuration);
+enum class yaml_comments {
+    none,
+    origins,  // behind each setting, where it came from
+};
+// The same as YAML for people.
+[[nodiscard]] std::string config_yaml(const sourced_config& configuration,
+                                      yaml_comments comments = yaml_comments::origins);
 // [{"name","value","origin"},…] for programs.
 [[nodiscard]] std::string config_origins_json(const sourced_config& configuration);
 

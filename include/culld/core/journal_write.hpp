@@ -94,7 +94,8 @@ struct error_facts {
     std::string_view code;     // may be empty
     std::string_view detail;
     std::optional<std::int64_t> retry_in_ms;
-    std::string_view ids;  // needed where the batch is no single run
+    std::string_view ids;                                   // needed where the batch is no single run
+    const std::vector<std::string>* request_ids = nullptr;  // of an answer that came; may be empty
 };
 void write_error(chain_writer& chain, std::string& out, wall_time ts, const error_facts& facts);
 

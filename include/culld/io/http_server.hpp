@@ -33,6 +33,8 @@ struct server_answer {
     std::string content_type = "application/json";
     std::string body;
     std::string allow;  // for 405
+    // Content-Security-Policy: what a browser may load for it.
+    std::string policy = "default-src 'none'; frame-ancestors 'none'";
 };
 
 // Called on the loop. What it throws ends the loop: nobody else could know of it.

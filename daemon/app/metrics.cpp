@@ -1,0 +1,197 @@
+// /metrics: Prometheus' text format 0.0.4. Names in base units, counters end in _total, every known label is there from
+// the start with 0, and no label has values without bound (no job, no id).
+#include <dirent.h>
+#include <fmt/format.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <iterator>
+#include <memory>
+
+#include "culld/app/control.hpp"
+
+namespace culld {
+
+namespace {
+
+class exposition {
+  public:
+    void family(std::string_view name, std::string_view type, std::string_view help) {
+        name_ = name;
+        fmt::format_to(std::back_inserter(text), "# HELP {} {}\n# TYPE {} {}\n", name, help, name, type);
+    }
+    template <class T>
+    void value(T n) {
+        fmt::format_to(std::back_inserter(text), "{} {}\n", name_, n);
+    }
+    template <class T>
+    void labelled(std::string_view label, std::string_view is, T n) {
+        fmt::format_to(std::back_inserter(text), "{}{{{}=\"{}\"}} {}\n", name_, label, escaped(is), n);
+    }
+    template <class T>
+    void suffixed(std::string_view suffix, T n) {
+        fmt::format_to(std::back_inserter(text), "{}{} {}\n", name_, suffix, n);
+    }
+    std::string text;
+
+  private:
+    static std::string escaped(std::string_view value) {
+        std::string out;
+        for (const char c : value) {
+            if (c == '\\' || c == '"') out += '\\';
+            out += c == '\n' ? ' ' : c;
+        }
+        return out;
+    }
+    std::string_view name_;
+};
+
+double unix_seconds(wall_time t) {
+    return std::chrono::duration<double>(t.time_since_epoch()).count();
+}
+
+struct closer {
+    void operator()(std::FILE* f) const noexcept { static_cast<void>(std::fclose(f)); }
+    void operator()(DIR* d) const noexcept { static_cast<void>(::closedir(d)); }
+};
+
+// The standard names for what a process uses. What the kernel does not tell is left out.
+void process(exposition& out, double started_at) {
+    rusage used{};
+    if (::getrusage(RUSAGE_SELF, &used) == 0) {
+        const auto seconds = [](const timeval& t) {
+            return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) / 1e6;
+        };
+        out.family("process_cpu_seconds_total", "counter", "User and system time spent.");
+        out.value(seconds(used.ru_utime) + seconds(used.ru_stime));
+    }
+    unsigned long pages = 0, resident = 0;
+    if (const std::unique_ptr<std::FILE, closer> statm(std::fopen("/proc/self/statm", "re"));
+        statm && std::fscanf(statm.get(), "%lu %lu", &pages, &resident) == 2) {  // NOLINT(cert-err34-c): the kernel's
+        const auto page = static_cast<unsigned long>(::sysconf(_SC_PAGESIZE));
+        out.family("process_resident_memory_bytes", "gauge", "Memory in use.");
+        out.value(resident * page);
+        out.family("process_virtual_memory_bytes", "gauge", "Address space in use.");
+        out.value(pages * page);
+    }
+    if (const std::unique_ptr<DIR, closer> fds(::opendir("/proc/self/fd")); fds) {
+        std::uint64_t open = 0;
+        while (const dirent* entry = ::readdir(fds.get()))
+            if (entry->d_name[0] != '.') ++open;
+        out.family("process_open_fds", "gauge", "Open file descriptors.");
+        out.value(open - 1);  // ours, of the folder
+    }
+    rlimit limit{};
+    if (::getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+        out.family("process_max_fds", "gauge", "File descriptors there may be.");
+        out.value(limit.rlim_cur);
+    }
+    out.family("process_start_time_seconds", "gauge", "When the process started, as Unix time.");
+    out.value(started_at);
+}
+
+}  // namespace
+
+std::string control::metrics() const {
+    exposition out;
+    out.family("culld_build_info", "gauge", "Always 1; what runs is in the labels.");
+    fmt::format_to(std::back_inserter(out.text), "culld_build_info{{version=\"{}\",compiler=\"{}\"}} 1\n",
+                   CULLD_VERSION, __VERSION__);
+
+    std::map<std::string_view, std::uint64_t> states{{"waiting", 0}, {"running", 0}, {"paused", 0}, {"blocked", 0}};
+    std::map<std::string_view, std::uint64_t> blocked{{"auth", 0}, {"journal", 0}, {"rejected", 0}, {"other", 0}};
+    const auto blocked_by = [&](std::string_view why) {
+        const auto known = blocked.find(why);
+        ++(known == blocked.end() ? blocked.find("other") : known)->second;
+    };
+    std::uint64_t pending = 0;
+    std::optional<wall_time> oldest;
+    for (const auto& [id, job] : jobs_.running()) {
+        if (job->state() == job_state::finished) continue;
+        ++states[name_of(job->state())];
+        if (job->blocked()) blocked_by(job->blocked()->error_class);
+        pending += job->totals().ids - job->totals().settled();
+        if (!oldest || job->accepted_at() < *oldest) oldest = job->accepted_at();
+    }
+    for (const auto& [id, job] : jobs_.stuck()) blocked_by(job.why.error_class);
+    states["blocked"] += jobs_.stuck().size();
+    out.family("culld_jobs", "gauge", "Open jobs, by state.");
+    for (const auto& [state, n] : states) out.labelled("state", state, n);
+    out.family("culld_jobs_blocked", "gauge", "Blocked jobs, by what blocks them.");
+    for (const auto& [why, n] : blocked) out.labelled("class", why, n);
+    out.family("culld_oldest_open_job_timestamp_seconds", "gauge",
+               "When the oldest open job was accepted; 0: none is.");
+    out.value(oldest ? unix_seconds(*oldest) : 0.0);
+
+    const auto& counted = jobs_.counted;
+    out.family("culld_jobs_accepted_total", "counter", "Jobs accepted since start.");
+    out.value(counted.accepted);
+    out.family("culld_jobs_total", "counter", "Jobs that ended since start, by result.");
+    for (const std::string_view result :
+         {"completed", "completed_with_failures", "aborted", "cancelled", "expired", "dry_run"}) {
+        const auto it = counted.finished.find(std::string(result));
+        out.labelled("result", result, it == counted.finished.end() ? 0 : it->second);
+    }
+    out.labelled("result", "rejected", counted.rejected);
+    out.family("culld_job_duration_seconds", "histogram", "From accepted to finished.");
+    for (std::size_t i = 0; i < counted.durations.size(); ++i)
+        fmt::format_to(std::back_inserter(out.text), "culld_job_duration_seconds_bucket{{le=\"{}\"}} {}\n",
+                       counted.duration_steps[i], counted.durations[i]);
+    fmt::format_to(std::back_inserter(out.text), "culld_job_duration_seconds_bucket{{le=\"+Inf\"}} {}\n",
+                   counted.duration_count);
+    out.suffixed("_sum", counted.duration_sum);
+    out.suffixed("_count", counted.duration_count);
+
+    const job_totals ids = totals_since_start();
+    out.family("culld_incidents_total", "counter",
+               "Verdicts on ids: of open jobs, and of those that ended since start.");
+    out.labelled("result", "deleted", ids.deleted);
+    out.labelled("result", "absent", ids.absent);
+    out.labelled("result", "failed", ids.failed);
+    out.labelled("result", "skipped", ids.skipped);
+    out.family("culld_incidents_failed_total", "counter", "Ids that failed since start, by reason.");
+    auto reasons = failed_by_reason();
+    for (const char* known : {"refused", "rejected", "present", "unknown"}) reasons.try_emplace(known, 0);
+    for (const auto& [reason, n] : reasons) out.labelled("reason", reason, n);
+    out.family("culld_incidents_pending", "gauge", "Ids of open jobs without a verdict.");
+    out.value(pending);
+
+    const auto& c = sending_.counted();
+    out.family("culld_api_requests_total", "counter", "Requests sent to the API.");
+    out.labelled("operation", "delete", c.delete_requests);
+    out.labelled("operation", "get", c.get_requests);
+    out.family("culld_api_errors_total", "counter", "Requests that brought no verdict, by reason.");
+    out.labelled("reason", "throttled", c.throttled);
+    out.labelled("reason", "server", c.server_errors);
+    out.labelled("reason", "transport", c.transport_errors);
+    out.labelled("reason", "unauthorized", c.unauthorized);
+    out.family("culld_api_request_duration_seconds", "summary", "Time from a request to its answer.");
+    out.suffixed("_sum", c.seconds_waiting_for_answers);
+    out.suffixed("_count", c.delete_requests + c.get_requests);
+    out.family("culld_api_requests_in_flight", "gauge", "Requests under way.");
+    out.value(sending_.in_flight());
+    const auto& traffic = sending_.state();
+    out.family("culld_rate_limit_requests_per_second", "gauge", "The rate kept to now.");
+    out.value(traffic.per_second());
+    const auto until = traffic.paused_until();
+    out.family("culld_throttled", "gauge", "1 while the API's pause is kept.");
+    out.value(until && *until > steady_now() ? 1 : 0);
+    out.family("culld_circuit_breaker_open", "gauge", "1 while only probes are sent.");
+    out.value(traffic.breaker_open() ? 1 : 0);
+    out.family("culld_credentials_refused", "gauge", "1 while the API refuses the credentials.");
+    out.value(traffic.credentials() == credential_state::refused ? 1 : 0);
+    const auto sent = sending_.last_sent();
+    out.family("culld_last_request_timestamp_seconds", "gauge", "When the last request was sent; 0: none was.");
+    out.value(sent ? unix_seconds(*sent) : 0.0);
+
+    out.family("culld_config_last_reload_successful", "gauge", "1 unless the last reload was refused.");
+    out.value(reloaded.successful ? 1 : 0);
+    out.family("culld_config_last_reload_success_timestamp_seconds", "gauge",
+               "When the configuration last took effect.");
+    out.value(unix_seconds(reloaded.at));
+    process(out, unix_seconds(started_wall_));
+    return std::move(out.text);
+}
+
+}  // namespace culld

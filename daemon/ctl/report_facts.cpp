@@ -1,0 +1,197 @@
+#include "report_facts.hpp"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "jobs.hpp"
+#include "signature.hpp"
+
+namespace culld::ctl {
+
+namespace {
+
+// A journal may claim anything: so many different reasons, and no more, are told apart.
+constexpr std::size_t reasons_max = 200;
+
+void count(std::map<std::string, std::uint64_t>& by, const std::string& reason, std::uint64_t n) {
+    const bool full = by.size() >= reasons_max && !by.contains(reason);
+    by[full ? "(other)" : reason] += n;
+}
+
+// The members of an object as they read: texts without quotes, all else as it stands.
+std::vector<named_text> members_of(const json_value* object) {
+    std::vector<named_text> out;
+    if (object == nullptr || object->kind != json_kind::object) return out;
+    json_scanner scanner(object->raw);
+    json_member member;
+    while (scanner.next(member)) {
+        auto text = member.value.text();
+        out.push_back({json_unescaped(member.key), text ? std::move(*text) : std::string(member.value.raw)});
+    }
+    return out;
+}
+
+std::optional<source_facts> list_of(const record_view& accepted) {
+    const json_value* list = accepted.find("list");
+    if (list == nullptr) return std::nullopt;
+    source_facts out;
+    for (const named_text& m : members_of(list)) {
+        if (m.name == "file") out.file = m.text;
+        if (m.name == "sha256") out.sha256 = m.text;
+        if (m.name == "bytes") out.bytes = std::strtoull(m.text.c_str(), nullptr, 10);
+    }
+    return out;
+}
+
+void accepted(const record_view& record, report_facts& out) {
+    const auto text = [&](std::string_view key) { return record.text(key).value_or(""); };
+    out.project_id = text("project_id");
+    out.workspace_id = text("workspace_id");
+    out.resource = text("resource");
+    out.culld = text("culld");
+    out.config_sha256 = text("config_sha256");
+    out.modified_at = text("modified_at");
+    out.source = {text("file"), text("sha256"), record.u64("bytes").value_or(0)};
+    out.list = list_of(record);
+    out.options = members_of(record.find("options"));
+    out.labels = members_of(record.find("labels"));
+    if (!out.options.empty()) out.options_json = record.find("options")->raw;
+    if (!out.labels.empty()) out.labels_json = record.find("labels")->raw;
+    for (const named_text& m : members_of(record.find("owner"))) {
+        if (m.name == "uid") out.uid = std::strtoull(m.text.c_str(), nullptr, 10);
+        if (m.name == "gid") out.gid = std::strtoull(m.text.c_str(), nullptr, 10);
+    }
+}
+
+std::uint64_t items_of(const record_view& record, std::string_view key) {
+    const json_value* list = record.find(key);
+    return list == nullptr ? 0 : list->items;
+}
+
+void collect(const record_view& record, report_facts& out) {
+    const wall_time at = parse_rfc3339(record.ts).value_or(wall_time{});
+    const auto positions = [&] {
+        const auto where = record.positions();
+        return where ? count_of(*where) : 0;
+    };
+    if (is_event(record.type)) ++out.events;
+    switch (record.type) {
+        case record_type::job_accepted: accepted(record, out); break;
+        case record_type::batch_result:
+            out.traffic.add(at, answered_series, 1);
+            out.verdicts.add(at, deleted_series, items_of(record, "deleted"));
+            break;
+        case record_type::batch_error: {
+            const std::string kind = record.text("class").value_or("?");
+            count(out.errors, kind, 1);
+            out.traffic.add(at, kind == "throttled" ? throttled_series : error_series, 1);
+            break;
+        }
+        case record_type::ids_deleted: out.verdicts.add(at, deleted_series, positions()); break;
+        case record_type::ids_absent: out.verdicts.add(at, absent_series, positions()); break;
+        case record_type::ids_failed: {
+            const std::uint64_t n = positions();
+            out.verdicts.add(at, failed_series, n);
+            count(out.failed, record.text("reason").value_or("?"), n);
+            break;
+        }
+        case record_type::ids_skipped: {
+            const std::uint64_t n = positions();
+            out.verdicts.add(at, skipped_series, n);
+            count(out.skipped, record.text("reason").value_or("?"), n);
+            break;
+        }
+        default: break;
+    }
+    // Both pictures begin and end together.
+    out.verdicts.reach(at);
+    out.traffic.reach(at);
+}
+
+outcome<void> check_signature(const context& with, report_facts& out) {
+    if (!out.entry) return {};
+    const std::string& path = with.settings.journal.public_key_file;
+    const bool is_signed = !out.entry->sig.empty();
+    out.signature = is_signed ? signature_state::no_key : signature_state::not_signed;
+    if (path.empty()) return {};
+    auto key = public_key::load(path);
+    if (!key) return give_up_on(path, std::move(key.error()));
+    if (!is_signed) return {};
+    out.signature =
+        key->signed_by_owner(out.entry->head, out.entry->sig) ? signature_state::good : signature_state::bad;
+    if (out.signature == signature_state::bad)
+        out.findings.push_back({.what = "the signature of the journal's head is not the key's",
+                                .file = ledger_name,
+                                .line = out.entry->seq + 1});
+    return {};
+}
+
+}  // namespace
+
+bool is_event(record_type type) {
+    switch (type) {
+        case record_type::job_paused:
+        case record_type::job_resumed:
+        case record_type::job_cancelled:
+        case record_type::job_rate:
+        case record_type::job_recovered:
+        case record_type::job_blocked:
+        case record_type::job_unblocked: return true;
+        default: return false;
+    }
+}
+
+outcome<report_facts> gather_facts(const context& with, const folder& dir, const std::string& job_id) {
+    report_facts out;
+    const std::string name = journal_name(job_id);
+    // The ledger first: a job that it names is finished for good.
+    auto ledger = read_ledger(dir);
+    if (!ledger) return give_up_on(dir.path() + "/" + ledger_name, std::move(ledger.error()));
+    out.ledger_records = ledger->records;
+    if (const ledger_entry* entry = ledger->of_job(job_id)) out.entry = *entry;
+    if (!dir.exists(name))
+        return give_up(not_there, {.what = "the journal is missing, but the ledger names it",
+                                   .hint = "it was removed or renamed",
+                                   .file = dir.path() + "/" + name});
+    auto read = read_journal(dir, job_id, out.entry ? expected_end::finished : expected_end::open,
+                             [&](const record_view& record, std::uint64_t) -> result<void> {
+                                 collect(record, out);
+                                 return {};
+                             });
+    if (!read) return give_up_on(dir.path() + "/" + name, std::move(read.error()));
+    out.journal = std::move(*read);
+    out.findings = out.journal.findings;
+    if (out.journal.findings_left_out > 0)
+        out.findings.push_back({.what = fmt::format("and {} more", out.journal.findings_left_out), .file = name});
+    for (problem& p : ledger->findings) out.findings.push_back(std::move(p));
+    // A broken journal differs from the ledger in everything; once is enough.
+    if (out.entry && out.journal.findings.empty())
+        for (problem& p : compare_with_ledger(*out.entry, out.journal.summary, out.journal.records, out.journal.head))
+            out.findings.push_back(std::move(p));
+    if (auto checked = check_signature(with, out); !checked) return tl::unexpected(std::move(checked.error()));
+    return out;
+}
+
+outcome<void> read_again(const folder& dir, const std::string& job_id, const report_facts& facts,
+                         const record_visitor& visit) {
+    std::uint64_t seen = 0;
+    digest last{};
+    auto read = read_journal(dir, job_id, expected_end::open,
+                             [&](const record_view& record, std::uint64_t line) -> result<void> {
+                                 if (line == facts.journal.records + 1) last = record.prev;
+                                 if (line > facts.journal.records) return {};
+                                 seen = line;
+                                 return visit(record, line);
+                             });
+    if (!read) return give_up_on(dir.path() + "/" + journal_name(job_id), std::move(read.error()));
+    // The chain's head over the same lines tells whether they are the same.
+    const std::string head = read->records > seen ? hex(last) : read->head;
+    if (seen != facts.journal.records || head != facts.journal.head)
+        return give_up(try_later, {.what = "the journal was replaced while the report was written",
+                                   .hint = "make the report again",
+                                   .file = dir.path() + "/" + journal_name(job_id)});
+    return {};
+}
+
+}  // namespace culld::ctl

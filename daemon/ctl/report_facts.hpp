@@ -1,0 +1,70 @@
+// What a report tells about one job, gathered from its journal and the ledger in one reading. Memory holds sums,
+// never ids: the rows of failed ids and of events are streamed by later readings (see read_again).
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "context.hpp"
+#include "culld/core/job_spec.hpp"
+#include "culld/core/timeline.hpp"
+#include "journal_folder.hpp"
+
+namespace culld::ctl {
+
+struct named_text {
+    std::string name, text;
+};
+
+enum class signature_state {
+    no_key,      // no public key was given: nothing is known
+    not_signed,  // the ledger's line has none
+    good,
+    bad,           // it is another's
+    not_finished,  // the ledger has no line about the job yet
+};
+
+// Series of report_facts::verdicts and ::traffic.
+enum : std::size_t { deleted_series, absent_series, failed_series, skipped_series, verdict_series };
+enum : std::size_t { answered_series, throttled_series, error_series, traffic_series };
+
+struct report_facts {
+    // job.accepted
+    std::string project_id, workspace_id, resource, culld, config_sha256, modified_at;
+    std::optional<std::uint64_t> uid, gid;
+    source_facts source;
+    std::optional<source_facts> list;
+    std::vector<named_text> options, labels;
+    std::string options_json = "{}", labels_json = "{}";  // the same as they stand in the record
+
+    // The whole journal.
+    timeline verdicts{verdict_series};                             // ids
+    timeline traffic{traffic_series};                              // requests
+    std::map<std::string, std::uint64_t> failed, skipped, errors;  // by reason; requests by class
+    std::uint64_t events = 0;                                      // see is_event
+    journal_reading journal;
+
+    // The ledger.
+    std::uint64_t ledger_records = 0;
+    std::optional<ledger_entry> entry;
+    signature_state signature = signature_state::not_finished;
+    std::vector<problem> findings;  // whatever speaks against journal or ledger
+
+    [[nodiscard]] bool sound() const { return findings.empty(); }
+    [[nodiscard]] bool finished() const { return !journal.summary.finished_at.empty(); }
+};
+
+// The same checks as verify's about this job. What is wrong is in `findings`; a failure is the disk's, or the key's.
+[[nodiscard]] outcome<report_facts> gather_facts(const context& with, const folder& dir, const std::string& job_id);
+
+// Records that tell what people did, and what held the job up or broke it off.
+[[nodiscard]] bool is_event(record_type type);
+
+// Shows the records that `facts` rests on once more. Exit 75 if the journal is not the same any more.
+[[nodiscard]] outcome<void> read_again(const folder& dir, const std::string& job_id, const report_facts& facts,
+                                       const record_visitor& visit);
+
+}  // namespace culld::ctl
