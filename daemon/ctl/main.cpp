@@ -78,7 +78,8 @@ int run(int argc, char** argv) {
     add_common(app, options);
     const std::array verbs = {submit_verb(app), list_verb(app),   status_verb(app),          watch_verb(app),
                               pause_verb(app),  resume_verb(app), cancel_verb(app),          rate_verb(app),
-                              result_verb(app), lint_verb(app),   verify_verb(app, options), demo_verb(app)};
+                              result_verb(app), lint_verb(app),   verify_verb(app, options), sign_verb(app),
+                              demo_verb(app)};
     try {
         app.parse(argc, argv);
     } catch (const CLI::CallForHelp& e) {

@@ -25,6 +25,7 @@ struct verb {
 [[nodiscard]] verb result_verb(CLI::App& app);
 [[nodiscard]] verb verify_verb(CLI::App& app, common_options& options);
 [[nodiscard]] verb lint_verb(CLI::App& app);
+[[nodiscard]] verb sign_verb(CLI::App& app);
 [[nodiscard]] verb demo_verb(CLI::App& app);
 
 // Says what went wrong; the code to exit with.
