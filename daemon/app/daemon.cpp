@@ -12,6 +12,7 @@
 
 #include "culld/app/control.hpp"
 #include "culld/app/job_table.hpp"
+#include "culld/app/load.hpp"
 #include "culld/app/restart.hpp"
 #include "culld/app/sender.hpp"
 #include "culld/app/taker.hpp"
@@ -39,48 +40,14 @@ void tell(const result<bool>& notified) {
     if (!notified) log(log_level::warn, "systemd.notify", notified.error());
 }
 
-struct loaded {
-    loaded_config file;
-    std::shared_ptr<const config> settings;
-    std::shared_ptr<const intake_settings> rules;
-    std::unique_ptr<credentials> who;
-    route api;
-};
-
-// All that can be wrong with a configuration, in one place: start, reload and --check-config agree.
-tl::expected<loaded, std::vector<config_complaint>> load_everything(const daemon_options& options) {
-    auto file = load_config(options.sources);
-    if (!file) return tl::unexpected(std::move(file.error()));
-    loaded out{.file = std::move(*file), .settings = {}, .rules = {}, .who = {}, .api = {}};
-    out.settings = std::make_shared<const config>(out.file.effective.values);
-    std::vector<config_complaint> wrong;
-    const auto wrong_if = [&](problem p) {
-        if (p.file.empty()) p.file = options.sources.file;
-        wrong.push_back({std::move(p), {}});
-    };
-    if (auto rules = intake_settings::load(out.settings); rules)
-        out.rules = std::move(*rules);
-    else
-        wrong_if(std::move(rules.error()));
-    if (auto api =
-            find_route(out.settings->api.endpoint, *out.settings, options.credentials_folder, read_proxy_environment());
-        api)
-        out.api = std::move(*api);
-    else
-        wrong_if(std::move(api.error()));
-    if (auto who = make_credentials(*out.settings, options.credentials_folder); who)
-        out.who = std::move(*who);
-    else
-        wrong_if(std::move(who.error()));
-    if (!wrong.empty()) return tl::unexpected(std::move(wrong));
-    return out;
-}
-
 class life {
   public:
-    life(const daemon_options& options, loaded from, asio::io_context& context, const spool& files,
-         const folder& journals, const folder& plans, ledger_file& ledger, bool full_bucket)
+    life(const daemon_options& options, loaded from, std::shared_ptr<credential_memory> memory,
+         asio::io_context& context, const spool& files, const folder& journals, const folder& plans,
+         ledger_file& ledger, bool full_bucket)
         : options_(options),
+          memory_(std::move(memory)),
+          project_(std::move(from.project)),
           loop_(context.get_executor()),
           journals_(journals),
           rules_(from.rules),
@@ -119,6 +86,7 @@ class life {
             changed_.notify();
         });
         wait_for_hangup();
+        learn_project();
         co_await go_on_with_open_jobs();
         start_watchdog();
         asio::co_spawn(loop_, taker_.run(), or_leave_the_loop);
@@ -130,6 +98,7 @@ class life {
         while (!stop_asked_) {
             co_await tend();
             if (options_.once && once_is_over()) break;
+            if (options_.once && waits_for_nothing()) break;
             if (stop_asked_) break;
             co_await changed_.wait();
         }
@@ -224,6 +193,52 @@ class life {
         }
     }
 
+    // ---- the project's id, where IAM has to be asked for it ----
+
+    void learn_project() {
+        if (!project_) return;
+        taker_.wait_for_project();
+        asio::co_spawn(loop_, ask_for_project(), or_leave_the_loop);
+    }
+
+    task<void> ask_for_project() {
+        const auto asked = with_.settings;
+        auto id = co_await sender_->find_project(*project_);
+        project_.reset();
+        if (stop_asked_ || (id && id->empty())) co_return;
+        if (with_.settings != asked) {  // the configuration was read again meanwhile
+            project_ = std::move(next_project_);
+            learn_project();
+            if (!project_) taker_.stop_waiting_for_project();
+            co_return;
+        }
+        if (id) {
+            log(log_level::info, "project.found", fmt::format("the id of the project is {}", *id),
+                {{"project_id", *id}});
+            use_project(*id);
+        } else {
+            log(log_level::error, "project.failed", id.error());
+        }
+        taker_.stop_waiting_for_project();
+        changed_.notify();
+    }
+
+    void use_project(const std::string& id) {
+        config settings = *with_.settings;
+        settings.api.project_id = id;
+        with_.settings = std::make_shared<const config>(std::move(settings));
+        auto rules = intake_settings::load(with_.settings);
+        if (!rules) {
+            log(log_level::error, "project.failed", rules.error());
+            return;
+        }
+        rules_ = std::move(*rules);
+        taker_.apply(rules_);
+    }
+
+    // All that is left to do needs credentials that are refused: nothing here changes by waiting.
+    [[nodiscard]] bool waits_for_nothing() const { return taker_.waits_for_project() && sender_->gave_up(); }
+
     task<void> recover(std::string id, std::set<std::string>* active) {
         // Shared: a variant of move-only parts must come back through a copyable completion.
         auto work = [this, &id] {
@@ -257,8 +272,7 @@ class life {
         for (const std::string& id : jobs_.reap(*sender_))
             log(log_level::warn, "job.aside", "its journal will be read again", {{"job_id", id}});
         tell(notify_status(status_line()));
-        const bool needs_looks = !jobs_.stuck().empty() ||
-                                 sender_->state().credentials() == credential_state::refused ||
+        const bool needs_looks = !jobs_.stuck().empty() || sender_->wants_look() ||
                                  std::any_of(jobs_.running().begin(), jobs_.running().end(), [](const auto& e) {
                                      return e.second->blocked() && e.second->blocked()->error_class == "journal";
                                  });
@@ -338,7 +352,7 @@ class life {
     void reload() {
         tell(notify_reloading());
         control_.reloaded.successful = false;
-        auto fresh = load_everything(options_);
+        auto fresh = load_everything(options_, memory_);
         if (!fresh) {
             for (const config_complaint& c : fresh.error()) log(log_level::error, "reload.failed", c.about);
             log(log_level::error, "reload.failed", "the configuration stays as it was");
@@ -353,6 +367,12 @@ class life {
             rules_ = fresh->rules;
             taker_.apply(fresh->rules);
             sender_->apply(*with_.settings, std::move(fresh->who));
+            if (project_) {
+                next_project_ = std::move(fresh->project);  // the look-up under way sees that things have changed
+            } else {
+                project_ = std::move(fresh->project);
+                learn_project();
+            }
             if (const auto level = log_level_of(with_.settings->log.level)) set_log_level(*level);
             taker_.rescan();
             control_.reloaded = {true, wall_now()};
@@ -379,12 +399,13 @@ class life {
         look_again_.cancel();
         control_.end();
         taker_.stop();
+        if (project_) project_->break_off();
         co_await sender_->drain(with_.settings->api.request_timeout);
         co_await taker_.stopped();
         for (const auto& [id, job] : jobs_.running()) co_await job->close();
         for (auto& server : servers_) co_await server->stop();
         if (exit_code_ == 0 && options_.once) {
-            if (jobs_.open() > 0)
+            if (jobs_.open() > 0 || taker_.waits_for_project())
                 exit_code_ = try_later;
             else if (jobs_.counted.rejected > 0)
                 exit_code_ = bad_job;
@@ -394,6 +415,9 @@ class life {
     }
 
     const daemon_options& options_;
+    std::shared_ptr<credential_memory> memory_;
+    std::unique_ptr<project_lookup> project_;       // while it is being looked up
+    std::unique_ptr<project_lookup> next_project_;  // from a reload meanwhile
     loop_executor loop_;
     const folder& journals_;
     std::shared_ptr<const intake_settings> rules_;
@@ -421,7 +445,7 @@ class life {
 }  // namespace
 
 int check_config(const daemon_options& options) {
-    auto all = load_everything(options);
+    auto all = load_everything(options, std::make_shared<credential_memory>());
     if (!all) {
         complain(all.error());
         return bad_config;
@@ -431,7 +455,8 @@ int check_config(const daemon_options& options) {
 }
 
 int run_daemon(const daemon_options& options) {
-    auto from = load_everything(options);
+    const auto memory = std::make_shared<credential_memory>();
+    auto from = load_everything(options, memory);
     if (!from) {
         complain(from.error());
         return bad_config;
@@ -475,7 +500,7 @@ int run_daemon(const daemon_options& options) {
     asio::io_context context(1);
     int code = 0;
     {
-        life alive(options, std::move(*from), context, *files, *journals, *plans, *ledger, *full);
+        life alive(options, std::move(*from), memory, context, *files, *journals, *plans, *ledger, *full);
         asio::co_spawn(context, alive.run(), [&](std::exception_ptr e) {
             or_leave_the_loop(e);
             context.stop();

@@ -3,10 +3,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/json.hpp>
 
 #include "culld/io/log.hpp"
+#include "sender_worker.hpp"
 
 namespace culld {
 
@@ -33,29 +35,16 @@ bool is_json_object(std::string_view body) {
 
 }  // namespace
 
-struct sender::worker {
-    worker(const services& with, const route& api)
-        : connection(with.loop, api.to, api.tls.get(), with.settings->api.connect_timeout,
-                     with.settings->api.request_timeout),
-          wake(with.loop) {}
-
-    http_connection connection;
-    event wake;
-    work now;
-    bool idle = false;
-    bool surplus = false;  // there are more of us than the configuration wants now
-    std::string ids;       // `"id","id",…` of the batch in hand
-    std::string request;
-    judge judges;
-};
-
 sender::sender(services& with, std::unique_ptr<credentials> who, route api, bool full_bucket)
     : with_(with),
       who_(std::move(who)),
       api_(std::move(api)),
       traffic_(rules_of(*with.settings), steady_now(), full_bucket),
       ended_(with.loop),
+      credentials_changed_(with.loop),
       wake_(with.loop) {
+    // One request goes first: a wrong key is found out by one bad signature, not by one of each worker.
+    traffic_.credentials_renewed();
     start_workers();
 }
 
@@ -89,8 +78,6 @@ sender::work sender::next(worker& w) {
     // whole handshake), so that begins as much earlier, and without a place.
     const bool connected = w.connection.is_open();
     const nanoseconds lead = connected ? nanoseconds(0) : lead_;
-    traffic::admission may = traffic_.admit(now + lead, in_flight_, connected ? 0 : connecting_);
-    if (may.at) *may.at -= lead;
     std::optional<steady_time> later;
     for (auto& [priority, list] : jobs_)
         for (auto it = list.begin(); it != list.end(); ++it) {
@@ -102,9 +89,13 @@ sender::work sender::next(worker& w) {
                 if (due && (!later || *due < *later)) later = due;
                 continue;
             }
+            // Whichever job it were, it would have to wait.
+            if (!have_credentials(now, later)) goto wait;
+            traffic::admission may = traffic_.admit(now + lead, in_flight_, connected ? 0 : connecting_);
+            if (may.at) *may.at -= lead;
             if (!may.go) {
                 if (may.at && (!later || *may.at < *later)) later = may.at;
-                goto wait;  // whichever job it were, it would have to wait
+                goto wait;
             }
             const batch* b = job.take(now);
             if (b == nullptr) continue;
@@ -207,12 +198,14 @@ bool sender::compose(worker& w, delete_form form) {
         append_number(out, std::uint64_t(opening.size() + w.ids.size() + closing.size()));
         out += "\r\n";
     }
+    const std::array<std::string_view, 3> body{opening, w.ids, closing};
     who_->authenticate(out,
                        {.method = method,
                         .target = target,
                         .authority = api_.to.authority,
                         .content_type = ask ? std::string_view() : content_type,
-                        .body = {}},
+                        .project_id = spec.project_id,
+                        .body = std::span(body).first(ask ? 0 : body.size())},
                        wall_now());
     out += "\r\n";
     if (!ask) out.append(opening).append(w.ids).append(closing);
@@ -237,7 +230,8 @@ task<bool> sender::reach(worker& w) {
             lost_ids(w, read.error());
             co_return false;
         }
-        arrived(w, answer, form_of(*w.now.job), who_->generation());
+        w.generation = who_->generation();
+        arrived(w, answer, form_of(*w.now.job));
         co_return false;
     }
     lead_ = std::min<nanoseconds>(answer.took, lead_max);
@@ -258,12 +252,18 @@ task<void> sender::handle(worker& w) {
             co_return;
         }
     }
+    // What was handed over may have waited while an answer put the credentials in question.
+    if (traffic_.credentials() == credential_state::refused || !who_->usable(steady_now())) {
+        w.now.job->give_back(w.now.what);
+        --in_flight_;
+        co_return;
+    }
     const delete_form form = form_of(*w.now.job);
     if (!compose(w, form)) {
         --in_flight_;
         co_return;
     }
-    const std::uint64_t generation = who_->generation();
+    w.generation = who_->generation();
     http_answer answer = co_await w.connection.send(w.request);
     if (answer.failure == transport_failure::none) {
         traffic_.left(*w.now.place, steady_now());
@@ -272,7 +272,7 @@ task<void> sender::handle(worker& w) {
     --in_flight_;
     counted_.seconds_waiting_for_answers += std::chrono::duration<double>(answer.took).count();
     if (answer.sent) ++(w.now.what->what == batch::purpose::ask ? counted_.get_requests : counted_.delete_requests);
-    arrived(w, answer, form, generation);
+    arrived(w, answer, form);
     if (!idle_.empty()) pump();
 }
 
@@ -287,13 +287,23 @@ void sender::miss(worker& w, plan::miss how, std::string_view error_class, const
         job.missed(w.now.what, how, error_class, answer, code, detail, earliest, w.ids);
 }
 
+void sender::went_well(const worker& w) {
+    const bool current = w.generation == who_->generation();
+    // An answer to what was sent before the credentials changed says nothing of those on trial.
+    if (!current && traffic_.credentials() == credential_state::trial) return;
+    traffic_.went_well();
+    if (!current) return;
+    who_->accepted();
+    remedied_ = false;
+}
+
 void sender::went_badly(std::string_view why) {
     if (traffic_.went_badly(steady_now()))
         log(log_level::error, "breaker.open",
             fmt::format("{}: one probe each {} from now on", why, duration_text(with_.settings->breaker.probe)));
 }
 
-void sender::arrived(worker& w, const http_answer& answer, delete_form form, std::uint64_t generation) {
+void sender::arrived(worker& w, const http_answer& answer, delete_form form) {
     const steady_time now = steady_now();
     if (answer.failure != transport_failure::none) {
         ++counted_.transport_errors;
@@ -309,7 +319,7 @@ void sender::arrived(worker& w, const http_answer& answer, delete_form form, std
             answered_deletion(w, answer);
         return;
     }
-    consequences(w, answer, read_answer(answer.status, answer.retry_after, answer.body, wall_now()), form, generation);
+    consequences(w, answer, read_answer(answer.status, answer.retry_after, answer.body, wall_now()), form);
 }
 
 void sender::answered_deletion(worker& w, const http_answer& answer) {
@@ -319,7 +329,7 @@ void sender::answered_deletion(worker& w, const http_answer& answer) {
         miss(w, plan::miss::in_doubt, "protocol", answer, "", judged.error().what, steady_now());
         return;
     }
-    traffic_.went_well();
+    went_well(w);
     judged->code = clean_message(judged->code, 64);
     w.now.job->landed(w.now.what, *judged, answer, w.ids);
 }
@@ -330,12 +340,11 @@ void sender::answered_ask(worker& w, const http_answer& answer) {
         miss(w, plan::miss::in_doubt, "protocol", answer, "", "the answer to GET is no JSON object", steady_now());
         return;
     }
-    traffic_.went_well();
+    went_well(w);
     w.now.job->asked(w.now.what, presence::there);
 }
 
-void sender::consequences(worker& w, const http_answer& answer, const reading& r, delete_form form,
-                          std::uint64_t generation) {
+void sender::consequences(worker& w, const http_answer& answer, const reading& r, delete_form form) {
     const steady_time now = steady_now();
     job_run& job = *w.now.job;
     const bool ask = w.now.what->what == batch::purpose::ask;
@@ -346,7 +355,7 @@ void sender::consequences(worker& w, const http_answer& answer, const reading& r
     };
     switch (r.what) {
         case consequence::gone:
-            traffic_.went_well();
+            went_well(w);
             if (ask)
                 job.asked(w.now.what, presence::gone);
             else
@@ -354,14 +363,14 @@ void sender::consequences(worker& w, const http_answer& answer, const reading& r
                            w.ids);  // of a whole batch it says nothing; of one id, that it failed
             return;
         case consequence::content:
-            traffic_.went_well();
+            went_well(w);
             if (ask)
                 block_job();
             else
                 job.halved(w.now.what, answer, r, w.ids);
             return;
         case consequence::refused: {
-            traffic_.went_well();
+            went_well(w);
             if (ask) {
                 miss(w, plan::miss::declined, r.error_class, answer, r.code, r.message, now);
                 return;
@@ -391,7 +400,7 @@ void sender::consequences(worker& w, const http_answer& answer, const reading& r
                  now + r.pause.value_or(nanoseconds(0)));
             return;
         case consequence::form_absent:
-            traffic_.went_well();
+            went_well(w);
             if (!ask && form == delete_form::post && job.resource().has_delete_form &&
                 with_.settings->api.method == delete_method::automatic) {
                 if (form_of(job) == delete_form::post)
@@ -404,9 +413,9 @@ void sender::consequences(worker& w, const http_answer& answer, const reading& r
             }
             block_job();
             return;
-        case consequence::unauthorized: unauthorized(w, answer, r, generation); return;
+        case consequence::unauthorized: unauthorized(w, answer, r); return;
         case consequence::blocked:
-            traffic_.went_well();
+            went_well(w);
             block_job();
             return;
         case consequence::accepted:  // 201 and the like are no answer to what we ask
@@ -417,63 +426,11 @@ void sender::consequences(worker& w, const http_answer& answer, const reading& r
     }
 }
 
-// ---- credentials ----
-
-void sender::unauthorized(worker& w, const http_answer& answer, const reading& r, std::uint64_t generation) {
-    ++counted_.unauthorized;
-    const bool current = generation == who_->generation();
-    const bool was_trial = traffic_.credentials() == credential_state::trial;
-    if (current) traffic_.credentials_refused();
-    miss(w, plan::miss::declined, r.error_class, answer, r.code, r.message, steady_now());
-    if (!current) return;  // sent before they were renewed
-    if (was_trial)
-        block_all({"auth", r.code, r.message, r.help});
-    else
-        start_renewing(block_facts{"auth", r.code, r.message, r.help + " (" + who_->describe() + ")"});
-}
-
-task<void> sender::renew(std::optional<block_facts> otherwise) {
-    auto changed = co_await who_->renew();
-    renewing_ = false;
-    if (changed && *changed) {
-        log(log_level::info, "credentials.renewed", who_->describe() + " has changed: one request goes first");
-        traffic_.credentials_renewed();
-        for (auto& [priority, list] : jobs_)
-            for (job_run* job : list)
-                if (job->blocked() && job->blocked()->error_class == "auth") job->unblock("the credentials changed");
-        pump();
-        co_return;
-    }
-    if (!otherwise) co_return;
-    if (!changed) log(log_level::error, "credentials.failed", changed.error());
-    block_all(*otherwise);
-}
-
-void sender::start_renewing(std::optional<block_facts> otherwise) {
-    if (renewing_) return;
-    renewing_ = true;
-    asio::co_spawn(with_.loop, renew(std::move(otherwise)), or_leave_the_loop);
-}
-
-void sender::block_all(const block_facts& why) {
-    for (auto& [priority, list] : jobs_)
-        for (job_run* job : list)
-            if (job->state() == job_state::running || job->state() == job_state::waiting) job->block(why);
-}
-
-void sender::look_at_credentials() {
-    if (traffic_.credentials() == credential_state::refused) start_renewing(std::nullopt);
-}
-
-void sender::try_credentials_again() {
-    if (traffic_.credentials() == credential_state::refused) traffic_.credentials_renewed();
-    pump();
-}
+// ---- settings and the end ----
 
 void sender::apply(const config& settings, std::unique_ptr<credentials> who) {
-    who_ = std::move(who);
     traffic_.set_rules(rules_of(settings), steady_now());
-    if (traffic_.credentials() == credential_state::refused) traffic_.credentials_renewed();
+    replace_credentials(std::move(who));
     for (auto& [priority, list] : jobs_)
         for (job_run* job : list) job->unblock("the configuration was reloaded");
     start_workers();
@@ -486,9 +443,11 @@ task<void> sender::drain(nanoseconds limit) {
     wake_.cancel();
     const steady_time end = steady_now() + limit;
     for (auto& w : workers_) w->wake.notify();
-    while (running_ > 0 && steady_now() < end) co_await ended_.wait_until(end);
+    who_->break_off();
+    credentials_changed_.notify();
+    while ((running_ > 0 || renewing_ || looking_up_) && steady_now() < end) co_await ended_.wait_until(end);
     for (auto& w : workers_) w->connection.close();
-    while (running_ > 0) co_await ended_.wait();
+    while (running_ > 0 || renewing_ || looking_up_) co_await ended_.wait();
 }
 
 }  // namespace culld

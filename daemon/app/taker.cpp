@@ -106,6 +106,11 @@ void taker::stop() {
     changed_.notify();
 }
 
+void taker::stop_waiting_for_project() {
+    project_pending_ = false;
+    changed_.notify();
+}
+
 task<void> taker::stopped() {
     while (running_ || taking_ > 0) co_await changed_.wait();
 }
@@ -187,6 +192,11 @@ task<bool> taker::read(attempt& a) {
         }
     } else {
         why = std::move(spec.error());
+    }
+    const bool came_meanwhile = a.rules->settings->api.project_id.empty() && !rules_->settings->api.project_id.empty();
+    if (why.field == "project_id" && a.spec.project_id.empty() && (project_pending_ || came_meanwhile)) {
+        a.again = true;
+        co_return false;
     }
     switch (a.reading.fault()) {
         case intake_fault::stopped: break;

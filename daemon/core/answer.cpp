@@ -97,7 +97,6 @@ constexpr std::array<help_line, 11> helps{{
 std::string help_for(std::string_view code, unsigned status) {
     for (const help_line& h : helps)
         if (h.number == number_of(code)) return std::string(h.help);
-    if (status == 401) return "check the credentials; culld tries again when they change";
     if (status == 403) return "check this identity's permissions in IAM";
     if (status >= 300 && status < 400) return "the endpoint redirects, which culld never follows: check api.endpoint";
     if (status == 404) return "check api.endpoint, project_id and workspace_id";
@@ -138,6 +137,7 @@ reading read_answer(unsigned status, std::string_view retry_after, std::string_v
         case 400: classify_400(r); break;
         case 401:
             r.what = consequence::unauthorized;
+            r.refusal = read_refusal(e.code, e.message);
             r.error_class = "auth";
             break;
         case 403:
@@ -178,7 +178,7 @@ reading read_answer(unsigned status, std::string_view retry_after, std::string_v
     if (r.what == consequence::busy) r.pause = parse_retry_after(retry_after, now);
     if (r.pause) r.pause = std::min(*r.pause, pause_max);
     if (r.what == consequence::blocked || r.what == consequence::unauthorized || r.what == consequence::form_absent)
-        r.help = help_for(r.code, status);
+        r.help = status == 401 ? std::string(help_for(r.refusal.kind)) : help_for(r.code, status);
     return r;
 }
 

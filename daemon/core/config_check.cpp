@@ -111,6 +111,17 @@ class checker {
             }
         };
         if (!a.iam.endpoint.empty()) endpoint("auth.iam.endpoint", a.iam.endpoint);
+        if (auto where = parse_metadata_endpoint(a.metadata.endpoint); !where)
+            say("auth.metadata.endpoint", fmt::format("auth.metadata.endpoint: {}", where.error().what),
+                where.error().hint);
+        if (a.iam.agency.empty() != a.iam.agency_domain.empty())
+            say(a.iam.agency.empty() ? "auth.iam.agency_domain" : "auth.iam.agency",
+                a.iam.agency.empty() ? "auth.iam.agency_domain is set without auth.iam.agency"
+                                     : "auth.iam.agency is set without auth.iam.agency_domain");
+        const bool by_password =
+            a.method == auth_method::iam || (a.method == auth_method::automatic && !a.iam.user.empty());
+        if (by_password && c.api.project_id.empty() && c.api.region.empty())
+            need("auth.iam.project", a.iam.project, "where neither api.project_id nor api.region is set");
         switch (a.method) {
             case auth_method::token: need("auth.token_file", a.token_file, "with auth.method: token"); break;
             case auth_method::iam:
@@ -213,6 +224,7 @@ std::vector<problem> config_warnings(const sourced_config& configuration) {
     idle("auth.token_file", c.auth.token_file, auth_method::token);
     idle("auth.ak_file", c.auth.ak_file, auth_method::aksk);
     idle("auth.iam.user", c.auth.iam.user, auth_method::iam);
+    idle("auth.profile_file", c.auth.profile_file, auth_method::profile);
     return out;
 }
 

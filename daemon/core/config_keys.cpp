@@ -258,7 +258,7 @@ constexpr std::array table{
         [](auto& c) -> auto& { return c.api.request_timeout; }),
 
     word<auth_methods>(
-        "auth.method", "auto takes what is configured below, else metadata",
+        "auth.method", "auto takes what is configured below, else the environment, a profile, metadata",
         [](auto& c) -> auto& { return c.auth.method; }),
     secret_path(
         "auth.token_file", "a ready token", [](auto& c) -> auto& { return c.auth.token_file; }),
@@ -269,6 +269,9 @@ constexpr std::array table{
     secret_path(
         "auth.security_token_file", "goes with temporary access keys",
         [](auto& c) -> auto& { return c.auth.security_token_file; }),
+    secret_path(
+        "auth.profile_file", "Huawei's own credentials file; ~/.huaweicloud/credentials where left out",
+        [](auto& c) -> auto& { return c.auth.profile_file; }),
     text(
         "auth.iam.endpoint", "where tokens are fetched; from api.region where left out",
         [](auto& c) -> auto& { return c.auth.iam.endpoint; }),
@@ -281,6 +284,15 @@ constexpr std::array table{
     text(
         "auth.iam.project", "scope of the token, a project name such as cn-north-4; from api.project_id where left out",
         [](auto& c) -> auto& { return c.auth.iam.project; }),
+    text(
+        "auth.iam.agency", "an agency of another account that the user acts for",
+        [](auto& c) -> auto& { return c.auth.iam.agency; }),
+    text(
+        "auth.iam.agency_domain", "the account that made the agency",
+        [](auto& c) -> auto& { return c.auth.iam.agency_domain; }),
+    text(
+        "auth.metadata.endpoint", "where this ECS host's metadata is served",
+        [](auto& c) -> auto& { return c.auth.metadata.endpoint; }),
 
     path(
         "spool.dir", "holds tmp, incoming, active, done, failed, rejected",

@@ -13,6 +13,19 @@ bool is_name(std::string_view host) {
     });
 }
 
+// Four plain numbers and nothing else.
+bool is_ipv4(std::string_view host) {
+    for (int parts = 1;; ++parts) {
+        const std::string_view part = host.substr(0, host.find('.'));
+        unsigned value = 0;
+        const auto [end, ec] = std::from_chars(part.data(), part.data() + part.size(), value);
+        if (part.empty() || part.size() > 3 || ec != std::errc{} || end != part.data() + part.size() || value > 255)
+            return false;
+        if (part.size() == host.size()) return parts == 4;
+        host.remove_prefix(part.size() + 1);
+    }
+}
+
 }  // namespace
 
 std::optional<host_port> parse_host_port(std::string_view text) {
@@ -43,21 +56,16 @@ std::optional<host_port> parse_host_port(std::string_view text) {
 }
 
 bool is_loopback(std::string_view host) {
-    if (host == "localhost" || host == "::1") return true;
-    if (!host.starts_with("127.")) return false;
-    int parts = 1;
-    for (std::string_view rest = host.substr(4);; ++parts) {
-        const std::string_view part = rest.substr(0, rest.find('.'));
-        unsigned value = 0;
-        const auto [end, ec] = std::from_chars(part.data(), part.data() + part.size(), value);
-        if (part.empty() || part.size() > 3 || ec != std::errc{} || end != part.data() + part.size() || value > 255)
-            return false;
-        if (part.size() == rest.size()) return parts == 3;
-        rest.remove_prefix(part.size() + 1);
-    }
+    return host == "localhost" || host == "::1" || (host.starts_with("127.") && is_ipv4(host));
 }
 
-result<api_endpoint> parse_endpoint(std::string_view url) {
+namespace {
+
+bool on_this_link(std::string_view host) {
+    return is_loopback(host) || (host.starts_with("169.254.") && is_ipv4(host));
+}
+
+result<api_endpoint> parse(std::string_view url, bool (*plain_allowed)(std::string_view host), std::string_view to) {
     const auto refuse = [&](std::string_view why) {
         return fail("\"" + std::string(url) + "\" " + std::string(why), "write it like https://host[:port]");
     };
@@ -69,15 +77,29 @@ result<api_endpoint> parse_endpoint(std::string_view url) {
     if (authority.ends_with(':')) authority.remove_suffix(1);  // an empty port is the scheme's (RFC 3986, 3.2.3)
     const auto where = parse_host_port(authority);
     if (!where || where->port == 0U) return refuse("names no valid host or port");
-    if (plain && !is_loopback(where->host))
-        return fail("\"" + std::string(url) + "\" is not https", "plain http is allowed to loopback only");
+    if (plain && !plain_allowed(where->host))
+        return fail("\"" + std::string(url) + "\" is not https",
+                    "plain http is allowed to " + std::string(to) + " only");
     const unsigned usual = plain ? 80 : 443;
     const unsigned port = where->port.value_or(usual);
     const bool v6 = where->host.find(':') != std::string_view::npos;
-    api_endpoint out{.tls = !plain, .host = std::string(where->host), .port = std::to_string(port), .authority = {}, .via = {}};
+    api_endpoint out{
+        .tls = !plain, .host = std::string(where->host), .port = std::to_string(port), .authority = {}, .via = {}};
     out.authority = v6 ? "[" + out.host + "]" : out.host;
     if (port != usual) out.authority += ":" + out.port;
     return out;
+}
+
+}  // namespace
+
+result<api_endpoint> parse_endpoint(std::string_view url) {
+    return parse(url, is_loopback, "loopback");
+}
+
+result<api_endpoint> parse_metadata_endpoint(std::string_view url) {
+    if (url.starts_with("https://"))
+        return fail("the metadata service speaks http", "write it like http://host[:port]");
+    return parse(url, on_this_link, "loopback and the metadata service's own link");
 }
 
 }  // namespace culld

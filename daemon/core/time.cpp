@@ -115,6 +115,14 @@ std::string basic_utc(wall_time t) {
     return fmt::format("{:04}{:02}{:02}T{:02}{:02}{:02}Z", c.year, c.month, c.day, c.hour, c.minute, c.second);
 }
 
+std::optional<wall_time> parse_basic_utc(std::string_view text) {
+    if (text.size() != 16 || text[8] != 'T' || text[15] != 'Z') return std::nullopt;
+    const auto t =
+        parse_rfc3339(fmt::format("{}-{}-{}T{}:{}:{}Z", text.substr(0, 4), text.substr(4, 2), text.substr(6, 2),
+                                  text.substr(9, 2), text.substr(11, 2), text.substr(13, 2)));
+    return t ? std::optional(*t) : std::nullopt;
+}
+
 namespace {
 struct unit {
     std::string_view name;

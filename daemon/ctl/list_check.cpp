@@ -12,6 +12,7 @@
 #include <filesystem>
 #include <utility>
 
+#include "culld/core/credential_choice.hpp"
 #include "culld/core/free_name.hpp"
 #include "culld/core/resource.hpp"
 #include "culld/core/sha256.hpp"
@@ -145,6 +146,8 @@ outcome<job_intake> check_job(const context& with, int fd, const std::string& na
         // Whether the daemon's configuration has them cannot be known here.
         if (settings.api.project_id.empty()) settings.api.project_id = "unknown";
         if (settings.api.workspace_id.empty()) settings.api.workspace_id = "unknown";
+    } else if (!project_to_look_up(settings).empty()) {
+        settings.api.project_id = "unknown";  // the daemon asks IAM for it
     }
     // Who may submit need not know which ids are protected; the daemon skips them all the same.
     if (::access(settings.ids.protected_file.c_str(), R_OK) != 0 && errno == EACCES)

@@ -99,14 +99,14 @@ int run(int argc, char** argv) {
     app.require_subcommand(0, 1);
     common_options options;
     add_common(app, options);
-    const std::array verbs = {submit_verb(app),         list_verb(app),
-                              status_verb(app),         watch_verb(app),
-                              pause_verb(app),          resume_verb(app),
-                              cancel_verb(app),         rate_verb(app),
-                              result_verb(app),         report_verb(app, options),
-                              lint_verb(app),           verify_verb(app, options),
-                              demo_verb(app),           completion_verb(app),
-                              config_verb(app, options)};
+    const std::array verbs = {submit_verb(app),     list_verb(app),
+                              status_verb(app),     watch_verb(app),
+                              pause_verb(app),      resume_verb(app),
+                              cancel_verb(app),     rate_verb(app),
+                              result_verb(app),     report_verb(app, options),
+                              lint_verb(app),       verify_verb(app, options),
+                              sign_verb(app),       demo_verb(app),
+                              completion_verb(app), config_verb(app, options)};
     try {
         app.parse(argc, argv);
     } catch (const CLI::CallForHelp& e) {

@@ -33,6 +33,7 @@ struct verb {
 [[nodiscard]] verb report_verb(CLI::App& app, common_options& options);
 [[nodiscard]] verb verify_verb(CLI::App& app, common_options& options);
 [[nodiscard]] verb lint_verb(CLI::App& app);
+[[nodiscard]] verb sign_verb(CLI::App& app);
 [[nodiscard]] verb demo_verb(CLI::App& app);
 [[nodiscard]] verb completion_verb(CLI::App& app);
 [[nodiscard]] verb config_verb(CLI::App& app, common_options& options);

@@ -49,33 +49,79 @@ void append_project(std::string& out, const iam_settings& iam) {
 
 }  // namespace
 
-void answer_iam_token(world& w, const request& r, reply& to) {
-    boost::system::error_code error;
-    const boost::json::value document =
-        boost::json::parse(boost::json::string_view(r.body.data(), r.body.size()), error);
-    const auto user = error ? std::string() : text_at(document, {"auth", "identity", "password", "user", "name"});
+namespace {
+
+// True if this call of IAM fails, as the scenario says.
+bool strike_iam(world& w, const iam_settings& iam, reply& to) {
+    if (w.iam_calls++ >= iam.fail_first) return false;
+    to.did = "IAM fails";
+    iam_error(to, static_cast<int>(iam.fail_status), "The service is not available.");
+    return true;
+}
+
+// Who asks for a token, by password. Empty: refused, and `to` says why.
+std::string by_password(world& w, const iam_settings& iam, const boost::json::value& document, reply& to) {
+    std::string user = text_at(document, {"auth", "identity", "password", "user", "name"});
     if (user.empty()) {
         to.did = "body refused";
         ++w.counts.malformed;
-        return iam_error(to, 400, "The request body is invalid");
+        iam_error(to, 400, "The request body is invalid");
+        return {};
     }
     const std::string password = text_at(document, {"auth", "identity", "password", "user", "password"});
     const std::string domain = text_at(document, {"auth", "identity", "password", "user", "domain", "name"});
-    const iam_settings iam = w.rules.iam.value_or(iam_settings{});
     if (w.wrong_passwords >= wrong_passwords_max) {
         ++w.counts.unauthorized;
         to.did = "account locked";
-        return iam_error(to, 401, "The account is locked.");
+        iam_error(to, 401, "The account is locked.");
+        return {};
     }
     if (w.rules.iam && (user != iam.user || password != iam.password || domain != iam.domain)) {
         ++w.wrong_passwords;
         ++w.counts.unauthorized;
         to.did = "wrong password";
-        return iam_error(to, 401, "The username or password is wrong.");
+        iam_error(to, 401, "The username or password is wrong.");
+        return {};
     }
     w.wrong_passwords = 0;
+    return user;
+}
+
+// The same for an agency, by a token of a user who may act for it.
+std::string by_agency(world& w, const iam_settings& iam, const boost::json::value& document, const request& r,
+                      reply& to) {
+    const header* token = find_header(r.headers, "x-auth-token");
+    if (token == nullptr || !w.door.is_good(token->value, w.now())) {
+        ++w.counts.unauthorized;
+        to.did = "not authorized";
+        iam_error(to, 401, "The request you have made requires authentication.");
+        return {};
+    }
+    std::string agency = text_at(document, {"auth", "identity", "assume_role", "agency_name"});
+    if (iam.agency.empty() || agency != iam.agency ||
+        text_at(document, {"auth", "identity", "assume_role", "domain_name"}) != iam.agency_domain) {
+        to.did = "no such agency";
+        iam_error(to, 403, "You have no right to do this action.");
+        return {};
+    }
+    return agency;
+}
+
+}  // namespace
+
+void answer_iam_token(world& w, const request& r, reply& to) {
+    const iam_settings iam = w.rules.iam.value_or(iam_settings{});
+    if (strike_iam(w, iam, to)) return;
+    boost::system::error_code error;
+    const boost::json::value parsed = boost::json::parse(boost::json::string_view(r.body.data(), r.body.size()), error);
+    const boost::json::value document = error ? boost::json::value() : parsed;
+    const bool agency = !text_at(document, {"auth", "identity", "assume_role", "agency_name"}).empty();
+    const std::string who = agency ? by_agency(w, iam, document, r, to) : by_password(w, iam, document, to);
+    if (who.empty()) return;
     const std::string scope = text_at(document, {"auth", "scope", "project", "name"});
-    if (w.rules.iam && !scope.empty() && scope != iam.project) {
+    const std::string scope_id = text_at(document, {"auth", "scope", "project", "id"});
+    if (w.rules.iam &&
+        ((!scope.empty() && scope != iam.project) || (!scope_id.empty() && scope_id != iam.project_id))) {
         to.did = "no such project";
         return iam_error(to, 401, "The project is not found in the domain of the user.");
     }
@@ -89,20 +135,21 @@ void answer_iam_token(world& w, const request& r, reply& to) {
     json_object top(to.body);
     json_object body(top.begin("token"));
     body.member("expires_at", rfc3339(expires)).member("issued_at", rfc3339(now));
-    body.raw("methods", R"(["password"])");
-    append_project(body.begin("project"), iam);
-    json_object(body.begin("user")).member("name", user).member("id", "fedcba9876543210fedcba9876543210").close();
+    body.raw("methods", agency ? R"(["assume_role"])" : R"(["password"])");
+    if (!scope.empty() || !scope_id.empty()) append_project(body.begin("project"), iam);
+    json_object(body.begin("user")).member("name", who).member("id", "fedcba9876543210fedcba9876543210").close();
     body.raw("roles", "[]").raw("catalog", "[]").close();
     top.close();
 }
 
 void answer_iam_projects(world& w, const request& r, reply& to) {
+    const iam_settings iam = w.rules.iam.value_or(iam_settings{});
+    if (strike_iam(w, iam, to)) return;
     if (const auto refused = w.door.check(r, w.now())) {
         ++w.counts.unauthorized;
         to.did = "not authorized";
-        return iam_error(to, 401, "The request you have made requires authentication.");
+        return gateway_error(to, 401, refused->code, refused->message);
     }
-    const iam_settings iam = w.rules.iam.value_or(iam_settings{});
     const std::string_view name = r.query("name");
     json_object top(to.body);
     std::string& projects = top.begin("projects");
@@ -115,6 +162,11 @@ void answer_iam_projects(world& w, const request& r, reply& to) {
 void answer_metadata(world& w, const request& r, reply& to) {
     const metadata_settings& rules = w.rules.metadata;
     to.content_type = "text/plain";
+    if (w.metadata_calls++ < rules.fail_first) {
+        to.status = 500;
+        to.did = "the metadata service fails";
+        return;
+    }
     const auto refuse = [&](int status, std::string_view text) {
         to.status = status;
         to.body = text;
@@ -136,12 +188,17 @@ void answer_metadata(world& w, const request& r, reply& to) {
         return refuse(401, "401 Unauthorized");
     if (!rules.agency || !w.door.keys()) return refuse(401, "Please configure Cloud Service Agency first");
     const wall_time expires = w.now() + std::chrono::duration_cast<std::chrono::microseconds>(rules.lifetime);
+    std::string security_token = rules.security_token;
+    if (rules.rotate) {
+        security_token = make_token(w, 256);
+        w.door.issue_security_token(security_token, expires);
+    }
     to.content_type = "application/json";
     json_object top(to.body);
     json_object(top.begin("credential"))
         .member("access", w.door.keys()->ak)
         .member("secret", w.door.keys()->sk)
-        .member("securitytoken", rules.security_token)
+        .member("securitytoken", security_token)
         .member("expires_at", rfc3339(expires))
         .close();
     top.close();

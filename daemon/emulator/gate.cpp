@@ -48,6 +48,16 @@ void gate::issue(std::string token, wall_time expires) {
     tokens_[std::move(token)] = {expires, 0};
 }
 
+void gate::issue_security_token(std::string token, wall_time expires) {
+    if (security_tokens_.size() >= tokens_max) security_tokens_.erase(security_tokens_.begin());
+    security_tokens_[std::move(token)] = expires;
+}
+
+bool gate::is_good(std::string_view token, wall_time now) const {
+    const auto found = tokens_.find(token);
+    return found != tokens_.end() && found->second.expires > now;
+}
+
 // A file that can't be read just now (it is being replaced) leaves things as they are.
 void gate::read_token_file(wall_time now) {
     if (rules_.token_file.empty()) return;
@@ -83,6 +93,18 @@ std::optional<gate::refusal> gate::check_token(const request& r, wall_time now) 
     return std::nullopt;
 }
 
+// A temporary AK is known only together with its token.
+std::optional<gate::refusal> gate::check_security_token(const request& r, std::string_view ak, wall_time now) const {
+    const header* given = find_header(r.headers, "x-security-token");
+    const std::string& wanted = rules_.metadata.security_token;
+    if (!wanted.empty() && (given == nullptr || given->value != wanted))
+        return refuse(fmt::format("ak {} not exist", ak));
+    if (security_tokens_.empty()) return std::nullopt;
+    const auto found = given == nullptr ? security_tokens_.end() : security_tokens_.find(given->value);
+    if (found == security_tokens_.end() || found->second <= now) return refuse(fmt::format("ak {} not exist", ak));
+    return std::nullopt;
+}
+
 std::optional<gate::refusal> gate::check_keys(const request& r, wall_time now) {
     using outcome = signature_verdict::outcome;
     if (locked_until_ && r.arrived < *locked_until_) return refuse("AK access failed to reach the limit, forbidden");
@@ -92,11 +114,7 @@ std::optional<gate::refusal> gate::check_keys(const request& r, wall_time now) {
     if (verdict.what == outcome::no_signature) return refuse("x-auth-token not found");
     if (verdict.what == outcome::unknown_key) return refuse(fmt::format("ak {} not exist", verdict.access));
     if (verdict.what == outcome::good) {
-        const std::string& wanted = rules_.metadata.security_token;
-        const header* given = find_header(r.headers, "x-security-token");
-        // A temporary AK is known only together with its token.
-        if (!wanted.empty() && (given == nullptr || given->value != wanted))
-            return refuse(fmt::format("ak {} not exist", verdict.access));
+        if (const auto refused = check_security_token(r, verdict.access, now)) return refused;
         failures_in_a_row_ = 0;
         return std::nullopt;
     }

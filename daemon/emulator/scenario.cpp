@@ -147,6 +147,10 @@ std::optional<problem> read_iam(yaml_map& top, const std::string& file, scenario
     map.read("project_id", iam.project_id);
     map.read_number("token_bytes", iam.token_bytes, 64, 30'000);  // the gateway takes 32 KB in one header
     map.read_duration("token_lifetime", iam.token_lifetime);
+    map.read("agency", iam.agency);
+    map.read("agency_domain", iam.agency_domain);
+    map.read_number("fail_first", iam.fail_first, 0, unlimited);
+    map.read_number("fail_status", iam.fail_status, 400, 599);
     s.iam = std::move(iam);
     return map.finish();
 }
@@ -161,6 +165,8 @@ std::optional<problem> read_metadata(yaml_map& top, const std::string& file, sce
     map.read_choice("v2", v2, chosen);
     map.read("security_token", s.metadata.security_token);
     map.read_duration("lifetime", s.metadata.lifetime);
+    map.read("rotate", s.metadata.rotate);
+    map.read_number("fail_first", s.metadata.fail_first, 0, unlimited);
     s.metadata.v2 = static_cast<metadata_settings::v2_type>(chosen);
     return map.finish();
 }

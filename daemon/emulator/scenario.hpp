@@ -54,9 +54,11 @@
 //   clock_skew: 20m              the gateway's clock against ours; -20m: it is behind
 //   ak_lock: 5m                  how long an AK stays locked after more than 5 failures in a row
 //   iam: {user: U, domain: D, password: P, project: cn-north-4, project_id: …, token_bytes: 4096,
-//         token_lifetime: 24h}   without it any name and password will do
-//   metadata: {agency: true, v2: optional, security_token: …, lifetime: 24h}     v2: optional | required |
-//   absent
+//         token_lifetime: 24h, agency: A, agency_domain: AD, fail_first: 0, fail_status: 503}
+//                              without it any name and password will do; fail_first: so many calls fail first
+//   metadata: {agency: true, v2: optional, security_token: …, lifetime: 24h, rotate: false, fail_first: 0}
+//                              v2: optional | required | absent; rotate: each answer has a security token of its
+//                              own, and signed calls must carry one that has not expired
 #pragma once
 
 #include <cstdint>
@@ -100,6 +102,10 @@ struct iam_settings {
     std::string project_id = "0123456789abcdef0123456789abcdef";
     std::uint64_t token_bytes = 4096;
     nanoseconds token_lifetime = std::chrono::hours(24);
+    std::string agency;  // that `user` may act for; empty: none
+    std::string agency_domain;
+    std::uint64_t fail_first = 0;
+    std::uint64_t fail_status = 503;
 };
 
 struct metadata_settings {
@@ -112,6 +118,8 @@ struct metadata_settings {
     v2_type v2 = v2_type::optional;
     std::string security_token;  // when set, signed calls must carry it
     nanoseconds lifetime = std::chrono::hours(24);
+    bool rotate = false;
+    std::uint64_t fail_first = 0;  // answered 500
 };
 
 struct scenario {

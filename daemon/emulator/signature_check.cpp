@@ -41,15 +41,16 @@ int hex_digit(char c) {
     return -1;
 }
 
-// Undoes percent-encoding; a "%" that is not followed by two hex digits stands for itself, "+" too.
-std::string decode(std::string_view text) {
+// Undoes percent-encoding; a "%" that is not followed by two hex digits stands for itself. `plus` is what a "+" stands
+// for: itself in a path, a space in a query (the Node SDK sends it for one).
+std::string decode(std::string_view text, char plus = '+') {
     std::string out;
     for (std::size_t i = 0; i < text.size(); ++i) {
         if (text[i] == '%' && i + 2 < text.size() && hex_digit(text[i + 1]) >= 0 && hex_digit(text[i + 2]) >= 0) {
             out.push_back(static_cast<char>(hex_digit(text[i + 1]) * 16 + hex_digit(text[i + 2])));
             i += 2;
         } else {
-            out.push_back(text[i]);
+            out.push_back(text[i] == '+' ? plus : text[i]);
         }
     }
     return out;
@@ -98,7 +99,7 @@ void append_query(std::string& out, std::string_view query) {
         if (part.empty()) return;
         const auto equals = part.find('=');
         const std::string_view value = equals == std::string_view::npos ? "" : part.substr(equals + 1);
-        parameters.emplace_back(decode(part.substr(0, equals)), decode(value));
+        parameters.emplace_back(decode(part.substr(0, equals), ' '), decode(value, ' '));
     });
     std::sort(parameters.begin(), parameters.end());
     bool first = true;

@@ -63,6 +63,7 @@ struct world {
     const steady_time started = std::chrono::steady_clock::now();
     std::uint64_t replies = 0;
     std::uint64_t wrong_passwords = 0;
+    std::uint64_t iam_calls = 0, metadata_calls = 0;
     std::string metadata_token;
 
     // The cloud's clock.

@@ -1,16 +1,32 @@
 #include "culld/io/credentials.hpp"
 
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "culld/core/credential_choice.hpp"
+#include "culld/core/iam_text.hpp"
+#include "culld/io/iam_credentials.hpp"
+#include "culld/io/metadata_credentials.hpp"
 #include "culld/io/secret_file.hpp"
+#include "culld/io/signed_credentials.hpp"
 
 namespace culld {
 
 namespace {
 
+constexpr std::string_view global_iam = "https://iam.myhuaweicloud.com";
+
 // X-Auth-Token from a file: whoever gets tokens elsewhere replaces the file, and we read it again when asked to.
 class token_file final : public credentials {
   public:
-    token_file(std::string name, std::string folder, secret token)
-        : name_(std::move(name)), folder_(std::move(folder)), token_(std::move(token)) {}
+    token_file(std::string name, std::string folder, secret token, std::shared_ptr<credential_memory> memory)
+        : name_(std::move(name)),
+          folder_(std::move(folder)),
+          token_(std::move(token)),
+          memory_(std::move(memory)),
+          generation_(++memory_->generations) {}
 
     void authenticate(std::string& head, const request_facts&, wall_time) override {
         head += "X-Auth-Token: ";
@@ -18,13 +34,13 @@ class token_file final : public credentials {
         head += "\r\n";
     }
     [[nodiscard]] std::uint64_t generation() const override { return generation_; }
-    [[nodiscard]] task<result<bool>> renew() override {
+    [[nodiscard]] task<renewal> renew(renewal_cause) override {
         auto token = read_secret(name_, folder_);
-        if (!token) co_return fail(std::move(token.error()));
-        if (token->equals(token_)) co_return false;
+        if (!token) co_return renewal{renewal::outcome::refused, std::move(token.error())};
+        if (token->equals(token_)) co_return renewal{};
         token_ = std::move(*token);
-        ++generation_;
-        co_return true;
+        generation_ = ++memory_->generations;
+        co_return renewal{renewal::outcome::changed, {}};
     }
     [[nodiscard]] std::string describe() const override { return "the token in " + secret_location(name_, folder_); }
 
@@ -32,7 +48,8 @@ class token_file final : public credentials {
     std::string name_;
     std::string folder_;
     secret token_;
-    std::uint64_t generation_ = 1;
+    std::shared_ptr<credential_memory> memory_;
+    std::uint64_t generation_;
 };
 
 // Nothing: for an emulator on loopback that checks nothing.
@@ -40,32 +57,142 @@ class no_credentials final : public credentials {
   public:
     void authenticate(std::string&, const request_facts&, wall_time) override {}
     [[nodiscard]] std::uint64_t generation() const override { return 1; }
-    [[nodiscard]] task<result<bool>> renew() override { co_return false; }
+    [[nodiscard]] task<renewal> renew(renewal_cause) override { co_return renewal{}; }
     [[nodiscard]] std::string describe() const override { return "no credentials (auth is not configured)"; }
 };
 
+std::string_view variable(const std::vector<std::string>& environment, std::string_view name) {
+    for (const std::string_view entry : environment)
+        if (entry.size() > name.size() && entry.starts_with(name) && entry[name.size()] == '=')
+            return entry.substr(name.size() + 1);
+    return {};
+}
+
+using made = result<std::unique_ptr<credentials>>;
+
+tl::unexpected<problem> at_setting(problem p, std::string_view field) {
+    p.field = field;
+    return fail(std::move(p));
+}
+
+made from_reader(std::shared_ptr<credential_memory> memory, read_credentials::reader read, std::string where) {
+    auto keys = read();
+    if (!keys) return fail(std::move(keys.error()));
+    return std::make_unique<read_credentials>(std::move(memory), std::move(read), std::move(where), std::move(*keys));
+}
+
+result<signing_keys> read_key_files(const std::string& ak, const std::string& sk, const std::string& token,
+                                    const std::string& folder) {
+    signing_keys out;
+    const std::pair<secret*, std::pair<std::string_view, const std::string*>> all[] = {
+        {&out.access, {"auth.ak_file", &ak}},
+        {&out.secret_key, {"auth.sk_file", &sk}},
+        {&out.security_token, {"auth.security_token_file", &token}}};
+    for (const auto& [to, from] : all) {
+        if (from.second->empty() && to == &out.security_token) continue;
+        if (from.second->empty())
+            return at_setting(problem{.what = fmt::format("{} is not set", from.first)}, from.first);
+        auto read = read_secret(*from.second, folder);
+        if (!read) return at_setting(std::move(read.error()), from.first);
+        *to = std::move(*read);
+    }
+    return out;
+}
+
+result<signing_keys> read_profile_file(const std::string& name, const std::string& folder) {
+    auto text = read_secret(name, folder, secret_form::text);
+    if (!text) return at_setting(std::move(text.error()), "auth.profile_file");
+    auto profile = read_profile(text->view());
+    if (!profile) {
+        profile.error().file = secret_location(name, folder);
+        return at_setting(std::move(profile.error()), "auth.profile_file");
+    }
+    auto keys = signing_keys::of(profile->ak, profile->sk, profile->security_token);
+    if (keys) keys->project_id = profile->project_id;
+    return keys;
+}
+
+result<signing_keys> keys_of_environment(const std::vector<std::string>& environment) {
+    auto keys =
+        signing_keys::of(variable(environment, "HUAWEICLOUD_SDK_AK"), variable(environment, "HUAWEICLOUD_SDK_SK"),
+                         variable(environment, "HUAWEICLOUD_SDK_SECURITY_TOKEN"));
+    if (keys) keys->project_id = variable(environment, "HUAWEICLOUD_SDK_PROJECT_ID");
+    return keys;
+}
+
+// auth.profile_file, else where the SDKs look.
+std::string profile_path(const config& settings, const std::vector<std::string>& environment) {
+    if (!settings.auth.profile_file.empty()) return settings.auth.profile_file;
+    if (const auto named = variable(environment, "HUAWEICLOUD_SDK_CREDENTIALS_FILE"); !named.empty())
+        return named.find('/') == std::string_view::npos ? "./" + std::string(named) : std::string(named);
+    const auto home = variable(environment, "HOME");
+    return home.empty() ? std::string() : std::string(home) + "/.huaweicloud/credentials";
+}
+
 }  // namespace
 
-result<std::unique_ptr<credentials>> make_credentials(const config& settings, const std::string& credentials_folder) {
+result<route> find_iam(const config& settings, const std::string& credentials_folder) {
+    const std::string& url = settings.auth.iam.endpoint;
+    auto out = find_route(url.empty() ? global_iam : std::string_view(url), settings, credentials_folder,
+                          read_proxy_environment());
+    if (!out && out.error().field.empty()) return at_setting(std::move(out.error()), "auth.iam.endpoint");
+    return out;
+}
+
+made make_credentials(const config& settings, const credential_places& places,
+                      std::shared_ptr<credential_memory> memory) {
+    if (!memory) memory = std::make_shared<credential_memory>();
     const auto& auth = settings.auth;
-    if (auth.method != auth_method::automatic && auth.method != auth_method::token)
-        return fail(problem{.what = "this version authenticates with a token from a file only",
-                            .hint = "set auth.method to token and auth.token_file",
-                            .field = "auth.method"});
-    if (!auth.token_file.empty()) {
-        auto token = read_secret(auth.token_file, credentials_folder);
-        if (!token) {
-            token.error().field = "auth.token_file";
-            return fail(std::move(token.error()));
+    const std::string profile = profile_path(settings, places.environment);
+    const credential_surroundings around{
+        .keys_in_environment = !variable(places.environment, "HUAWEICLOUD_SDK_AK").empty() &&
+                               !variable(places.environment, "HUAWEICLOUD_SDK_SK").empty(),
+        .profile_exists = !profile.empty() && ::access(profile.c_str(), F_OK) == 0,
+        .service = !variable(places.environment, "INVOCATION_ID").empty() ||
+                   !variable(places.environment, "NOTIFY_SOCKET").empty(),
+        .plain_http = settings.api.endpoint.starts_with("http://")};  // to loopback only: the configuration saw to it
+    switch (choose_credentials(settings, around)) {
+        case credential_source::none: return std::make_unique<no_credentials>();
+        case credential_source::token_file: {
+            auto token = read_secret(auth.token_file, places.folder);
+            if (!token) return at_setting(std::move(token.error()), "auth.token_file");
+            return std::make_unique<token_file>(auth.token_file, places.folder, std::move(*token), std::move(memory));
         }
-        return std::make_unique<token_file>(auth.token_file, credentials_folder, std::move(*token));
+        case credential_source::key_files: {
+            auto read = [ak = auth.ak_file, sk = auth.sk_file, token = auth.security_token_file,
+                         folder = places.folder] { return read_key_files(ak, sk, token, folder); };
+            return from_reader(std::move(memory), std::move(read),
+                               "the access key in " + secret_location(auth.ak_file, places.folder));
+        }
+        case credential_source::environment: {
+            auto keys = keys_of_environment(places.environment);
+            if (!keys) return fail(std::move(keys.error()));
+            auto read = [environment = places.environment] { return keys_of_environment(environment); };
+            return std::make_unique<read_credentials>(std::move(memory), std::move(read),
+                                                      "the access key in HUAWEICLOUD_SDK_AK", std::move(*keys));
+        }
+        case credential_source::profile: {
+            if (profile.empty())
+                return at_setting(problem{.what = "there is no credentials file: HOME is not set"},
+                                  "auth.profile_file");
+            auto read = [profile, folder = places.folder] { return read_profile_file(profile, folder); };
+            return from_reader(std::move(memory), std::move(read),
+                               "the access key in " + secret_location(profile, places.folder));
+        }
+        case credential_source::password: {
+            // Read once now, so that a file that cannot be read is told at once.
+            if (auto password = read_secret(auth.iam.password_file, places.folder); !password)
+                return at_setting(std::move(password.error()), "auth.iam.password_file");
+            auto iam = find_iam(settings, places.folder);
+            if (!iam) return fail(std::move(iam.error()));
+            return std::make_unique<iam_credentials>(settings, places.folder, std::move(*iam), std::move(memory));
+        }
+        case credential_source::metadata: break;
     }
-    const bool plain = settings.api.endpoint.starts_with("http://");  // to loopback only: the configuration saw to it
-    if (!plain || auth.method == auth_method::token)
-        return fail(problem{.what = "no credentials are configured",
-                            .hint = "set auth.token_file to a file with mode 0600, or to a systemd credential's name",
-                            .field = "auth.token_file"});
-    return std::make_unique<no_credentials>();
+    auto service = parse_metadata_endpoint(auth.metadata.endpoint);
+    if (!service) return at_setting(std::move(service.error()), "auth.metadata.endpoint");
+    const bool guessed = auth.method == auth_method::automatic;
+    return std::make_unique<metadata_credentials>(std::move(*service), std::move(memory), guessed);
 }
 
 }  // namespace culld

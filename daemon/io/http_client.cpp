@@ -385,6 +385,12 @@ task<http_answer> http_connection::exchange(std::string_view request) {
     co_return out;
 }
 
+std::string_view http_connection::answer_header(std::string_view name) const {
+    if (!parts_->parser) return {};
+    const auto value = parts_->parser->get()[beast::string_view(name.data(), name.size())];
+    return {value.data(), value.size()};
+}
+
 void http_connection::close() {
     parts_->broken_off = true;
     if (parts_->looking) parts_->looking->over.notify();

@@ -102,7 +102,13 @@ std::string secret_location(const std::string& name, const std::string& credenti
     return is_credential(name) ? fmt::format("{}/{}", credentials_folder, name) : name;
 }
 
-result<secret> read_secret(const std::string& name, const std::string& credentials_folder) {
+void wipe(std::string& text) {
+    text.resize(text.capacity());  // what lies behind the end may have been part of it
+    OPENSSL_cleanse(text.data(), text.size());
+    text.clear();
+}
+
+result<secret> read_secret(const std::string& name, const std::string& credentials_folder, secret_form form) {
     const bool credential = is_credential(name);
     if (name.empty() || name == "." || name == "..") return fail(fmt::format("\"{}\" names no secret", name));
     if (credential && credentials_folder.empty())
@@ -135,9 +141,12 @@ result<secret> read_secret(const std::string& name, const std::string& credentia
     while (out->size_ > 0 && (out->data_[out->size_ - 1] == '\n' || out->data_[out->size_ - 1] == '\r')) --out->size_;
     if (out->empty()) return bad("is empty", "write the secret into it, on one line");
     const std::string_view text = out->view();
-    if (const auto at = std::find_if(text.begin(), text.end(), is_control); at != text.end())
+    const auto refused = [form](char c) {
+        return is_control(c) && (form == secret_form::line || (c != '\n' && c != '\r' && c != '\t'));
+    };
+    if (const auto at = std::find_if(text.begin(), text.end(), refused); at != text.end())
         return bad(fmt::format("byte {} is a control character, which no secret holds", at - text.begin() + 1),
-                   "it must hold the secret alone, on one line");
+                   form == secret_form::line ? "it must hold the secret alone, on one line" : "");
     return out;
 }
 

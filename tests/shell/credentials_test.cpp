@@ -26,13 +26,21 @@ class Credentials : public testing::Test {
         ASSERT_EQ(::chmod(scratch_.path("token").c_str(), mode), 0);
     }
     std::unique_ptr<credentials> make() {
-        auto out = make_credentials(settings_, scratch_.path());
+        auto out = make_credentials(settings_, {scratch_.path(), {}}, nullptr);
         if (!out) throw std::runtime_error(out.error().text());
         return std::move(*out);
     }
+    renewal::outcome renew(credentials& of) { return loop_.wait(of.renew(renewal_cause::look)).what; }
     static std::string header(credentials& of) {
         std::string head = "POST /x HTTP/1.1\r\n";
-        of.authenticate(head, {.method = "POST", .target = "/x", .authority = "api.test"}, wall_time());
+        of.authenticate(head,
+                        {.method = "POST",
+                         .target = "/x",
+                         .authority = "api.test",
+                         .content_type = {},
+                         .project_id = {},
+                         .body = {}},
+                        wall_time());
         return head;
     }
 
@@ -58,30 +66,30 @@ TEST_F(Credentials, RenewalIsTrueOnlyIfTheTokenIsAnother) {
     write("one\n");
     const auto made = make();
     const auto generation = made->generation();
-    EXPECT_EQ(loop_.wait(made->renew()), false);
+    EXPECT_EQ(renew(*made), renewal::outcome::unchanged);
     EXPECT_EQ(made->generation(), generation);
     write("two\n");
     EXPECT_THAT(header(*made), HasSubstr("X-Auth-Token: one\r\n"));
-    EXPECT_EQ(loop_.wait(made->renew()), true);
+    EXPECT_EQ(renew(*made), renewal::outcome::changed);
     EXPECT_EQ(made->generation(), generation + 1);
     EXPECT_THAT(header(*made), HasSubstr("X-Auth-Token: two\r\n"));
-    EXPECT_EQ(loop_.wait(made->renew()), false);
+    EXPECT_EQ(renew(*made), renewal::outcome::unchanged);
 }
 
 TEST_F(Credentials, ARenewalThatFailsKeepsTheTokenAndSaysWhy) {
     write("one\n");
     const auto made = make();
     write("two\n", 0644);
-    const auto renewed = loop_.wait(made->renew());
-    ASSERT_FALSE(renewed);
-    EXPECT_THAT(renewed.error().text(), AllOf(HasSubstr("chmod 0600"), Not(HasSubstr("two"))));
+    const renewal renewed = loop_.wait(made->renew(renewal_cause::refused));
+    ASSERT_EQ(renewed.what, renewal::outcome::refused);
+    EXPECT_THAT(renewed.why.text(), AllOf(HasSubstr("chmod 0600"), Not(HasSubstr("two"))));
     EXPECT_THAT(header(*made), HasSubstr("X-Auth-Token: one\r\n"));
     EXPECT_EQ(made->generation(), 1U);
 }
 
 TEST_F(Credentials, AFileThatOthersMayReadIsRefused) {
     write("hush\n", 0640);
-    const auto made = make_credentials(settings_, {});
+    const auto made = make_credentials(settings_, {}, nullptr);
     ASSERT_FALSE(made);
     EXPECT_EQ(made.error().field, "auth.token_file");
     EXPECT_THAT(made.error().text(), AllOf(HasSubstr("chmod 0600"), Not(HasSubstr("hush"))));
@@ -89,20 +97,18 @@ TEST_F(Credentials, AFileThatOthersMayReadIsRefused) {
 
 TEST_F(Credentials, ATokenCannotSmuggleAHeader) {
     write("hush\r\nX-Evil: 1\n");
-    EXPECT_FALSE(make_credentials(settings_, {}));
+    EXPECT_FALSE(make_credentials(settings_, {}, nullptr));
 }
 
 TEST_F(Credentials, NoneAreNeededForPlainLoopbackOnly) {
     settings_.auth.token_file.clear();
-    const auto refused = make_credentials(settings_, {});
-    ASSERT_FALSE(refused);
-    EXPECT_THAT(refused.error().text(), HasSubstr("auth.token_file"));
+    EXPECT_THAT(make()->describe(), HasSubstr("the metadata service at 169.254.169.254"));
     settings_.api.endpoint = "http://127.0.0.1:8080";
     const auto made = make();
     EXPECT_EQ(header(*made), "POST /x HTTP/1.1\r\n");
-    EXPECT_EQ(loop_.wait(made->renew()), false);
+    EXPECT_EQ(renew(*made), renewal::outcome::unchanged);
     settings_.auth.method = auth_method::token;
-    EXPECT_FALSE(make_credentials(settings_, {}));
+    EXPECT_FALSE(make_credentials(settings_, {}, nullptr));
 }
 
 }  // namespace

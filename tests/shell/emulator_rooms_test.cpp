@@ -58,10 +58,13 @@ struct vector_case {
 };
 
 std::vector<vector_case> load_vectors() {
-    const auto text = read_small_file(CULLD_TEST_DATA "/emulator_signing_vectors.json", 1 << 20);
+    const auto text = read_small_file(CULLD_TEST_DATA "/signing_vectors.json", 1 << 20);
     const json::value document = json::parse(text.value());
     std::vector<vector_case> all;
-    for (const json::value& v : document.at("vectors").as_array()) {
+    json::array listed = document.at("vectors").as_array();
+    for (const json::value& v : document.at("official_vectors").as_array()) listed.push_back(v);
+    for (const json::value& v : listed) {
+        if (text_of(v.at("algorithm")) != "SDK-HMAC-SHA256") continue;
         vector_case c;
         c.name = text_of(v.at("name"));
         c.method = text_of(v.at("method"));

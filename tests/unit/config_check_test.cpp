@@ -153,6 +153,33 @@ TEST(ConfigCheck, AddressesAndSocketsCanBeBound) {
     EXPECT_THAT(faults({{"http.socket", ""}}), testing::SizeIs(1));
 }
 
+TEST(ConfigCheck, AnIamLoginNeedsAProjectToActIn) {
+    const settings_given login{{"api.endpoint", "https://a.example"},
+                               {"auth.method", "iam"},
+                               {"auth.iam.user", "u"},
+                               {"auth.iam.domain", "d"},
+                               {"auth.iam.password_file", "p"}};
+    EXPECT_THAT(faults(login, false), testing::ElementsAre(HasSubstr("f.yaml:2:3: auth.iam.project is needed")));
+    EXPECT_THAT(faults(login), testing::IsEmpty());
+    for (const char* enough : {"api.project_id", "auth.iam.project"}) {
+        settings_given more = login;
+        more.emplace_back(enough, "p");
+        EXPECT_THAT(faults(more, false), testing::IsEmpty()) << enough;
+    }
+}
+
+TEST(ConfigCheck, AnAgencyIsNamedWithItsAccount) {
+    EXPECT_THAT(faults({{"auth.iam.agency", "a"}}), testing::ElementsAre(HasSubstr("without auth.iam.agency_domain")));
+    EXPECT_THAT(faults({{"auth.iam.agency_domain", "a"}}), testing::ElementsAre(HasSubstr("without auth.iam.agency")));
+    EXPECT_THAT(faults({{"auth.iam.agency", "a"}, {"auth.iam.agency_domain", "b"}}), testing::IsEmpty());
+}
+
+TEST(ConfigCheck, MetadataComesFromThisMachinesLink) {
+    EXPECT_THAT(faults({{"auth.metadata.endpoint", "http://127.0.0.1:8080"}}), testing::IsEmpty());
+    EXPECT_THAT(faults({{"auth.metadata.endpoint", "http://10.0.0.1"}}),
+                testing::ElementsAre(HasSubstr("f.yaml:2:3: auth.metadata.endpoint")));
+}
+
 TEST(ConfigCheck, AllFaultsAreNamed) {
     EXPECT_THAT(faults({{"api.endpoint", "x"}, {"api.project_id", "/"}, {"http.listen", "x"}, {"ids.pattern", ""}}),
                 testing::SizeIs(4));

@@ -13,6 +13,7 @@
 #include "culld/app/services.hpp"
 #include "culld/core/traffic.hpp"
 #include "culld/io/credentials.hpp"
+#include "culld/io/project_lookup.hpp"
 #include "culld/io/route.hpp"
 
 namespace culld {
@@ -37,10 +38,19 @@ class sender {
 
     // Rates, limits and credentials of another configuration. The endpoint does not change while we run.
     void apply(const config& settings, std::unique_ptr<credentials> who);
-    // Looks whether the credentials have changed, and tries blocked jobs again if they have.
+    // Something about the credentials is to be looked at from time to time: they are refused, or could not be had.
+    [[nodiscard]] bool wants_look() const;
+    // They are refused, and nothing will be tried until they change.
+    [[nodiscard]] bool gave_up() const { return refusal_.has_value(); }
+    // Looks whether the credentials have changed, and tries blocked jobs again if they have; has them fetched if that
+    // is owed.
     void look_at_credentials();
     // An operator says they are good: one request goes first, alone.
     void try_credentials_again();
+
+    // The id of the project that `by` asks for; an error if there is none to be had, and empty where we are being
+    // stopped. Waits for credentials, and for IAM, as long as it takes. Both outlive it; one at a time.
+    [[nodiscard]] task<result<std::string>> find_project(project_lookup& by);
 
     [[nodiscard]] const traffic& state() const { return traffic_; }
     [[nodiscard]] std::uint32_t in_flight() const { return in_flight_; }
@@ -70,24 +80,43 @@ class sender {
     [[nodiscard]] std::uint64_t take_place(steady_time now);
     void lost_ids(worker& w, const problem& why);
     [[nodiscard]] bool compose(worker& w, delete_form form);
-    void arrived(worker& w, const http_answer& answer, delete_form form, std::uint64_t generation);
+    void arrived(worker& w, const http_answer& answer, delete_form form);
     void answered_deletion(worker& w, const http_answer& answer);
     void answered_ask(worker& w, const http_answer& answer);
-    void consequences(worker& w, const http_answer& answer, const reading& r, delete_form form,
-                      std::uint64_t generation);
-    void unauthorized(worker& w, const http_answer& answer, const reading& r, std::uint64_t generation);
+    void consequences(worker& w, const http_answer& answer, const reading& r, delete_form form);
     void miss(worker& w, plan::miss how, std::string_view error_class, const http_answer& answer, std::string_view code,
               std::string_view detail, steady_time earliest);
-    // Another's credentials, if there are: then what they blocked goes on. Else `otherwise` blocks all jobs.
-    [[nodiscard]] task<void> renew(std::optional<block_facts> otherwise);
-    void start_renewing(std::optional<block_facts> otherwise);  // single-flight
+    void went_well(const worker& w);
     void went_badly(std::string_view why);
+
+    // ---- credentials (sender_credentials.cpp) ----
+
+    // A renewal that could not be had yet, or was asked for while another was under way.
+    struct owed_renewal {
+        renewal_cause why = renewal_cause::first;
+        std::optional<block_facts> otherwise;
+        steady_time at{};
+    };
+    // There is something to authenticate with, and nothing speaks against it; else `later` is when to look again, where
+    // that is known. Has them renewed when it is time.
+    [[nodiscard]] bool have_credentials(steady_time now, std::optional<steady_time>& later);
+    void unauthorized(worker& w, const http_answer& answer, const reading& r);
+    // The API or IAM answered 401 to what we hold now: one remedy, then one request alone, then `why` blocks all jobs.
+    void were_refused(block_facts why, const auth_refusal& refusal);
+    [[nodiscard]] task<void> renew(renewal_cause why, std::optional<block_facts> otherwise);
+    void start_renewing(renewal_cause why, std::optional<block_facts> otherwise);  // single-flight
+    void owe(renewal_cause why, std::optional<block_facts> otherwise);
+    void renewed(renewal_cause why);
+    void give_up(block_facts why);
+    void replace_credentials(std::unique_ptr<credentials> who);
     void block_all(const block_facts& why);
+    void unblock_all(std::string_view why);
     [[nodiscard]] delete_form form_of(const job_run& job) const;
     void start_workers();
 
     services& with_;
     std::unique_ptr<credentials> who_;
+    std::unique_ptr<credentials> next_who_;  // from a reload during a renewal
     route api_;
     traffic traffic_;
     std::vector<std::unique_ptr<worker>> workers_;
@@ -99,8 +128,16 @@ class sender {
     nanoseconds lead_{};            // how long the latest connection took
     bool draining_ = false;
     bool renewing_ = false;
-    std::uint32_t running_ = 0;  // worker coroutines alive
+    bool looking_up_ = false;  // a project's id
+    // The remedy for a 401 has been applied: the next one is final. Until an answer is anything but 401.
+    bool remedied_ = false;
+    std::optional<owed_renewal> owed_;
+    std::uint32_t renewals_failed_ = 0;      // in a row
+    std::optional<block_facts> refusal_;     // why all jobs are blocked
+    std::optional<steady_time> held_until_;  // the key rests; then one more try
+    std::uint32_t running_ = 0;              // worker coroutines alive
     event ended_;
+    event credentials_changed_;
     loop_timer wake_;
     std::optional<steady_time> wake_at_;
     std::optional<wall_time> last_sent_;

@@ -45,6 +45,10 @@ class taker {
     [[nodiscard]] bool idle() const { return taking_ == 0 && arrivals_.idle(); }
     void rescan() { arrivals_.rescan(); }
     void apply(std::shared_ptr<const intake_settings> rules) { rules_ = std::move(rules); }
+    // While IAM is asked for the project's id, jobs that name none wait; afterwards they are taken, or rejected.
+    void wait_for_project() { project_pending_ = true; }
+    void stop_waiting_for_project();
+    [[nodiscard]] bool waits_for_project() const { return project_pending_; }
 
   private:
     struct attempt;
@@ -72,6 +76,7 @@ class taker {
     std::size_t taking_ = 0;
     bool stopping_ = false;
     bool running_ = false;
+    bool project_pending_ = false;
     event changed_;
 };
 

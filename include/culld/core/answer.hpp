@@ -9,6 +9,7 @@
 #include <string>
 #include <string_view>
 
+#include "culld/core/auth_refusal.hpp"
 #include "culld/core/time.hpp"
 
 namespace culld {
@@ -34,6 +35,7 @@ struct reading {
     std::string help;                        // for blocked and unauthorized: what an operator can do
     std::optional<nanoseconds> pause;        // how long the answer asks everybody to wait; at most an hour
     std::optional<double> limit_per_second;  // the limit it names
+    auth_refusal refusal;                    // of a 401
 };
 
 // `retry_after`: that header's value, if any: seconds or an HTTP date, compared with `now`.

@@ -35,13 +35,19 @@ struct config {
         std::string ak_file;
         std::string sk_file;
         std::string security_token_file;
+        std::string profile_file;  // empty: $HUAWEICLOUD_SDK_CREDENTIALS_FILE, else ~/.huaweicloud/credentials
         struct {
             std::string endpoint;
             std::string user;
             std::string domain;
             std::string password_file;
             std::string project;
+            std::string agency;         // another account's, that this user may act for
+            std::string agency_domain;  // that account
         } iam;
+        struct {
+            std::string endpoint = "http://169.254.169.254";
+        } metadata;
     } auth;
     struct {
         std::string dir = "/var/spool/culld";

@@ -35,5 +35,7 @@ struct api_endpoint {
 };
 // `https://host[:port]`, nothing behind it, or http to loopback only.
 [[nodiscard]] result<api_endpoint> parse_endpoint(std::string_view url);
+// The metadata service: http, on this machine or its own link (169.254.0.0/16).
+[[nodiscard]] result<api_endpoint> parse_metadata_endpoint(std::string_view url);
 
 }  // namespace culld

@@ -9,6 +9,7 @@
 #include <string_view>
 
 struct evp_md_ctx_st;
+struct evp_mac_ctx_st;
 
 namespace culld {
 
@@ -37,6 +38,24 @@ class sha256 {
         void operator()(evp_md_ctx_st* context) const noexcept;
     };
     std::unique_ptr<evp_md_ctx_st, free_context> context_;
+};
+
+// HMAC-SHA256 (RFC 2104), reusable. The key is needed for one call only: its place in the library's memory is
+// overwritten before the call returns. Throws like sha256.
+class hmac_sha256 {
+  public:
+    hmac_sha256();
+    ~hmac_sha256();
+    hmac_sha256(hmac_sha256&&) noexcept;
+    hmac_sha256& operator=(hmac_sha256&&) noexcept;
+
+    [[nodiscard]] digest operator()(std::string_view key, std::string_view text);
+
+  private:
+    struct free_context {
+        void operator()(evp_mac_ctx_st* context) const noexcept;
+    };
+    std::unique_ptr<evp_mac_ctx_st, free_context> context_;
 };
 
 }  // namespace culld

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -26,6 +27,8 @@ void append_rfc3339(std::string& out, wall_time t);
 
 // ISO 8601 basic, UTC, as in job ids and X-Sdk-Date: 20261125T010203Z.
 [[nodiscard]] std::string basic_utc(wall_time t);
+// The reverse; nothing if `text` is anything else.
+[[nodiscard]] std::optional<wall_time> parse_basic_utc(std::string_view text);
 
 // "500ms", "5s", "2m", "24h", "1d", "1.5s"; a bare number is refused, since nobody can know its unit.
 [[nodiscard]] result<nanoseconds> parse_duration(std::string_view text);

@@ -61,6 +61,8 @@ class http_connection {
     [[nodiscard]] task<http_answer> receive();
     // All of it: sends a whole request (head and body) and reads its answer, connecting first where needed.
     [[nodiscard]] task<http_answer> exchange(std::string_view request);
+    // A header of the last answer, empty if it has none of that name; good until the next exchange.
+    [[nodiscard]] std::string_view answer_header(std::string_view name) const;
     // Breaks off whatever is under way: the exchange ends as `transport`, or as `connect` if nothing was sent
     // yet. A look-up of a name is left behind then, as it is at the end of connect_timeout; the end of the
     // io_context waits for it.

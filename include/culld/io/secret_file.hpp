@@ -12,6 +12,11 @@ namespace culld {
 // Holds a secret in pages of its own that stay out of core dumps and, where the kernel lets us, out of swap,
 // and wipes them. Moves, and is copied only where copy() says so. It has no stream operator and no formatter
 // on purpose: whoever wants the text has to write view(), which is where a reviewer looks.
+enum class secret_form {
+    line,  // one line without control characters: a token, a key, a password
+    text,  // several lines: a credentials file
+};
+
 class secret {
   public:
     secret() = default;
@@ -32,7 +37,7 @@ class secret {
     [[nodiscard]] bool equals(const secret& other) const;
 
   private:
-    friend result<secret> read_secret(const std::string& name, const std::string& credentials_folder);
+    friend result<secret> read_secret(const std::string& name, const std::string& credentials_folder, secret_form form);
     [[nodiscard]] static result<secret> with_room(std::size_t bytes);
     void wipe() noexcept;
 
@@ -51,9 +56,14 @@ inline constexpr std::size_t secret_bytes_max = 64UL * 1024;  // tokens of IAM a
 //  - Otherwise a path, links followed, to a regular file that belongs to us or to root and has no permission
 //  bits
 //    for group and others.
-// Line ends at its end are cut off. Refused: an empty file, more than 64 KiB, control characters within.
+// Line ends at its end are cut off. Refused: an empty file, more than 64 KiB, control characters within (in a text,
+// others than line ends and tabs).
 // Blocking; callable from any thread. No message ever holds any of the content.
-[[nodiscard]] result<secret> read_secret(const std::string& name, const std::string& credentials_folder);
+[[nodiscard]] result<secret> read_secret(const std::string& name, const std::string& credentials_folder,
+                                         secret_form form = secret_form::line);
+
+// Overwrites and empties a string that held a secret on its way.
+void wipe(std::string& text);
 
 // Where read_secret would look: for watching the file for changes, and for messages.
 [[nodiscard]] std::string secret_location(const std::string& name, const std::string& credentials_folder);

@@ -1,0 +1,245 @@
+// What a 401 does (contract, section 6): every worker stops; the credentials are renewed once, or the gateway's clock
+// is learned; one request goes first, alone; then all jobs are blocked until something changes. And renewal ahead of
+// time.
+#include <fmt/format.h>
+
+#include <boost/asio/co_spawn.hpp>
+
+#include "culld/io/log.hpp"
+#include "sender_worker.hpp"
+
+namespace culld {
+
+bool sender::have_credentials(steady_time now, std::optional<steady_time>& later) {
+    if (const auto until = who_->hold(now)) {
+        held_until_ = until;
+        give_up(
+            {"auth", "",
+             fmt::format("{} of our signatures in a row were refused: nothing is signed with this key for {} s, since "
+                         "it could be locked",
+                         key_guard::failures_max, std::chrono::ceil<std::chrono::seconds>(*until - now).count()),
+             fmt::format("mend {}; culld tries once more when that time is over", who_->describe())});
+        return false;
+    }
+    if (who_->in_question(wall_now(), now) && traffic_.credentials() == credential_state::good) {
+        log(log_level::warn, "clock.jumped", "this host's clock jumped: one signed request goes first");
+        traffic_.credentials_renewed();
+    }
+    if (owed_ && now >= owed_->at)
+        look_at_credentials();
+    else if (owed_ && (!later || owed_->at < *later))
+        later = owed_->at;
+    const bool usable = who_->usable(now);
+    if (who_->due(now) && !owed_) start_renewing(usable ? renewal_cause::ahead : renewal_cause::first, std::nullopt);
+    return usable;
+}
+
+void sender::unauthorized(worker& w, const http_answer& answer, const reading& r) {
+    ++counted_.unauthorized;
+    const bool current = w.generation == who_->generation();
+    block_facts why{"auth", r.code, r.message, fmt::format("{} ({})", r.help, who_->describe())};
+    if (auto where = first_difference(w.request, r.refusal.canonical)) {
+        log(log_level::error, "signature.refused", *where, {{"code", r.code}});
+        // The echo itself is long, and says less.
+        why.detail = "the gateway refuses the signature: " + *where;
+    }
+    if (current) traffic_.credentials_refused();
+    miss(w, plan::miss::declined, r.error_class, answer, r.code, why.detail, steady_now());
+    if (!current) return;  // sent before they were renewed
+    were_refused(std::move(why), r.refusal);
+}
+
+void sender::were_refused(block_facts why, const auth_refusal& refusal) {
+    traffic_.credentials_refused();
+    const bool taught = who_->refused(refusal, steady_now(), wall_now());
+    if (remedied_) {
+        give_up(std::move(why));
+    } else if (taught) {
+        log(log_level::warn, "clock.learned",
+            fmt::format(
+                "the gateway's clock shows {}, ours differs: requests are signed with its time from now on; set this "
+                "host's clock",
+                rfc3339(*refusal.server_time)));
+        remedied_ = true;
+        traffic_.credentials_renewed();
+        credentials_changed_.notify();
+        pump();
+    } else {
+        start_renewing(renewal_cause::refused, std::move(why));
+    }
+}
+
+void sender::start_renewing(renewal_cause why, std::optional<block_facts> otherwise) {
+    if (draining_) return;
+    if (renewing_) {
+        // The one under way may bring what is wanted; if not, it is this one's turn.
+        if (why == renewal_cause::refused) owed_ = owed_renewal{why, std::move(otherwise), steady_now()};
+        return;
+    }
+    renewing_ = true;
+    asio::co_spawn(with_.loop, renew(why, std::move(otherwise)), or_leave_the_loop);
+}
+
+task<void> sender::renew(renewal_cause why, std::optional<block_facts> otherwise) {
+    renewal got = co_await who_->renew(why);
+    renewing_ = false;
+    ended_.notify();
+    if (draining_) co_return;
+    if (next_who_) {  // the configuration was read again meanwhile
+        who_ = std::move(next_who_);
+        renewed(renewal_cause::look);
+        co_return;
+    }
+    switch (got.what) {
+        case renewal::outcome::changed: renewed(why); co_return;
+        case renewal::outcome::unchanged:
+            if (otherwise)
+                give_up(std::move(*otherwise));
+            else if (!who_->usable(steady_now()))
+                owe(why, std::nullopt);  // the same as before, and over
+            break;
+        case renewal::outcome::later:
+            if (why == renewal_cause::look) break;
+            log(log_level::warn, "credentials.later", got.why);
+            if (why != renewal_cause::ahead) owe(why, std::move(otherwise));  // else those we hold still serve
+            break;
+        case renewal::outcome::refused:
+            if (why == renewal_cause::look && refusal_ && refusal_->detail == got.why.what) break;  // said before
+            log(log_level::error, "credentials.failed", got.why);
+            if (why != renewal_cause::ahead)
+                give_up(block_facts{"auth", "", got.why.what, got.why.hint.empty() ? who_->describe() : got.why.hint});
+            break;
+    }
+    // Asked for while this one was under way.
+    if (owed_ && owed_->why == renewal_cause::refused && why == renewal_cause::ahead) look_at_credentials();
+    pump();
+}
+
+void sender::owe(renewal_cause why, std::optional<block_facts> otherwise) {
+    const backoff wait{with_.settings->retry.base_delay, with_.settings->retry.max_delay};
+    const steady_time at = steady_now() + wait.delay(++renewals_failed_, with_.chance());
+    owed_ = owed_renewal{why, std::move(otherwise), at};
+    with_.jobs_changed();  // who tends to us looks at it from time to time
+}
+
+void sender::renewed(renewal_cause why) {
+    log(log_level::info, "credentials.renewed", who_->describe() + ": renewed, one request goes first");
+    owed_.reset();
+    refusal_.reset();
+    held_until_.reset();
+    renewals_failed_ = 0;
+    remedied_ = why == renewal_cause::refused;
+    traffic_.credentials_renewed();
+    credentials_changed_.notify();
+    unblock_all("the credentials changed");
+    pump();
+}
+
+void sender::unblock_all(std::string_view why) {
+    for (auto& [priority, list] : jobs_)
+        for (job_run* job : list)
+            if (job->blocked() && job->blocked()->error_class == "auth") job->unblock(why);
+}
+
+void sender::give_up(block_facts why) {
+    traffic_.credentials_refused();
+    block_all(why);
+    refusal_ = std::move(why);
+    with_.jobs_changed();
+}
+
+void sender::block_all(const block_facts& why) {
+    for (auto& [priority, list] : jobs_)
+        for (job_run* job : list)
+            if (job->state() == job_state::running || job->state() == job_state::waiting) job->block(why);
+}
+
+bool sender::wants_look() const {
+    if (owed_ || traffic_.credentials() == credential_state::refused) return true;
+    for (const auto& [priority, list] : jobs_)
+        for (const job_run* job : list)
+            if (job->blocked() && job->blocked()->error_class == "auth") return true;
+    return false;
+}
+
+void sender::look_at_credentials() {
+    if (owed_) {
+        if (steady_now() < owed_->at) return;
+        owed_renewal now = std::move(*owed_);
+        owed_.reset();
+        start_renewing(now.why, std::move(now.otherwise));
+        return;
+    }
+    if (held_until_ && steady_now() >= *held_until_) {
+        unblock_all("the key is safe again");
+        try_credentials_again();
+        return;
+    }
+    if (refusal_) block_all(*refusal_);  // jobs that came since
+    if (wants_look()) start_renewing(renewal_cause::look, std::nullopt);
+}
+
+void sender::try_credentials_again() {
+    if (traffic_.credentials() == credential_state::refused) {
+        traffic_.credentials_renewed();
+        remedied_ = false;
+        refusal_.reset();
+        held_until_.reset();
+        credentials_changed_.notify();
+    }
+    pump();
+}
+
+void sender::replace_credentials(std::unique_ptr<credentials> who) {
+    // A renewal under way still needs those it began with.
+    (renewing_ ? next_who_ : who_) = std::move(who);
+    owed_.reset();
+    refusal_.reset();
+    held_until_.reset();
+    remedied_ = false;
+    traffic_.credentials_renewed();
+    credentials_changed_.notify();
+}
+
+task<result<std::string>> sender::find_project(project_lookup& by) {
+    looking_up_ = true;
+    std::uint32_t tries = 0;
+    result<std::string> out;
+    while (!draining_) {
+        if (const std::string id = who_->project_id(); !id.empty()) {
+            out = id;
+            break;
+        }
+        const steady_time now = steady_now();
+        std::optional<steady_time> later;
+        if (traffic_.credentials() == credential_state::refused || renewing_ || !have_credentials(now, later)) {
+            co_await credentials_changed_.wait_until(later.value_or(now + std::chrono::seconds(1)));
+            continue;
+        }
+        const std::uint64_t generation = who_->generation();
+        project_lookup::answer got = co_await by.ask(*who_);
+        if (draining_) break;
+        if (got.what == project_lookup::answer::outcome::found) {
+            who_->accepted();
+            out = std::move(got.id);
+            break;
+        }
+        if (got.what == project_lookup::answer::outcome::none) {
+            out = fail(std::move(got.why));
+            break;
+        }
+        if (got.what == project_lookup::answer::outcome::unauthorized) {
+            if (generation == who_->generation())
+                were_refused(block_facts{"auth", "", got.why.what, got.why.hint}, got.refusal);
+            continue;
+        }
+        log(log_level::warn, "project.later", got.why);
+        const backoff wait{with_.settings->retry.base_delay, with_.settings->retry.max_delay};
+        co_await credentials_changed_.wait_until(steady_now() + wait.delay(++tries, with_.chance()));
+    }
+    looking_up_ = false;
+    ended_.notify();
+    co_return out;
+}
+
+}  // namespace culld

@@ -1,0 +1,30 @@
+// A configuration with all that is made from it before anything starts: rules for jobs, credentials, where the API is.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "culld/app/daemon.hpp"
+#include "culld/app/taker.hpp"
+#include "culld/io/config_files.hpp"
+#include "culld/io/credentials.hpp"
+#include "culld/io/project_lookup.hpp"
+#include "culld/io/route.hpp"
+
+namespace culld {
+
+struct loaded {
+    loaded_config file;
+    std::shared_ptr<const config> settings;
+    std::shared_ptr<const intake_settings> rules;
+    std::unique_ptr<credentials> who;
+    std::unique_ptr<project_lookup> project;  // where api.project_id is to be looked up
+    route api;
+};
+
+// All that can be wrong with a configuration, in one place: start, reload and --check-config agree.
+// `memory` as in make_credentials.
+[[nodiscard]] tl::expected<loaded, std::vector<config_complaint>> load_everything(
+    const daemon_options& options, std::shared_ptr<credential_memory> memory);
+
+}  // namespace culld

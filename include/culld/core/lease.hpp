@@ -1,0 +1,32 @@
+// How long something that expires may be used, and when to get the next one: tokens and temporary keys. Pure; on the
+// steady clock, so that a jump of the wall clock neither kills a good token nor keeps a dead one.
+#pragma once
+
+#include "culld/core/time.hpp"
+
+namespace culld {
+
+class lease {
+  public:
+    // Nothing is held yet.
+    lease() = default;
+    // Taken at `now`, good for `life`. The next one is due when `ahead` is left, or a fifth of the life if that is
+    // less: keys that live for 15 minutes are not renewed all the time. For ever where `life` is lease::forever.
+    lease(steady_time now, nanoseconds life, nanoseconds ahead);
+
+    static constexpr nanoseconds forever = nanoseconds::max();
+
+    // May be used for a request now: some of it is left for the request's own way.
+    [[nodiscard]] bool usable(steady_time now) const { return held_ && now < last_; }
+    [[nodiscard]] bool due(steady_time now) const { return !held_ || now >= due_; }
+    // Renewal ahead of time failed: try again when a quarter of what is left has passed, after a second at the
+    // earliest and a minute at the latest.
+    void failed(steady_time now);
+
+  private:
+    bool held_ = false;
+    steady_time last_{};
+    steady_time due_{};
+};
+
+}  // namespace culld
