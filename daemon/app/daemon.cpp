@@ -45,13 +45,14 @@ struct loaded {
     std::shared_ptr<const intake_settings> rules;
     std::unique_ptr<credentials> who;
     route api;
+    std::optional<ledger_signing> signing;
 };
 
 // All that can be wrong with a configuration, in one place: start, reload and --check-config agree.
 tl::expected<loaded, std::vector<config_complaint>> load_everything(const daemon_options& options) {
     auto file = load_config(options.sources);
     if (!file) return tl::unexpected(std::move(file.error()));
-    loaded out{.file = std::move(*file), .settings = {}, .rules = {}, .who = {}, .api = {}};
+    loaded out{.file = std::move(*file), .settings = {}, .rules = {}, .who = {}, .api = {}, .signing = {}};
     out.settings = std::make_shared<const config>(out.file.effective.values);
     std::vector<config_complaint> wrong;
     const auto wrong_if = [&](problem p) {
@@ -72,6 +73,10 @@ tl::expected<loaded, std::vector<config_complaint>> load_everything(const daemon
         out.who = std::move(*who);
     else
         wrong_if(std::move(who.error()));
+    if (auto signing = load_ledger_signing(*out.settings, options.credentials_folder); signing)
+        out.signing = std::move(*signing);
+    else
+        wrong_if(std::move(signing.error()));
     if (!wrong.empty()) return tl::unexpected(std::move(wrong));
     return out;
 }
@@ -351,6 +356,13 @@ class life {
             rules_ = fresh->rules;
             taker_.apply(fresh->rules);
             sender_->apply(*with_.settings, std::move(fresh->who));
+            // The ledger is the disk thread's. Shared: what is posted must be copyable.
+            auto signing = std::make_shared<std::optional<ledger_signing>>(std::move(fresh->signing));
+            auto swap_key = [this, signing] {
+                with_.ledger.sign_with(std::move(*signing));
+                return true;
+            };
+            disk_.post(std::move(swap_key), [](bool) {});
             if (const auto level = log_level_of(with_.settings->log.level)) set_log_level(*level);
             taker_.rescan();
             log(log_level::info, "reloaded", "the configuration was read again",
@@ -457,11 +469,19 @@ int run_daemon(const daemon_options& options) {
     }
     auto plans = journals->sub(".plan", 0700);
     if (!plans) return refuse(plans.error(), io_error);
-    auto ledger = ledger_file::open(*journals);
+    auto ledger = ledger_file::open(*journals, std::move(from->signing));
     if (!ledger) return refuse(ledger.error(), io_error);
     if (ledger->torn_bytes() > 0)
         log(log_level::warn, "ledger.torn",
             fmt::format("{} bytes of a torn last line were cut off", ledger->torn_bytes()));
+    if (ledger->unsigned_lines() > 0)
+        log(log_level::warn, "ledger.signing",
+            fmt::format("{0} ledger lines are older than the signing key: cullctl verify --signed-from {1}",
+                        ledger->unsigned_lines(), ledger->unsigned_lines() + 1));
+    if (ledger->signing_ended())
+        log(log_level::warn, "ledger.signing",
+            "the ledger is signed, but journal.signing_key_file is not set any more: cullctl verify with a public key "
+            "will fail");
     rate_mark mark(*journals);
     const auto full =
         mark.quiet_for(std::chrono::duration<double>(c.limits.burst / c.limits.requests_per_second), wall_now());

@@ -102,16 +102,14 @@ std::string secret_location(const std::string& name, const std::string& credenti
     return is_credential(name) ? fmt::format("{}/{}", credentials_folder, name) : name;
 }
 
-result<secret> read_secret(const std::string& name, const std::string& credentials_folder) {
+result<secret> read_secret_text(const std::string& name, const std::string& credentials_folder) {
     const bool credential = is_credential(name);
     if (name.empty() || name == "." || name == "..") return fail(fmt::format("\"{}\" names no secret", name));
     if (credential && credentials_folder.empty())
         return fail(problem{.what = fmt::format("there is no credential \"{}\": no service manager gave us any", name),
                             .hint = "a name with a / is read as a file, such as ./NAME or /etc/culld/secrets/NAME"});
     const std::string file = secret_location(name, credentials_folder);
-    const auto bad = [&](std::string what, std::string hint = {}) {
-        return fail(problem{.what = std::move(what), .hint = std::move(hint), .file = file});
-    };
+    const auto bad = [&](std::string what) { return fail(problem{.what = std::move(what), .file = file}); };
 
     const unique_fd fd(::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK));
     if (!fd) {
@@ -132,6 +130,17 @@ result<secret> read_secret(const std::string& name, const std::string& credentia
     if (!got) return fail(std::move(got.error()));
     if (*got > secret_bytes_max) return bad(fmt::format("holds more than {} KiB", secret_bytes_max / 1024));
     out->size_ = *got;
+    if (out->empty()) return bad("is empty");
+    return out;
+}
+
+result<secret> read_secret(const std::string& name, const std::string& credentials_folder) {
+    auto out = read_secret_text(name, credentials_folder);
+    if (!out) return out;
+    const auto bad = [&](std::string what, std::string hint) {
+        return fail(problem{
+            .what = std::move(what), .hint = std::move(hint), .file = secret_location(name, credentials_folder)});
+    };
     while (out->size_ > 0 && (out->data_[out->size_ - 1] == '\n' || out->data_[out->size_ - 1] == '\r')) --out->size_;
     if (out->empty()) return bad("is empty", "write the secret into it, on one line");
     const std::string_view text = out->view();

@@ -32,6 +32,7 @@ class secret {
     [[nodiscard]] bool equals(const secret& other) const;
 
   private:
+    friend result<secret> read_secret_text(const std::string& name, const std::string& credentials_folder);
     friend result<secret> read_secret(const std::string& name, const std::string& credentials_folder);
     [[nodiscard]] static result<secret> with_room(std::size_t bytes);
     void wipe() noexcept;
@@ -54,6 +55,9 @@ inline constexpr std::size_t secret_bytes_max = 64UL * 1024;  // tokens of IAM a
 // Line ends at its end are cut off. Refused: an empty file, more than 64 KiB, control characters within.
 // Blocking; callable from any thread. No message ever holds any of the content.
 [[nodiscard]] result<secret> read_secret(const std::string& name, const std::string& credentials_folder);
+
+// The same for a secret of several lines, such as a key in PEM: whatever it holds is handed over as it stands.
+[[nodiscard]] result<secret> read_secret_text(const std::string& name, const std::string& credentials_folder);
 
 // Where read_secret would look: for watching the file for changes, and for messages.
 [[nodiscard]] std::string secret_location(const std::string& name, const std::string& credentials_folder);
