@@ -253,6 +253,57 @@ TEST_F(Tamper, ALedgerWithoutSignaturesFailsWhereAPublicKeyIsGiven) {
     EXPECT_FALSE(a.sound(later));
 }
 
+// Each signature is looked at for itself: one good signature does not stand for another.
+TEST_F(Tamper, AHeadOrALineWithoutItsOwnSignatureIsNotBelieved) {
+    const auto signed_head = [&](archive& a, bool with_sig) {
+        const auto head = read_ledger_head(*a.head).value();
+        digest hash{};
+        ASSERT_TRUE(parse_hex(head.sha256, hash));
+        a.head = ledger_head_text({head.seq + 1, hash}, with_sig ? key_.sign(head.sha256) : "");
+    };
+    archive a = good_;
+    signed_head(a, false);
+    EXPECT_TRUE(a.sound());
+    EXPECT_NE(a.text(rules_).find("ledger.head: is not signed"), std::string::npos) << a.text(rules_);
+
+    a = good_;
+    auto lines = lines_of(a.ledger);
+    const std::size_t at = lines[0].find("\"sig\":\"") + 7;
+    lines[0].replace(at, 88, lines[2].substr(lines[2].find("\"sig\":\"") + 7, 88));
+    a.seal(lines);
+    signed_head(a, true);
+    EXPECT_TRUE(a.sound());
+    EXPECT_NE(a.text(rules_).find("ledger.jsonl:1: the signature of job-1.jsonl's head"), std::string::npos)
+        << a.text(rules_);
+}
+
+// A chain whose every prev is right, and whose numbers are not.
+TEST_F(Tamper, SeqCountsWithoutGapsEvenWhereTheHashesFit) {
+    const auto numbered = [](const std::string& text, std::size_t from, std::size_t by) {
+        std::string out;
+        digest head{};
+        sha256 hash;
+        const auto lines = lines_of(text);
+        for (std::size_t i = 0; i < lines.size(); ++i) {
+            std::string line = lines[i].substr(0, lines[i].size() - 1);
+            line.replace(0, line.find(",\"ts\""), fmt::format("{{\"seq\":{}", i >= from ? i + by : i));
+            line.replace(line.rfind("\"prev\":\"") + 8, 64, hex(head));
+            hash.update(line);
+            head = hash.finish();
+            out += line + "\n";
+        }
+        return out;
+    };
+    const std::string& open = plain_.journals["job-3"];
+    for (const std::size_t from : {0U, 1U}) {
+        archive a = plain_;
+        a.journals["job-3"] = numbered(open, from, 0);
+        EXPECT_TRUE(a.sound()) << a.text();
+        a.journals["job-3"] = numbered(open, from, 1);
+        EXPECT_NE(a.text().find("seq is"), std::string::npos) << a.text();
+    }
+}
+
 // Whole lies in good chains, told in journal and ledger alike: what the records say is added up again.
 TEST_F(Tamper, LiesThatAreWellChainedAreFound) {
     const auto lie = [&](const std::string& job, const std::string& from, const std::string& to) {
