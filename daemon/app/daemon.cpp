@@ -373,6 +373,13 @@ class life {
                 project_ = std::move(fresh->project);
                 learn_project();
             }
+            // The ledger is the disk thread's. Shared: what is posted must be copyable.
+            auto signing = std::make_shared<std::optional<ledger_signing>>(std::move(fresh->signing));
+            auto swap_key = [this, signing] {
+                with_.ledger.sign_with(std::move(*signing));
+                return true;
+            };
+            disk_.post(std::move(swap_key), [](bool) {});
             if (const auto level = log_level_of(with_.settings->log.level)) set_log_level(*level);
             taker_.rescan();
             control_.reloaded = {true, wall_now()};
@@ -486,11 +493,19 @@ int run_daemon(const daemon_options& options) {
     }
     auto plans = journals->sub(".plan", 0700);
     if (!plans) return refuse(plans.error(), io_error);
-    auto ledger = ledger_file::open(*journals);
+    auto ledger = ledger_file::open(*journals, std::move(from->signing));
     if (!ledger) return refuse(ledger.error(), io_error);
     if (ledger->torn_bytes() > 0)
         log(log_level::warn, "ledger.torn",
             fmt::format("{} bytes of a torn last line were cut off", ledger->torn_bytes()));
+    if (ledger->unsigned_lines() > 0)
+        log(log_level::warn, "ledger.signing",
+            fmt::format("{0} ledger lines are older than the signing key: cullctl verify --signed-from {1}",
+                        ledger->unsigned_lines(), ledger->unsigned_lines() + 1));
+    if (ledger->signing_ended())
+        log(log_level::warn, "ledger.signing",
+            "the ledger is signed, but journal.signing_key_file is not set any more: cullctl verify with a public key "
+            "will fail");
     rate_mark mark(*journals);
     const auto full =
         mark.quiet_for(std::chrono::duration<double>(c.limits.burst / c.limits.requests_per_second), wall_now());

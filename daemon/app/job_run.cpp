@@ -10,7 +10,7 @@ namespace culld {
 
 namespace {
 
-constexpr std::uint64_t checkpoint_every = 64U << 20U;  // bytes of journal that a restart reads at the most
+constexpr std::uint64_t checkpoint_every = 16U << 20U;  // bytes of journal that a restart reads at the most
 constexpr std::uint64_t listed_max = 1000;              // ids in a record that could also name positions
 
 plan_rules rules_of(const job_spec& spec, const config& settings) {
@@ -63,7 +63,7 @@ job_run::job_run(services& with, job_seed seed, std::optional<id_store> ids)
       finished_at_(seed.finished_at),
       alive_(std::make_shared<bool>(true)) {
     if (seed.rate) own_pace_.emplace(*seed.rate, 1, steady_now(), false);
-    checkpoint_at_ = checkpoint_every;
+    checkpoint_at_ = checkpoint_every - std::min(checkpoint_every, seed.behind_checkpoint);
     journal_.on_commit = [this] { pending_ = count(); };
     journal_.on_durable = [this] { on_durable(); };
     journal_.on_dead = [this](const problem& why) {

@@ -6,7 +6,8 @@ tl::expected<loaded, std::vector<config_complaint>> load_everything(const daemon
                                                                     std::shared_ptr<credential_memory> memory) {
     auto file = load_config(options.sources);
     if (!file) return tl::unexpected(std::move(file.error()));
-    loaded out{.file = std::move(*file), .settings = {}, .rules = {}, .who = {}, .project = {}, .api = {}};
+    loaded out{
+        .file = std::move(*file), .settings = {}, .rules = {}, .who = {}, .project = {}, .api = {}, .signing = {}};
     out.settings = std::make_shared<const config>(out.file.effective.values);
     std::vector<config_complaint> wrong;
     const auto wrong_if = [&](problem p) {
@@ -32,6 +33,10 @@ tl::expected<loaded, std::vector<config_complaint>> load_everything(const daemon
         out.project = std::move(*project);
     else
         wrong_if(std::move(project.error()));
+    if (auto signing = load_ledger_signing(*out.settings, options.credentials_folder); signing)
+        out.signing = std::move(*signing);
+    else
+        wrong_if(std::move(signing.error()));
     if (!wrong.empty()) return tl::unexpected(std::move(wrong));
     return out;
 }

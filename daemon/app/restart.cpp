@@ -18,7 +18,7 @@ namespace culld {
 namespace {
 
 constexpr std::string_view journal_suffix = ".jsonl";
-constexpr std::uint64_t read_whole_up_to = 128U << 20U;  // a larger journal is read from its last checkpoint
+constexpr std::uint64_t read_whole_up_to = 32U << 20U;  // a larger journal is read from its last checkpoint
 
 std::optional<std::string> job_of(std::string_view name, std::string_view suffix) {
     if (!name.ends_with(suffix) || name.starts_with('.')) return std::nullopt;
@@ -55,6 +55,7 @@ struct journal_reading {
     chain_head head;
     std::uint64_t good_bytes = 0;
     std::uint64_t torn_bytes = 0;
+    std::uint64_t behind_checkpoint = 0;  // good bytes from the last checkpoint on
 };
 
 // Why a journal could not be read: it is not what was written, or its disk does not answer.
@@ -97,6 +98,7 @@ reading_result read_journal(const folder& journals, const std::string& name) {
     if (!again) return disk_failed(errno_problem("duplicate descriptor of", name, errno));
     std::optional<line_reader> lines(std::in_place, std::move(*fd), name);
     chain_checker chain;
+    std::uint64_t checkpoint_at = 0;
     bool jumped = !from;
     for (;;) {
         const auto more = lines->next(line);
@@ -113,6 +115,7 @@ reading_result read_journal(const folder& journals, const std::string& name) {
             why.line = line.number;
             return damaged(name, std::move(why));
         }
+        if (record.type == record_type::checkpoint) checkpoint_at = line.offset;
         if (!jumped) {
             jumped = true;
             if (*from > 0) {
@@ -123,7 +126,8 @@ reading_result read_journal(const folder& journals, const std::string& name) {
             }
         }
     }
-    out.good_bytes = from.value_or(0) + lines->good_bytes();
+    out.good_bytes = lines->good_bytes();  // counted from the file's beginning, wherever the reading began
+    out.behind_checkpoint = out.good_bytes - checkpoint_at;
     out.torn_bytes = size - std::min(size, out.good_bytes);
     out.head = {chain.records(), chain.head()};
     out.job = job.finish();
@@ -238,6 +242,7 @@ recovered recover_job(const std::string& job_id, const folder& journals, const s
     seed.stopped = job.stopped;
     seed.in_doubt = std::move(job.in_doubt);
     seed.torn_bytes = reading->torn_bytes;
+    seed.behind_checkpoint = reading->behind_checkpoint;
     seed.status = job.status;
     seed.finished_at = job.finished_at;
     return out;

@@ -14,6 +14,22 @@ result<void> chain_checker::break_at(problem why) {
 }
 
 result<void> chain_checker::feed(std::string_view line, bool ended, record_view& out) {
+    if (auto linked = link(line, ended, out); !linked) return linked;
+    hash_.update(line);
+    head_ = hash_.finish();
+    ++records_;
+    return {};
+}
+
+result<void> chain_checker::feed(std::string_view line, bool ended, const digest& hash, record_view& out) {
+    if (auto linked = link(line, ended, out); !linked) return linked;
+    head_ = hash;
+    ++records_;
+    return {};
+}
+
+// Does the line follow from the one before?
+result<void> chain_checker::link(std::string_view line, bool ended, record_view& out) {
     if (broken_) return fail(why_);
     if (!ended) return break_at({.what = "the line is cut: it does not end in a newline"});
     if (auto read = read_record(line, out); !read) return break_at(std::move(read.error()));
@@ -26,9 +42,6 @@ result<void> chain_checker::feed(std::string_view line, bool ended, record_view&
         return break_at({.what = fmt::format("prev is not the SHA-256 of line {}", records_),
                          .hint = fmt::format("line {} was changed, or this one", records_)});
     }
-    hash_.update(line);
-    head_ = hash_.finish();
-    ++records_;
     return {};
 }
 

@@ -239,9 +239,9 @@ outcome<std::vector<job_facts>> jobs_from_journals(const context& with) {
     if (!ids) return give_up(io_error, std::move(ids.error()));
     auto ledger = read_ledger(*dir);
     if (!ledger) return give_up_on(with.settings.journal.dir + "/" + ledger_name, std::move(ledger.error()));
-    for (const problem& p : ledger->findings) with.out.complain(p);
+    for (const problem& p : ledger->checked.findings()) with.out.complain(p);
     std::map<std::string, const ledger_entry*> finished;
-    for (const ledger_entry& e : ledger->entries)
+    for (const ledger_entry& e : ledger->checked.entries())
         if (!e.rejected) finished[e.job_id] = &e;
     std::vector<job_facts> out;
     for (const auto& [id, entry] : finished) out.push_back(finished_facts(*dir, *entry));
@@ -291,9 +291,10 @@ outcome<job_facts> find_job(const context& with, std::string_view name) {
     if (at != jobs->size()) return std::move((*jobs)[at]);
     if (auto dir = open_journals(with)) {
         if (auto ledger = read_ledger(*dir)) {
-            const auto entry = std::find_if(ledger->entries.rbegin(), ledger->entries.rend(),
+            const auto& entries = ledger->checked.entries();
+            const auto entry = std::find_if(entries.rbegin(), entries.rend(),
                                             [&](const ledger_entry& e) { return e.rejected && e.file == name; });
-            if (entry != ledger->entries.rend()) return rejected_facts(*entry);
+            if (entry != entries.rend()) return rejected_facts(*entry);
         }
     }
     return give_up(not_there, std::move(why));
@@ -316,7 +317,7 @@ outcome<std::string> find_journal(const context& with, const folder& dir, std::s
     }
     // A job whose journal was removed is still in the ledger: verify must be able to name it.
     if (auto ledger = read_ledger(dir))
-        for (const ledger_entry& e : ledger->entries)
+        for (const ledger_entry& e : ledger->checked.entries())
             if (!e.rejected && !std::binary_search(ids->begin(), ids->end(), e.job_id)) {
                 job_facts job;
                 job.job_id = e.job_id;

@@ -9,6 +9,7 @@
 #include <memory>
 #include <utility>
 
+#include "culld/io/hashed_lines.hpp"
 #include "culld/io/line_reader.hpp"
 
 namespace culld::ctl {
@@ -16,60 +17,65 @@ namespace culld::ctl {
 namespace {
 
 constexpr std::string_view journal_suffix = ".jsonl";
+constexpr std::size_t head_bytes_max = 4096;  // more than that is no ledger.head, and is found to be none
 
-result<line_reader> open_lines(const folder& dir, const std::string& name) {
+// A regular file, or none: a link, a folder or a device in its place is `no_file`.
+struct opened {
+    unique_fd file;
+    bool no_file = false;
+};
+
+result<opened> open_regular(const folder& dir, const std::string& name) {
+    const auto facts = dir.stat(name);
+    if (!facts) return fail(facts.error());
+    opened out;
+    out.no_file = !S_ISREG(facts->st_mode);
+    if (out.no_file) return out;
     auto file = dir.open_file(name, O_RDONLY);
     if (!file) return fail(std::move(file.error()));
-    struct stat facts {};
-    if (::fstat(file->get(), &facts) != 0) return fail(errno_problem("look at", name, errno));
-    if (!S_ISREG(facts.st_mode)) return fail(problem{.what = "is no regular file", .file = name});
-    return line_reader(std::move(*file), name);
+    struct stat again {};
+    if (::fstat(file->get(), &again) != 0) return fail(errno_problem("look at", name, errno));
+    out.no_file = !S_ISREG(again.st_mode);
+    out.file = std::move(*file);
+    return out;
+}
+
+problem not_a_file(const std::string& name) {
+    return {.what = "is no regular file", .hint = "culld writes no others: it was replaced", .file = name};
 }
 
 }  // namespace
 
-std::string journal_name(const std::string& job_id) {
-    return job_id + std::string(journal_suffix);
-}
-
-const ledger_entry* ledger_reading::of_job(const std::string& job_id) const {
-    const auto found = std::find_if(entries.rbegin(), entries.rend(),
-                                    [&](const ledger_entry& e) { return !e.rejected && e.job_id == job_id; });
-    return found == entries.rend() ? nullptr : &*found;
-}
-
-result<ledger_reading> read_ledger(const folder& dir) {
-    ledger_reading out;
-    if (!dir.exists(ledger_name)) return out;
-    auto lines = open_lines(dir, ledger_name);
-    if (!lines) return fail(std::move(lines.error()));
-    out.there = true;
-    const auto find = [&](problem about, std::uint64_t line) {
-        about.file = ledger_name;
-        about.line = line;
-        out.findings.push_back(std::move(about));
-    };
-    chain_checker chain;
-    auto record = std::make_unique<record_view>();
-    text_line line;
-    for (;;) {
-        auto more = lines->next(line);
-        if (!more) return fail(std::move(more.error()));
-        if (!*more) break;
-        out.bytes += line.text.size() + 1;
-        if (auto fed = chain.feed(line.text, line.ended, *record); !fed) {
-            find(std::move(fed.error()), line.number);
-            break;
+result<ledger_reading> read_ledger(const folder& dir, ledger_rules rules) {
+    ledger_reading out{.checked = ledger_check(std::move(rules))};
+    out.there = dir.exists(ledger_name);
+    if (out.there) {
+        auto file = open_regular(dir, ledger_name);
+        if (!file) return fail(std::move(file.error()));
+        if (file->no_file) return fail(not_a_file(ledger_name));
+        line_reader lines(std::move(file->file), ledger_name);
+        text_line line;
+        for (;;) {
+            auto more = lines.next(line);
+            if (!more) return fail(std::move(more.error()));
+            if (!*more) break;
+            out.bytes += line.text.size() + (line.ended ? 1 : 0);
+            if (!out.checked.feed(line.text, line.ended)) break;
         }
-        auto entry = read_ledger_entry(*record);
-        if (entry)
-            out.entries.push_back(std::move(*entry));
-        else
-            find(std::move(entry.error()), line.number);
     }
-    out.records = chain.records();
-    out.head = hex(chain.head());
     return out;
+}
+
+result<std::optional<std::string>> read_ledger_head_file(const folder& dir) {
+    if (!dir.exists(ledger_head_name)) return std::nullopt;
+    auto file = open_regular(dir, ledger_head_name);
+    if (!file) return fail(std::move(file.error()));
+    if (file->no_file) return fail(not_a_file(ledger_head_name));
+    std::string text(head_bytes_max, '\0');
+    const auto got = read_some_at(file->file.get(), text.data(), text.size(), 0, ledger_head_name);
+    if (!got) return fail(got.error());
+    text.resize(*got);
+    return text;
 }
 
 result<std::vector<std::string>> journals_in(const folder& dir) {
@@ -94,52 +100,39 @@ result<std::vector<std::string>> journals_in(const folder& dir) {
     return out;
 }
 
-result<journal_reading> read_journal(const folder& dir, const std::string& job_id, expected_end end,
-                                     const record_visitor& visit) {
+result<journal_report> read_journal(const folder& dir, const std::string& job_id, expected_end end,
+                                    const record_visitor& visit) {
     const std::string name = journal_name(job_id);
-    auto lines = open_lines(dir, name);
-    if (!lines) return fail(std::move(lines.error()));
-    journal_reading out;
-    chain_checker chain;
-    journal_audit audit;
-    auto record = std::make_unique<record_view>();
-    text_line line;
+    auto file = open_regular(dir, name);
+    if (!file) return fail(std::move(file.error()));
+    if (file->no_file) {
+        journal_report out;
+        out.findings.push_back(not_a_file(name));
+        return out;
+    }
+    journal_check check(job_id, end);
+    hashed_lines lines(std::move(file->file), name);
     for (;;) {
-        auto more = lines->next(line);
+        auto more = lines.next();
         if (!more) return fail(std::move(more.error()));
-        if (!*more) break;
-        out.bytes += line.text.size() + (line.ended ? 1 : 0);
-        if (!line.ended && end == expected_end::open) {
-            out.torn_bytes = line.text.size();
-            break;
-        }
-        if (auto fed = chain.feed(line.text, line.ended, *record); !fed) {
-            out.findings.push_back(std::move(fed.error()));
-            break;
-        }
-        audit.feed(*record, line.number);
+        if (*more == nullptr) break;
+        const text_line& line = (*more)->read;
+        const record_view* record = check.feed(line.text, line.ended, (*more)->hash);
+        if (record == nullptr) break;
         if (visit)
             if (auto seen = visit(*record, line.number); !seen) return fail(std::move(seen.error()));
     }
-    if (!chain.broken()) audit.end(end == expected_end::finished);
-    out.findings.insert(out.findings.begin(), audit.findings().begin(), audit.findings().end());
-    for (problem& p : out.findings) p.file = name;
-    out.findings_left_out = audit.more();
-    out.summary = audit.summary();
-    out.settled = audit.settled();
-    out.records = chain.records();
-    out.head = hex(chain.head());
-    if (chain.records() > 0 && out.summary.job_id != job_id && !out.summary.job_id.empty())
-        out.findings.push_back(
-            {.what = fmt::format("it is the journal of {}", out.summary.job_id), .file = name, .line = 1});
-    return out;
+    return check.finish();
 }
 
 result<std::optional<first_record>> read_first_record(const folder& dir, const std::string& job_id) {
-    auto lines = open_lines(dir, journal_name(job_id));
-    if (!lines) return fail(std::move(lines.error()));
+    const std::string name = journal_name(job_id);
+    auto journal = open_regular(dir, name);
+    if (!journal) return fail(std::move(journal.error()));
+    if (journal->no_file) return fail(not_a_file(name));
+    line_reader lines(std::move(journal->file), name);
     text_line line;
-    auto more = lines->next(line);
+    auto more = lines.next(line);
     if (!more) return fail(std::move(more.error()));
     if (!*more || !line.ended) return std::optional<first_record>();
     auto record = std::make_unique<record_view>();

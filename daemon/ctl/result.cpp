@@ -55,9 +55,17 @@ class printer {
         switch (form_) {
             case row_form::ids: text_.append(r.id).push_back('\n'); break;
             case row_form::csv:
-                text_ =
-                    fmt::format("{},{},{},{},{},{},{}\n", csv_field(r.id), r.verdict, csv_field(r.reason), r.attempts,
-                                r.http_status == 0 ? "" : std::to_string(r.http_status), csv_field(r.request_id), r.at);
+                append_csv_field(text_, r.id);
+                text_.append(",").append(r.verdict) += ',';
+                append_csv_field(text_, r.reason);
+                append_number(",", r.attempts);
+                if (r.http_status == 0)
+                    text_ += ',';
+                else
+                    append_number(",", r.http_status);
+                text_ += ',';
+                append_csv_field(text_, r.request_id);
+                text_.append(",").append(r.at) += '\n';
                 break;
             case row_form::json: {
                 json_object o(text_);
@@ -83,6 +91,10 @@ class printer {
     }
 
   private:
+    void append_number(std::string_view before, std::uint64_t n) {
+        const fmt::format_int digits(n);
+        text_.append(before).append(digits.data(), digits.size());
+    }
     static void text_or_null(json_object& o, std::string_view key, std::string_view text) {
         if (text.empty())
             o.raw(key, "null");
@@ -133,7 +145,7 @@ class result_run {
 
   private:
     // Ids without a verdict, where they were asked for or no verdict was.
-    int remaining(const journal_reading& read) {
+    int remaining(const journal_report& read) {
         const bool asked = only_ == "remaining";
         if (read.summary.remaining() == 0 || !(asked || only_.empty())) return all_well;
         const spans rest = read.settled.missing({0, read.summary.totals.ids});

@@ -1,6 +1,7 @@
 #include "result_rows.hpp"
 
 #include <algorithm>
+#include <array>
 #include <utility>
 
 namespace culld::ctl {
@@ -190,21 +191,31 @@ result<void> result_rows::verdict(const record_view& record, std::string_view na
     return {};
 }
 
-std::string csv_field(std::string_view text) {
-    const bool is_id = std::all_of(text.begin(), text.end(), [](char c) {
-        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
-    });
-    if (is_id) return std::string(text);
-    std::string out;
-    if (std::string_view("=+-@\t\r").find(text.front()) != std::string_view::npos) out += '\'';
-    out += text;
-    if (out.find_first_of(",\"\r\n") == std::string::npos) return out;
-    std::string quoted = "\"";
-    for (const char c : out) {
-        if (c == '"') quoted += '"';
-        quoted += c;
+void append_csv_field(std::string& out, std::string_view text) {
+    // One look at a table for each byte: a row is written for every id of the job.
+    static constexpr auto plain = [] {
+        std::array<bool, 256> table{};
+        for (const char c : std::string_view("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-"))
+            table[static_cast<unsigned char>(c)] = true;
+        return table;
+    }();
+    if (std::all_of(text.begin(), text.end(), [](char c) { return plain[static_cast<unsigned char>(c)]; })) {
+        out += text;
+        return;
     }
-    return quoted + "\"";
+    std::string field;
+    if (std::string_view("=+-@\t\r").find(text.front()) != std::string_view::npos) field += '\'';
+    field += text;
+    if (field.find_first_of(",\"\r\n") == std::string::npos) {
+        out += field;
+        return;
+    }
+    out += '"';
+    for (const char c : field) {
+        if (c == '"') out += '"';
+        out += c;
+    }
+    out += '"';
 }
 
 }  // namespace culld::ctl

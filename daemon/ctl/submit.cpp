@@ -137,7 +137,7 @@ bool asked_and_confirmed(const context& with, const prepared& job) {
 std::optional<std::string> rejection_of(const context& with, const submitted& s) {
     if (auto dir = folder::open(with.settings.journal.dir))
         if (auto ledger = read_ledger(*dir))
-            for (const ledger_entry& e : ledger->entries)
+            for (const ledger_entry& e : ledger->checked.entries())
                 if (e.rejected && e.file == s.file && e.ts >= s.at) return e.error;
     // Not everybody may read the ledger.
     auto rejected = folder::open(with.settings.spool.dir + "/rejected");

@@ -10,16 +10,25 @@
 #include <set>
 
 #include "culld/core/json_text.hpp"
+#include "culld/io/key_file.hpp"
 #include "follow.hpp"
 #include "jobs.hpp"
-#include "signature.hpp"
+#include "names_check.hpp"
 #include "verb.hpp"
 
 namespace culld::ctl {
 
 namespace {
 
-constexpr std::size_t head_bytes_max = 4096;
+constexpr int looks_max = 3;  // at a ledger and a head that do not fit, where a daemon may be writing both
+
+// What the command line asks for.
+struct verify_options {
+    std::vector<std::string> jobs;
+    std::vector<std::string> anchors;
+    std::uint64_t signed_from = 1;
+    bool names = false;
+};
 
 struct tally {
     std::uint64_t journals = 0, open = 0, records = 0, bytes = 0;
@@ -31,63 +40,30 @@ struct tally {
     }
 };
 
-// ledger.head against the ledger's last line.
-result<void> check_head(const folder& dir, const ledger_reading& ledger, const public_key* key, tally& out) {
-    if (!dir.exists(ledger_head_name)) {
-        if (ledger.records > 0)
-            out.find("is missing", ledger_head_name, 0, "it was removed, or the folder is no complete copy");
-        return {};
-    }
-    auto text = read_small_file(dir.path() + "/" + ledger_head_name, head_bytes_max);
-    if (!text) return fail(std::move(text.error()));
-    const auto head = read_ledger_head(*text);
-    if (!head) {
-        problem why = head.error();
-        why.file = ledger_head_name;
-        out.find(std::move(why));
-        return {};
-    }
-    if (!ledger.findings.empty()) return {};  // where the ledger is broken, its end says nothing more
-    if (head->seq + 1 != ledger.records)
-        out.find(fmt::format("names line {} as the ledger's last, but the ledger has {} lines", head->seq + 1,
-                             ledger.records),
-                 ledger_head_name, 0,
-                 head->seq + 1 > ledger.records
-                     ? "lines were cut from the ledger"
-                     : "a line was added to the ledger, or culld was stopped just then: start it");
-    else if (head->sha256 != ledger.head)
-        out.find("is not the SHA-256 of the ledger's last line", ledger_head_name, 0, "that line was changed");
-    if (key == nullptr) return {};
-    if (head->sig.empty())
-        out.find("is not signed", ledger_head_name, 0,
-                 "a public key is set: either is new, or the signature was removed");
-    else if (!key->signed_by_owner(head->sha256, head->sig))
-        out.find("the signature is not the key's", ledger_head_name);
-    return {};
-}
-
-void check_signatures(const ledger_reading& ledger, const public_key& key, tally& out) {
-    bool signed_before = false;
-    for (const ledger_entry& entry : ledger.entries) {
-        if (entry.rejected) continue;  // it has no head to sign
-        if (entry.sig.empty()) {
-            if (signed_before) out.find("is not signed, though lines before it are", ledger_name, entry.seq + 1);
-            continue;
-        }
-        signed_before = true;
-        if (!key.signed_by_owner(entry.head, entry.sig))
-            out.find(fmt::format("the signature of {}'s head is not the key's", entry.journal), ledger_name,
-                     entry.seq + 1);
+// The ledger and its head, read and checked together.
+result<ledger_reading> read_whole_ledger(const context& with, const folder& dir, const ledger_rules& rules) {
+    for (int look = with.ask_daemon ? 1 : looks_max;; ++look) {
+        auto ledger = read_ledger(dir, rules);
+        if (!ledger) return ledger;
+        auto head = read_ledger_head_file(dir);
+        if (!head) return fail(std::move(head.error()));
+        ledger->checked.end(*head);
+        const auto& findings = ledger->checked.findings();
+        const bool only_the_head =
+            std::all_of(findings.begin(), findings.end(), [](const problem& p) { return p.file == ledger_head_name; });
+        // A daemon may have written a line between the two readings, or be between its own two writings.
+        if (findings.empty() || !only_the_head || look == looks_max) return ledger;
+        pause_between_looks();
     }
 }
 
 class verification {
   public:
-    verification(const context& with, const folder& dir) : with_(with), dir_(dir) {}
+    verification(const context& with, const folder& dir, bool names) : with_(with), dir_(dir), names_(names) {}
 
     // One journal against itself and against the ledger. Failures are the disk's; what is wrong goes to
     // `out`.
-    outcome<void> journal(const std::string& job_id, const ledger_reading& ledger, tally& out) {
+    outcome<void> journal(const std::string& job_id, const ledger_check& ledger, tally& out) {
         const ledger_entry* entry = ledger.of_job(job_id);
         const std::string name = journal_name(job_id);
         if (!dir_.exists(name)) {
@@ -96,8 +72,16 @@ class verification {
                          fmt::format("{}:{} has its hash; it was removed or renamed", ledger_name, entry->seq + 1));
             return {};
         }
-        auto read = read_journal(dir_, job_id, entry == nullptr ? expected_end::open : expected_end::finished);
+        names_check names(with_);
+        const auto visit = [&names](const record_view& record, std::uint64_t line) { return names.feed(record, line); };
+        auto read = read_journal(dir_, job_id, entry == nullptr ? expected_end::open : expected_end::finished,
+                                 names_ ? record_visitor(visit) : record_visitor());
+        if (!read && names.failed()) return tl::unexpected(*names.failed());
         if (!read) return give_up_on(dir_.path() + "/" + name, std::move(read.error()));
+        for (problem p : names.findings()) {
+            p.file = name;
+            read->findings.push_back(std::move(p));
+        }
         ++out.journals;
         out.records += read->records;
         out.bytes += read->bytes;
@@ -127,7 +111,7 @@ class verification {
         auto ledger = read_ledger(dir_);
         if (!ledger) return give_up_on(dir_.path() + "/" + ledger_name, std::move(ledger.error()));
         for (const std::string& job_id : unnamed_)
-            if (ledger->of_job(job_id) == nullptr)
+            if (ledger->checked.of_job(job_id) == nullptr)
                 out.find("the job is finished, but the ledger does not name it", journal_name(job_id), 0,
                          "lines were cut from the ledger, or culld was stopped just then: start it, and "
                          "verify again");
@@ -137,6 +121,7 @@ class verification {
   private:
     const context& with_;
     const folder& dir_;
+    bool names_;
     std::vector<std::string> unnamed_;
 };
 
@@ -171,60 +156,75 @@ void show(const context& with, const tally& t, double seconds) {
                                  static_cast<double>(t.bytes) / 1e9 / std::max(seconds, 1e-6)));
 }
 
-int verify(const context& with, const std::vector<std::string>& names) {
+int verify(const context& with, const verify_options& options) {
     const auto begin = std::chrono::steady_clock::now();
     auto dir = open_journals(with);
     if (!dir) return report(with, dir.error());
-    std::optional<public_key> key;
-    if (!with.settings.journal.public_key_file.empty()) {
-        auto loaded = public_key::load(with.settings.journal.public_key_file);
-        if (!loaded) return report(with, give_up_on(with.settings.journal.public_key_file, loaded.error()).value());
-        key = std::move(*loaded);
+    ledger_rules rules{.keys = nullptr, .signed_from = options.signed_from, .anchors = options.anchors};
+    std::optional<public_keys> keys;
+    if (const std::string& file = with.settings.journal.public_key_file; !file.empty()) {
+        auto loaded = load_public_keys(file);
+        if (!loaded) return report(with, give_up_on(file, loaded.error()).value());
+        keys = std::move(*loaded);
+        rules.keys = &*keys;
     }
     std::set<std::string> jobs;
-    for (const std::string& name : names) {
+    for (const std::string& name : options.jobs) {
         auto id = find_journal(with, *dir, name);
         if (!id) return report(with, id.error());
         jobs.insert(std::move(*id));
     }
     tally t;
     // Journals are listed before the ledger is read: what the ledger names later than that is not missed.
-    if (names.empty()) {
+    if (options.jobs.empty()) {
         auto all = journals_in(*dir);
         if (!all) return report(with, {io_error, all.error()});
         jobs.insert(all->begin(), all->end());
     }
-    auto ledger = read_ledger(*dir);
-    if (!ledger) return report(with, give_up_on(with.settings.journal.dir + "/" + ledger_name, ledger.error()).value());
-    t.bytes += ledger->bytes;
-    for (const problem& p : ledger->findings) t.find(p);
-    std::set<std::string> named;
-    for (const ledger_entry& entry : ledger->entries) {
-        if (entry.rejected) continue;
-        if (!named.insert(entry.job_id).second) t.find("the job has a line already", ledger_name, entry.seq + 1);
-        if (names.empty()) jobs.insert(entry.job_id);
-    }
-    if (auto checked = check_head(*dir, *ledger, key ? &*key : nullptr, t); !checked)
-        return report(with, {io_error, checked.error()});
-    if (key) check_signatures(*ledger, *key, t);
-    verification each(with, *dir);
+    auto reading = read_whole_ledger(with, *dir, rules);
+    if (!reading)
+        return report(with, give_up_on(with.settings.journal.dir + "/" + ledger_name, reading.error()).value());
+    const ledger_check& ledger = reading->checked;
+    t.bytes += reading->bytes;
+    t.findings = ledger.findings();
+    if (options.jobs.empty())
+        for (const ledger_entry& entry : ledger.entries())
+            if (!entry.rejected) jobs.insert(entry.job_id);
+    verification each(with, *dir, options.names);
     for (const std::string& job : jobs)
-        if (auto done = each.journal(job, *ledger, t); !done) return report(with, done.error());
+        if (auto done = each.journal(job, ledger, t); !done) return report(with, done.error());
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
     if (auto done = each.look_again(t); !done) return report(with, done.error());
     show(with, t, seconds);
+    if (!keys && ledger.signed_lines() > 0)
+        with.out.say("the ledger is signed, and the signatures were not checked: --public-key FILE does that");
     return t.findings.empty() ? all_well : not_verified;
+}
+
+bool is_hash(const std::string& text) {
+    digest out{};
+    return parse_hex(text, out);
 }
 
 }  // namespace
 
 verb verify_verb(CLI::App& app, common_options& options) {
     auto* command = app.add_subcommand("verify", "prove that journals and ledger were not changed, and add up");
-    auto names = std::make_shared<std::vector<std::string>>();
-    command->add_option("JOB", *names, "jobs to check; every journal and the ledger if left out");
-    command->add_option("--public-key", options.public_key, "check signatures with this Ed25519 key (PEM)")
-        ->type_name("FILE");
-    return {command, [names](const context& with) { return verify(with, *names); }};
+    auto asked = std::make_shared<verify_options>();
+    command->add_option("JOB", asked->jobs, "jobs to check; every journal and the ledger if left out");
+    command->add_option("--public-key", options.public_key,
+                        "check signatures with this Ed25519 key (PEM; several in one file are all believed)");
+    command
+        ->add_option("--signed-from", asked->signed_from,
+                     "the first line of the ledger that must be signed, where the key was set later")
+        ->check(CLI::PositiveNumber);
+    command
+        ->add_option("--anchor", asked->anchors,
+                     "the SHA-256 of a ledger line, as the log has it: that line must still be there")
+        ->check([](const std::string& text) { return is_hash(text) ? "" : text + " is not 64 lower-case hex digits"; });
+    command->add_flag("--names", asked->names,
+                      "compare every id named with the job's own list as well, which must lie in the spool");
+    return {command, [asked](const context& with) { return verify(with, *asked); }};
 }
 
 }  // namespace culld::ctl

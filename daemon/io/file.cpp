@@ -97,13 +97,34 @@ result<bool> folder::move(const std::string& name, const folder& to, const std::
     return fail(errno_problem(fmt::format("move to {}/{}", to.path(), new_name), name, errno));
 }
 
-result<void> folder::replace(const std::string& name, std::string_view content, mode_t mode) const {
-    const std::string temporary = "." + name + ".new";
-    auto file = open_file(temporary, O_WRONLY | O_CREAT | O_TRUNC, mode);
+namespace {
+
+result<void> write_aside(const folder& dir, const std::string& name, std::string_view content, mode_t mode) {
+    const std::string temporary = folder::staged_name(name);
+    auto file = dir.open_file(temporary, O_WRONLY | O_CREAT | O_TRUNC, mode);
     if (!file) return fail(std::move(file.error()));
     if (auto done = write_all(file->get(), content, temporary); !done) return done;
-    if (auto done = sync_file(file->get(), temporary); !done) return done;
-    if (::renameat(fd(), temporary.c_str(), fd(), name.c_str()) != 0)
+    return sync_file(file->get(), temporary);
+}
+
+}  // namespace
+
+std::string folder::staged_name(const std::string& name) {
+    return "." + name + ".new";
+}
+
+result<void> folder::replace(const std::string& name, std::string_view content, mode_t mode) const {
+    if (auto done = write_aside(*this, name, content, mode); !done) return done;
+    return put_staged(name);
+}
+
+result<void> folder::stage(const std::string& name, std::string_view content, mode_t mode) const {
+    if (auto done = write_aside(*this, name, content, mode); !done) return done;
+    return sync();
+}
+
+result<void> folder::put_staged(const std::string& name) const {
+    if (::renameat(fd(), staged_name(name).c_str(), fd(), name.c_str()) != 0)
         return fail(errno_problem("rename over", name, errno));
     return sync();
 }

@@ -16,6 +16,9 @@ namespace {
 
 const std::string ledger_name = "ledger.jsonl";
 const std::string head_name = "ledger.head";
+constexpr const char* what_to_do =
+    "the ledger was changed or damaged; culld adds nothing to it: see `cullctl verify`, bring back ledger.jsonl and "
+    "ledger.head from a copy, or move both aside to begin a new one";
 
 std::pair<std::uint64_t, std::uint64_t> key_of(std::string_view job_id) {
     sha256 hash;
@@ -29,15 +32,27 @@ std::pair<std::uint64_t, std::uint64_t> key_of(std::string_view job_id) {
 
 }  // namespace
 
-result<ledger_file> ledger_file::open(const folder& dir) {
+result<ledger_file> ledger_file::open(const folder& dir, std::optional<ledger_signing> signing) {
     ledger_file out;
     out.dir_ = &dir;
+    out.signing_ = std::move(signing);
     if (auto done = out.load(); !done) return fail(std::move(done.error()));
     return out;
 }
 
+void ledger_file::sign_with(std::optional<ledger_signing> signing) {
+    signing_ = std::move(signing);
+    trusted_ = false;  // read again before the next line: the new key may not know what the old one signed
+}
+
+std::string ledger_file::signature_of(std::string_view text) const {
+    return signing_ ? signing_->key.sign(text) : std::string();
+}
+
 result<void> ledger_file::load() {
     trusted_ = false;
+    was_signed_ = false;
+    unsigned_lines_ = 0;
     finished_.clear();
     const bool existed = dir_->exists(ledger_name);
     auto fd = dir_->open_file(ledger_name, O_RDWR | O_CREAT | O_APPEND, 0640);
@@ -46,7 +61,7 @@ result<void> ledger_file::load() {
         if (auto synced = dir_->sync(); !synced) return synced;
     fd_ = std::move(*fd);
 
-    auto head = load_head();
+    auto head = load_head(head_name);
     if (!head) return fail(std::move(head.error()));
     bool head_found = !*head;
     unique_fd reading(::fcntl(fd_.get(), F_DUPFD_CLOEXEC, 3));
@@ -70,18 +85,20 @@ result<void> ledger_file::load() {
         }
         if (const auto id = record.text("job_id"); id && record.type == record_type::job_finished)
             finished_.insert(key_of(*id));
+        if (const auto sig = record.text("sig"); sig && !sig->empty()) was_signed_ = true;
         if (*head && (*head)->seq == record.seq) head_found = (*head)->sha256 == hex(chain.head());
     }
     if (!head_found)
-        return fail(problem{
-            .what = fmt::format("names line {} of the ledger, which is {}", (*head)->seq + 1,
-                                (*head)->seq < chain.records()
-                                    ? "another one now"
-                                    : fmt::format("not there: it was cut to {} lines", chain.records())),
-            .hint =
-                "the ledger was changed or damaged; culld adds nothing to it: see `cullctl verify`, bring back ledger.jsonl "
-                "from a copy, or move both aside to begin a new one",
-            .file = dir_->path() + "/" + head_name});
+        return fail(
+            problem{.what = fmt::format("names line {} of the ledger, which is {}", (*head)->seq + 1,
+                                        (*head)->seq < chain.records()
+                                            ? "another one now"
+                                            : fmt::format("not there: it was cut to {} lines", chain.records())),
+                    .hint = what_to_do,
+                    .file = dir_->path() + "/" + head_name});
+    if (*head && !(*head)->sig.empty()) was_signed_ = true;
+    if (signing_)
+        if (auto fine = vouched_for(*head, chain.records(), chain.head()); !fine) return fine;
     struct stat st {};
     if (::fstat(fd_.get(), &st) != 0) return fail(errno_problem("look at", ledger_name, errno));
     const std::uint64_t good = lines.good_bytes();
@@ -92,32 +109,62 @@ result<void> ledger_file::load() {
         if (auto synced = sync_file(fd_.get(), ledger_name); !synced) return synced;
     }
     chain_ = chain_writer({chain.records(), chain.head()});
-    // The head may be behind, if a crash came between the two writes.
-    if (chain.records() > 0)
-        if (auto done = dir_->replace(head_name, ledger_head_text(chain_.head(), {}), 0640); !done) return done;
+    if (signing_ && !was_signed_) unsigned_lines_ = chain.records();
+    // The head may be behind, if a crash came between the two writes; or not signed yet, if the key is new.
+    const bool behind = !*head || (*head)->seq + 1 != chain.records() || (signing_ && (*head)->sig.empty());
+    if (chain.records() > 0 && behind) {
+        const std::string sig = signature_of(hex(chain.head()));
+        if (auto done = dir_->replace(head_name, ledger_head_text(chain_.head(), sig), 0640); !done) return done;
+    }
     trusted_ = true;
     return {};
 }
 
 // None where there is none: a crash may come between the first line and its head.
-result<std::optional<ledger_head>> ledger_file::load_head() const {
-    if (!dir_->exists(head_name)) return std::nullopt;
-    auto fd = dir_->open_file(head_name, O_RDONLY);
+result<std::optional<ledger_head>> ledger_file::load_head(const std::string& name) const {
+    if (!dir_->exists(name)) return std::nullopt;
+    auto fd = dir_->open_file(name, O_RDONLY);
     if (!fd) return fail(std::move(fd.error()));
     std::string text(4096, '\0');
-    const auto got = read_some_at(fd->get(), text.data(), text.size(), 0, head_name);
+    const auto got = read_some_at(fd->get(), text.data(), text.size(), 0, name);
     if (!got) return fail(got.error());
     text.resize(*got);
     auto head = read_ledger_head(text);
     if (!head) {
         problem why = std::move(head.error());
-        why.file = dir_->path() + "/" + head_name;
+        why.file = dir_->path() + "/" + name;
         why.hint =
             "it was changed or damaged; culld adds nothing to this ledger: see `cullctl verify`, and move it aside if the "
             "ledger itself is whole";
         return fail(std::move(why));
     }
     return std::move(*head);
+}
+
+result<void> ledger_file::vouched_for(const std::optional<ledger_head>& head, std::uint64_t lines,
+                                      const digest& last) const {
+    if (!was_signed_) return {};  // the key is new
+    const auto refuse = [&](std::string what, const char* hint = what_to_do) {
+        return fail(problem{.what = std::move(what), .hint = hint, .file = dir_->path() + "/" + head_name});
+    };
+    if (head) {
+        if (head->sig.empty()) return refuse("is not signed, though the ledger was");
+        if (!signing_->known.signed_by_one(head->sha256, head->sig))
+            return refuse("is signed by no key that is known here",
+                          "if the key was replaced, keep the old public key in journal.public_key_file beside the new "
+                          "one; if not, the ledger was changed: see `cullctl verify`");
+    }
+    const std::uint64_t named = head ? head->seq + 1 : 0;
+    if (lines == named) return {};
+    if (lines > named + 1)
+        return refuse(head ? fmt::format("names line {} as the last, but the ledger has {} lines", named, lines)
+                           : "is missing, though the ledger is signed");
+    // One line more: a crash came before the head was put in its place, and then it lies staged.
+    auto staged = load_head(folder::staged_name(head_name));
+    const bool foreseen = staged && *staged && (*staged)->seq + 1 == lines && (*staged)->sha256 == hex(last) &&
+                          signing_->known.signed_by_one((*staged)->sha256, (*staged)->sig);
+    if (!foreseen) return refuse(fmt::format("does not name line {} of the ledger, which nobody signed", lines));
+    return {};
 }
 
 bool ledger_file::holds(std::string_view id) const {
@@ -129,13 +176,21 @@ result<ledger_file::line> ledger_file::append(const ledger_facts& facts, wall_ti
         if (auto done = load(); !done) return fail(std::move(done.error()));
     const bool finished = facts.totals != nullptr;
     if (finished && holds(facts.job_id)) return line{};
+    ledger_facts signed_facts = facts;
+    const std::string sig = finished ? signature_of(facts.head) : std::string();
+    signed_facts.sig = sig;
     std::string text;
-    write_ledger_line(chain_, text, ts, facts);
+    write_ledger_line(chain_, text, ts, signed_facts);
     trusted_ = false;
+    const std::string head = ledger_head_text(chain_.head(), signature_of(hex(chain_.head().prev)));
+    // Signed before it is written: so a restart can tell a line that a crash cut off from its head from one that
+    // somebody else added.
+    if (signing_)
+        if (auto done = dir_->stage(head_name, head, 0640); !done) return fail(std::move(done.error()));
     if (auto done = write_all(fd_.get(), text, ledger_name); !done) return fail(std::move(done.error()));
     if (auto done = sync_data(fd_.get(), ledger_name); !done) return fail(std::move(done.error()));
-    if (auto done = dir_->replace(head_name, ledger_head_text(chain_.head(), {}), 0640); !done)
-        return fail(std::move(done.error()));
+    auto put = signing_ ? dir_->put_staged(head_name) : dir_->replace(head_name, head, 0640);
+    if (!put) return fail(std::move(put.error()));
     trusted_ = true;
     if (finished) finished_.insert(key_of(facts.job_id));
     return line{hex(chain_.head().prev), chain_.head().seq - 1};

@@ -8,8 +8,8 @@ namespace culld {
 
 namespace {
 
-result<secret> read_if_named(const std::string& name, const std::string& credentials_folder) {
-    return name.empty() ? result<secret>() : read_secret(name, credentials_folder);
+result<secret> read_if_named(const std::string& name, const std::string& credentials_folder, secret_form form) {
+    return name.empty() ? result<secret>() : read_secret(name, credentials_folder, form);
 }
 
 }  // namespace
@@ -29,13 +29,13 @@ result<route> find_route(std::string_view url, const config& settings, const std
     auto to = parse_endpoint(url);
     if (!to) return tl::unexpected(std::move(to.error()));
     route out{.to = std::move(*to), .tls = nullptr};
-    const auto login = read_if_named(api.proxy_login_file, credentials_folder);
+    const auto login = read_if_named(api.proxy_login_file, credentials_folder, secret_form::line);
     if (!login) return tl::unexpected(login.error());
     auto via = choose_proxy(api.proxy, login->view(), environment, out.to);
     if (!via) return tl::unexpected(std::move(via.error()));
     out.to.via = std::move(*via);
     if (out.to.tls) {
-        const auto key = read_if_named(api.client_key_file, credentials_folder);
+        const auto key = read_if_named(api.client_key_file, credentials_folder, secret_form::text);
         if (!key) return tl::unexpected(key.error());
         auto tls = make_tls_context(api.ca_file, {.chain_file = api.client_cert_file, .key = key->view()});
         if (!tls) return tl::unexpected(std::move(tls.error()));

@@ -1,5 +1,6 @@
 #include <random>
 
+#include "../unit/archive.hpp"
 #include "cullctl_runner.hpp"
 
 namespace culld::test {
@@ -102,7 +103,44 @@ TEST_F(CullctlVerify, OneJobIsFoundByItsFile) {
 TEST_F(CullctlVerify, ASymbolicLinkIsNotFollowed) {
     std::filesystem::rename(journals + "/job-1.jsonl", root + "/elsewhere");
     std::filesystem::create_symlink(root + "/elsewhere", journals + "/job-1.jsonl");
-    EXPECT_EQ(here("verify").code, 74);
+    const ran r = here("verify");
+    EXPECT_EQ(r.code, 4);
+    EXPECT_NE(r.out.find("job-1.jsonl: is no regular file"), std::string::npos) << r.out;
+}
+
+// Positions add up, and the chain is whole: only the list tells that an id was put in another's place.
+TEST_F(CullctlVerify, AnIdInTheWrongPlaceIsFoundThroughTheList) {
+    EXPECT_EQ(here("verify --names").code, 0) << here("verify --names").out << here("verify --names").err;
+    for (const auto& [from, to] :
+         {std::pair("\"deleted\":[\"i4\"", "\"deleted\":[\"i9\""),
+          std::pair("\"deleted\":[\"i4\"", "\"deleted\":[\"i5\""), std::pair("\"ids\":[\"i3\"]", "\"ids\":[\"i2\"]")}) {
+        archive a;
+        a.journals["job-1"] = finished.text;
+        a.ledger = ledger.text;
+        a.head = ledger.ledger_head();
+        std::string& text = a.journals["job-1"];
+        text.replace(text.find(from), std::string_view(from).size(), to);
+        a.cover_up("job-1");
+        write(journals + "/job-1.jsonl", text);
+        write(journals + "/ledger.jsonl", a.ledger);
+        write(journals + "/ledger.head", *a.head);
+        EXPECT_EQ(here("verify").code, 0);
+        const ran r = here("verify --names");
+        EXPECT_EQ(r.code, 4);
+        EXPECT_NE(r.out.find("where the list has"), std::string::npos) << r.out;
+    }
+    save();
+    std::filesystem::remove(spool + "/failed/list.txt");
+    EXPECT_EQ(here("verify --names").code, 66) << "no list, no proof";
+}
+
+TEST_F(CullctlVerify, AnchorsMustStillBeThere) {
+    const std::string first = sha256_of(ledger.text.substr(0, ledger.text.find('\n')));
+    EXPECT_EQ(here("verify --anchor " + first).code, 0);
+    const ran r = here("verify --anchor " + first + " --anchor " + std::string(64, 'a'));
+    EXPECT_EQ(r.code, 4);
+    EXPECT_NE(r.out.find("no line has the SHA-256 aaaa"), std::string::npos) << r.out;
+    EXPECT_EQ(here("verify --anchor nonsense").code, 64);
 }
 
 TEST_F(CullctlVerify, SignaturesAreCheckedWithAPublicKey) {

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "culld/core/chain.hpp"
+#include "culld/core/ledger_check.hpp"
 #include "loop_fixture.hpp"
 
 namespace culld {
@@ -245,6 +246,171 @@ TEST_F(LedgerFile, KeepsALineWhoseHeadCouldNotBeWritten) {
     std::filesystem::remove(scratch_.path(".ledger.head.new"));
     ASSERT_TRUE(finish(ledger, "b"));
     expect_whole(2);
+}
+
+// RFC 8032, 7.1, TEST 1 and TEST 2.
+constexpr std::string_view key_pem =
+    "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIJ1hsZ3v/VpguoRK9JLsLMREScVpezJpGXA7rAMcrn9g\n"
+    "-----END PRIVATE KEY-----\n";
+constexpr std::string_view other_key_pem =
+    "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIEzNCJso/5banbbDRuwRTg9bijGfNaumJNqM9u1PuKb7\n"
+    "-----END PRIVATE KEY-----\n";
+
+class SignedLedgerFile : public LedgerFile {
+  protected:
+    static ledger_signing key(std::string_view pem = key_pem) {
+        signing_key k = signing_key::parse(pem).value();
+        public_keys known = k.public_half();
+        return {std::move(k), std::move(known)};
+    }
+    ledger_file open_signed(std::string_view pem = key_pem) {
+        auto out = ledger_file::open(dir_, key(pem));
+        if (!out) throw std::runtime_error(out.error().text());
+        return std::move(*out);
+    }
+    std::string refusal(std::string_view pem = key_pem) {
+        const std::string before = text(), head = head_text();
+        const auto out = ledger_file::open(dir_, key(pem));
+        EXPECT_FALSE(out);
+        EXPECT_EQ(text(), before) << "the evidence stays";
+        EXPECT_EQ(head_text(), head) << "the evidence stays";
+        return out ? "" : out.error().text();
+    }
+    [[nodiscard]] std::string head_text() const {
+        return read_small_file(scratch_.path("ledger.head"), 4096).value_or("");
+    }
+    void put_head(std::string_view content) const { std::ofstream(scratch_.path("ledger.head")) << content; }
+    static bool is_signed(std::string_view text, std::string_view sig) { return key().known.signed_by_one(text, sig); }
+    // All lines vouched for, as cullctl verify sees it.
+    void expect_vouched(std::uint64_t count) const {
+        const public_keys keys = key().known;
+        ledger_check check(ledger_rules{.keys = &keys});
+        for (const std::string& line : lines()) ASSERT_TRUE(check.feed(line, true));
+        check.end(head_text());
+        for (const problem& p : check.findings()) ADD_FAILURE() << p.text();
+        EXPECT_EQ(check.records(), count);
+    }
+};
+
+TEST_F(SignedLedgerFile, SignsItsLinesAndItsHead) {
+    ledger_file ledger = open_signed();
+    ASSERT_TRUE(finish(ledger, "a"));
+    ASSERT_TRUE(reject(ledger, "b"));
+    ASSERT_TRUE(finish(ledger, "c"));
+    expect_vouched(3);
+    EXPECT_THAT(lines().at(1), testing::Not(HasSubstr("\"sig\""))) << "no journal, no head to sign";
+    ledger = open_signed();
+    ASSERT_TRUE(finish(ledger, "d"));
+    expect_vouched(4);
+    EXPECT_EQ(ledger.unsigned_lines(), 0U);
+}
+
+TEST_F(SignedLedgerFile, GoesOnWhereACrashCameBetweenLineAndHead) {
+    const auto head_left_behind_by = [&](auto append) {
+        const std::string before = head_text();
+        {
+            ledger_file ledger = open_signed();
+            ASSERT_TRUE(append(ledger));
+        }
+        // As the disk is before the last rename.
+        const std::string after = head_text();
+        std::ofstream(scratch_.path(".ledger.head.new")) << after;
+        if (before.empty())
+            std::filesystem::remove(scratch_.path("ledger.head"));
+        else
+            put_head(before);
+        static_cast<void>(open_signed());
+        EXPECT_EQ(head_text(), after);
+    };
+    head_left_behind_by([](ledger_file& l) { return finish(l, "a"); });
+    head_left_behind_by([](ledger_file& l) { return reject(l, "b"); });
+    head_left_behind_by([](ledger_file& l) { return finish(l, "c"); });
+    expect_vouched(3);
+}
+
+TEST_F(SignedLedgerFile, GoesOnWhereACrashCameBeforeTheLine) {
+    { ASSERT_TRUE(finish(*std::make_unique<ledger_file>(open_signed()), "a")); }
+    std::ofstream(scratch_.path(".ledger.head.new")) << R"({"seq":1,"sha256":")";  // torn, even
+    ledger_file ledger = open_signed();
+    ASSERT_TRUE(finish(ledger, "b"));
+    expect_vouched(2);
+}
+
+TEST_F(SignedLedgerFile, IsRefusedWhereSomebodyElseWroteInIt) {
+    {
+        ledger_file ledger = open_signed();
+        ASSERT_TRUE(finish(ledger, "a"));
+        ASSERT_TRUE(finish(ledger, "b"));
+    }
+    const std::string good = text(), head = head_text();
+    const auto restore = [&] {
+        rewrite(good);
+        put_head(head);
+        std::filesystem::remove(scratch_.path(".ledger.head.new"));
+        static_cast<void>(open_signed());
+    };
+    // A line without a key, well chained, with a head or without one.
+    {
+        ledger_file stranger = open();
+        ASSERT_TRUE(reject(stranger, "x"));
+    }
+    const std::string forged_head = head_text();
+    EXPECT_THAT(refusal(), HasSubstr("not signed, though the ledger was"));
+    put_head(head);
+    EXPECT_THAT(refusal(), HasSubstr("line 3"));
+    std::ofstream(scratch_.path(".ledger.head.new")) << forged_head;
+    EXPECT_THAT(refusal(), HasSubstr("line 3"));
+    std::ofstream(scratch_.path(".ledger.head.new")) << head;
+    EXPECT_THAT(refusal(), HasSubstr("line 3"));
+    std::filesystem::remove(scratch_.path("ledger.head"));
+    EXPECT_THAT(refusal(), HasSubstr("is missing, though the ledger is signed"));
+    restore();
+    // A head that is older than a crash can leave it.
+    { ASSERT_TRUE(finish(*std::make_unique<ledger_file>(open_signed()), "c")); }
+    { ASSERT_TRUE(finish(*std::make_unique<ledger_file>(open_signed()), "d")); }
+    put_head(head);
+    EXPECT_THAT(refusal(), HasSubstr("but the ledger has 4 lines"));
+    restore();
+    // Somebody else's key.
+    EXPECT_THAT(refusal(other_key_pem), HasSubstr("keep the old public key"));
+    expect_vouched(2);
+}
+
+TEST_F(SignedLedgerFile, KnowsAnOldKeyWhereItIsTold) {
+    { ASSERT_TRUE(finish(*std::make_unique<ledger_file>(open_signed(other_key_pem)), "a")); }
+    ledger_signing both = key();
+    both.known.add(key(other_key_pem).known);
+    auto ledger = ledger_file::open(dir_, std::move(both));
+    ASSERT_TRUE(ledger) << ledger.error().text();
+    ASSERT_TRUE(finish(*ledger, "b"));
+    ASSERT_TRUE(ledger_file::open(dir_, key())) << "the head is the new key's now";
+}
+
+TEST_F(SignedLedgerFile, BeginsToSignALedgerThatWasNot) {
+    fill(2);
+    {
+        ledger_file ledger = open_signed();
+        EXPECT_EQ(ledger.unsigned_lines(), 2U);
+        EXPECT_TRUE(is_signed(sha256_hex(lines().at(1)), read_ledger_head(head_text())->sig)) << "at once";
+        ASSERT_TRUE(finish(ledger, "c"));
+    }
+    ledger_file ledger = open();
+    EXPECT_TRUE(ledger.signing_ended());
+    const std::string head = head_text();
+    EXPECT_FALSE(read_ledger_head(head)->sig.empty()) << "opened without a key, the head stays what it was";
+}
+
+TEST_F(SignedLedgerFile, KeepsALineWhoseHeadCouldNotBePutInPlace) {
+    ledger_file ledger = open_signed();
+    const std::string head = scratch_.path("ledger.head");
+    ASSERT_TRUE(finish(ledger, "a"));
+    std::filesystem::rename(head, scratch_.path("kept"));
+    ASSERT_TRUE(std::filesystem::create_directory(head));
+    EXPECT_FALSE(finish(ledger, "b"));
+    std::filesystem::remove(head);
+    std::filesystem::rename(scratch_.path("kept"), head);
+    ASSERT_TRUE(finish(ledger, "b"));
+    expect_vouched(2);
 }
 
 }  // namespace

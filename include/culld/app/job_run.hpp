@@ -50,6 +50,7 @@ struct job_seed {
     std::optional<skip_reason> stopped;  // it was being cancelled, aborted, or ran out of time
     spans in_doubt;                      // open intents whose fate is unknown
     std::uint64_t torn_bytes = 0;
+    std::uint64_t behind_checkpoint = 0;  // bytes of journal that a restart has to read
     std::optional<std::string> status;  // job.finished is in the journal already: only the filing is left
     std::optional<wall_time> finished_at;
 };

@@ -2,12 +2,14 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "culld/app/daemon.hpp"
 #include "culld/app/taker.hpp"
 #include "culld/io/config_files.hpp"
 #include "culld/io/credentials.hpp"
+#include "culld/io/key_file.hpp"
 #include "culld/io/project_lookup.hpp"
 #include "culld/io/route.hpp"
 
@@ -20,6 +22,7 @@ struct loaded {
     std::unique_ptr<credentials> who;
     std::unique_ptr<project_lookup> project;  // where api.project_id is to be looked up
     route api;
+    std::optional<ledger_signing> signing;
 };
 
 // All that can be wrong with a configuration, in one place: start, reload and --check-config agree.

@@ -22,6 +22,8 @@ class chain_checker {
     // record (views into `line`). On a break problem::line is the line's number (from 1) and what says how it
     // broke; every later call repeats it.
     [[nodiscard]] result<void> feed(std::string_view line, bool ended, record_view& out);
+    // The same, where the line's SHA-256 was computed already (on another thread).
+    [[nodiscard]] result<void> feed(std::string_view line, bool ended, const digest& hash, record_view& out);
 
     [[nodiscard]] std::uint64_t records() const { return records_; }  // good lines so far
     [[nodiscard]] const digest& head() const { return head_; }        // of the last good line; zeros before the first
@@ -29,6 +31,7 @@ class chain_checker {
 
   private:
     result<void> break_at(problem why);
+    result<void> link(std::string_view line, bool ended, record_view& out);
 
     std::uint64_t records_ = 0;
     digest head_{};

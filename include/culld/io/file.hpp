@@ -66,6 +66,12 @@ class folder {
     [[nodiscard]] result<bool> move(const std::string& name, const folder& to, const std::string& new_name) const;
     // write to a temporary name, fsync, rename over `name`, fsync the folder.
     [[nodiscard]] result<void> replace(const std::string& name, std::string_view content, mode_t mode) const;
+    // replace() in two steps: stage() makes the new content durable, name and all, beside what is there;
+    // put_staged() renames it over `name` and fsyncs the folder.
+    [[nodiscard]] result<void> stage(const std::string& name, std::string_view content, mode_t mode) const;
+    [[nodiscard]] result<void> put_staged(const std::string& name) const;
+    // The name under which stage() and replace() write.
+    [[nodiscard]] static std::string staged_name(const std::string& name);
 
   private:
     unique_fd fd_;

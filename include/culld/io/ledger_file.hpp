@@ -1,6 +1,11 @@
 // The ledger on disk: one line for every finished or rejected job, chained over all jobs, and beside it ledger.head
 // (contract, section 3). A job whose journal the ledger does not name is open: that is how a restart finds them.
 //
+// With a signing key the ledger is also proof against whoever can write its folder but has no key, the daemon not
+// turned into their tool: it signs only what follows from what was signed before. So when the ledger is read, its head
+// must be there and signed by a known key, and the one line that a crash may leave behind the head must be the one that
+// was signed before it was written (the staged head). A ledger that was never signed is signed from the next line on.
+//
 // Blocking; opened at start, then used by the journal thread alone.
 #pragma once
 
@@ -14,6 +19,7 @@
 #include "culld/core/journal_read.hpp"
 #include "culld/core/journal_write.hpp"
 #include "culld/io/file.hpp"
+#include "culld/io/key_file.hpp"
 
 namespace culld {
 
@@ -22,7 +28,10 @@ class ledger_file {
     // Reads and checks the whole ledger; a torn last line is cut off, a head that is behind is replaced. A broken
     // chain, or a head whose line is not there, is a problem: the ledger is never repaired, nothing is added to one
     // that cannot be trusted, and what proves it stays as it is. `dir` must outlive it.
-    static result<ledger_file> open(const folder& dir);
+    // `signing`: none to sign nothing.
+    static result<ledger_file> open(const folder& dir, std::optional<ledger_signing> signing = std::nullopt);
+    // The same key, another one, or none from the next line on.
+    void sign_with(std::optional<ledger_signing> signing);
 
     struct line {
         std::string hash;  // SHA-256 of the new line: for the log, out of our own reach
@@ -36,17 +45,28 @@ class ledger_file {
     [[nodiscard]] bool holds(std::string_view id) const;
     [[nodiscard]] std::uint64_t torn_bytes() const { return torn_bytes_; }
     [[nodiscard]] std::uint64_t lines() const { return chain_.head().seq; }
+    // Lines that no signature vouched for when the first key came: cullctl verify wants to be told of them. And
+    // whether there were signatures, but now there is no key to go on with.
+    [[nodiscard]] std::uint64_t unsigned_lines() const { return unsigned_lines_; }
+    [[nodiscard]] bool signing_ended() const { return was_signed_ && !signing_; }
 
   private:
     [[nodiscard]] result<void> load();
-    [[nodiscard]] result<std::optional<ledger_head>> load_head() const;
+    [[nodiscard]] result<std::optional<ledger_head>> load_head(const std::string& name) const;
+    // May this be gone on with, as far as signatures tell?
+    [[nodiscard]] result<void> vouched_for(const std::optional<ledger_head>& head, std::uint64_t lines,
+                                           const digest& last) const;
+    [[nodiscard]] std::string signature_of(std::string_view text) const;
 
     const folder* dir_ = nullptr;
+    std::optional<ledger_signing> signing_;
     unique_fd fd_;
     chain_writer chain_;
     // The first half of the SHA-256 of each job id: nobody can make two ids look the same, and a job costs little.
     std::set<std::pair<std::uint64_t, std::uint64_t>> finished_;
     std::uint64_t torn_bytes_ = 0;
+    std::uint64_t unsigned_lines_ = 0;
+    bool was_signed_ = false;  // a line or the head had a signature
     bool trusted_ = false;
 };
 

@@ -1,0 +1,59 @@
+#include "culld/core/journal_check.hpp"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+namespace culld {
+
+std::string journal_name(std::string_view job_id) {
+    return fmt::format("{}.jsonl", job_id);
+}
+
+// A torn tail is counted, and ends the reading without a finding.
+bool journal_check::torn(std::string_view line, bool ended) {
+    bytes_ += line.size() + (ended ? 1 : 0);
+    if (ended || end_ == expected_end::finished) return false;
+    torn_bytes_ = line.size();
+    return true;
+}
+
+const record_view* journal_check::take(result<void> fed) {
+    if (!fed) {
+        if (breaks_.empty()) breaks_.push_back(std::move(fed.error()));
+        return nullptr;
+    }
+    audit_.feed(*record_, chain_.records());
+    return record_.get();
+}
+
+const record_view* journal_check::feed(std::string_view line, bool ended) {
+    if (torn(line, ended)) return nullptr;
+    return take(chain_.feed(line, ended, *record_));
+}
+
+const record_view* journal_check::feed(std::string_view line, bool ended, const digest& hash) {
+    if (torn(line, ended)) return nullptr;
+    return take(chain_.feed(line, ended, hash, *record_));
+}
+
+journal_report journal_check::finish() {
+    journal_report out;
+    if (!chain_.broken()) audit_.end(end_ == expected_end::finished);
+    out.findings = audit_.findings();
+    out.findings.insert(out.findings.end(), breaks_.begin(), breaks_.end());
+    out.findings_left_out = audit_.more();
+    out.summary = audit_.summary();
+    out.settled = audit_.settled();
+    out.records = chain_.records();
+    out.bytes = bytes_;
+    out.torn_bytes = torn_bytes_;
+    out.head = hex(chain_.head());
+    if (out.records > 0 && out.summary.job_id != job_id_ && !out.summary.job_id.empty())
+        out.findings.push_back({.what = fmt::format("it is the journal of {}", out.summary.job_id), .line = 1});
+    const std::string name = journal_name(job_id_);
+    for (problem& p : out.findings) p.file = name;
+    return out;
+}
+
+}  // namespace culld

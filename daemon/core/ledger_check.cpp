@@ -1,0 +1,98 @@
+#include "culld/core/ledger_check.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "culld/core/journal_write.hpp"
+
+namespace culld {
+
+void ledger_check::find(std::string_view file, std::uint64_t line, std::string what, std::string hint) {
+    findings_.push_back({.what = std::move(what), .hint = std::move(hint), .file = std::string(file), .line = line});
+}
+
+bool ledger_check::feed(std::string_view line, bool ended) {
+    const std::uint64_t number = chain_.records() + 1;
+    if (auto fed = chain_.feed(line, ended, *record_); !fed) {
+        find(ledger_name, number, std::move(fed.error().what), std::move(fed.error().hint));
+        return false;
+    }
+    std::erase(rules_.anchors, hex(chain_.head()));
+    auto entry = read_ledger_entry(*record_);
+    if (!entry) {
+        find(ledger_name, number, std::move(entry.error().what), std::move(entry.error().hint));
+        return true;
+    }
+    check_entry(*entry);
+    entries_.push_back(std::move(*entry));
+    return true;
+}
+
+void ledger_check::check_entry(const ledger_entry& entry) {
+    const std::uint64_t line = entry.seq + 1;
+    if (!entry.sig.empty()) ++signed_lines_;
+    if (entry.rejected) return;
+    if (!finished_.emplace(entry.job_id, entries_.size()).second)
+        find(ledger_name, line, fmt::format("{} has a line already", entry.job_id));
+    if (rules_.keys == nullptr) return;
+    if (entry.sig.empty()) {
+        if (line >= rules_.signed_from)
+            find(ledger_name, line, "is not signed, and a public key is given",
+                 "the signature was removed; or the key was set only later: then --signed-from LINE names the first "
+                 "line that must be signed");
+    } else if (!rules_.keys->signed_by_one(entry.head, entry.sig)) {
+        find(ledger_name, line, fmt::format("the signature of {}'s head is not the key's", entry.journal),
+             "the line or its signature was changed, or another key made it: a file may hold several public keys");
+    }
+}
+
+void ledger_check::end(std::optional<std::string_view> head) {
+    for (const std::string& anchor : rules_.anchors)
+        find(ledger_name, 0, fmt::format("no line has the SHA-256 {}", anchor),
+             "a line that was there when that hash was noted was changed or removed since");
+    if (head) return check_head(*head);
+    if (chain_.records() > 0)
+        find(ledger_head_name, 0, "is missing", "it was removed, or the folder is no complete copy");
+}
+
+void ledger_check::check_head(std::string_view text) {
+    const auto head = read_ledger_head(text);
+    if (!head) {
+        problem why = head.error();
+        why.file = ledger_head_name;
+        findings_.push_back(std::move(why));
+        return;
+    }
+    head_signed_ = !head->sig.empty();
+    digest hash{};
+    if (!parse_hex(head->sha256, hash) || ledger_head_text({head->seq + 1, hash}, head->sig) != text)
+        find(ledger_head_name, 0, "is not written as culld writes it: something was added or changed");
+    if (rules_.keys != nullptr) {
+        if (!head_signed_)
+            find(ledger_head_name, 0, "is not signed, and a public key is given",
+                 "the signature was removed; or no job has ended since the key was set: restart culld, which signs it");
+        else if (!rules_.keys->signed_by_one(head->sha256, head->sig))
+            find(ledger_head_name, 0, "the signature is not the key's",
+                 "the hash or the signature was changed, or another key made it");
+    }
+    // Where the ledger is broken, its end says nothing more.
+    if (chain_.broken()) return;
+    if (head->seq + 1 != chain_.records())
+        find(ledger_head_name, 0,
+             fmt::format("names line {} as the ledger's last, but the ledger has {} lines", head->seq + 1,
+                         chain_.records()),
+             head->seq + 1 > chain_.records()
+                 ? "lines were cut from the ledger"
+                 : "lines were added to the ledger, or this is an old copy, or culld was stopped just then: start it");
+    else if (hash != chain_.head())
+        find(ledger_head_name, 0, "is not the SHA-256 of the ledger's last line", "that line was changed");
+}
+
+const ledger_entry* ledger_check::of_job(const std::string& job_id) const {
+    const auto found = finished_.find(job_id);
+    return found == finished_.end() ? nullptr : &entries_[found->second];
+}
+
+}  // namespace culld

@@ -1,0 +1,66 @@
+// One journal, checked whole: its chain, what its records add up to, and whether it is the journal of the job whose
+// name it bears. Verification, results and tests feed it line by line, from files or from memory.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "culld/core/audit.hpp"
+#include "culld/core/chain.hpp"
+#include "culld/core/interval_set.hpp"
+#include "culld/core/journal_read.hpp"
+#include "culld/core/problem.hpp"
+
+namespace culld {
+
+enum class expected_end {
+    open,      // the job may go on: a torn last line is what a crash leaves, or a write under way
+    finished,  // the ledger names it: it must be whole
+};
+
+struct journal_report {
+    audit_summary summary;
+    interval_set settled;           // positions that have their verdict
+    std::vector<problem> findings;  // file and line set; empty: sound
+    std::uint64_t findings_left_out = 0;
+    std::uint64_t records = 0;  // good ones
+    std::uint64_t bytes = 0;
+    std::uint64_t torn_bytes = 0;  // of a last line that is not whole; no fault while the job is open
+    std::string head;              // hex, of the last good record
+};
+
+// "<job id>.jsonl"
+[[nodiscard]] std::string journal_name(std::string_view job_id);
+
+class journal_check {
+  public:
+    journal_check(std::string job_id, expected_end end)
+        : job_id_(std::move(job_id)), end_(end), record_(std::make_unique<record_view>()) {}
+
+    // The next line, without its newline; `ended` says whether one followed. The record, valid until the next call
+    // and as long as `line`, if the chain vouches for it; null where nothing further can be believed: stop then.
+    const record_view* feed(std::string_view line, bool ended);
+    // The same, where the line's SHA-256 was computed already.
+    const record_view* feed(std::string_view line, bool ended, const digest& hash);
+
+    // After the last line.
+    [[nodiscard]] journal_report finish();
+
+  private:
+    bool torn(std::string_view line, bool ended);
+    const record_view* take(result<void> fed);
+
+    std::string job_id_;
+    expected_end end_;
+    chain_checker chain_;
+    journal_audit audit_;
+    std::unique_ptr<record_view> record_;  // a large value
+    std::vector<problem> breaks_;          // of the chain: one at the most
+    std::uint64_t bytes_ = 0;
+    std::uint64_t torn_bytes_ = 0;
+};
+
+}  // namespace culld

@@ -1,0 +1,67 @@
+// The ledger and ledger.head, checked as a whole: the chain, what each line must hold, no job named twice, the head's
+// word about the last line, and with public keys every signature.
+//
+// What the signatures cover. A line about a finished job signs the head of that job's journal. A line about a rejected
+// job has no journal and signs nothing of its own. ledger.head signs the hash of the last line, and with it, through
+// the chain, every byte of every line before: so no line can be changed, left out or added without the key.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "culld/core/chain.hpp"
+#include "culld/core/journal_read.hpp"
+#include "culld/core/problem.hpp"
+#include "culld/core/ledger_signature.hpp"
+
+namespace culld {
+
+inline constexpr const char* ledger_name = "ledger.jsonl";
+inline constexpr const char* ledger_head_name = "ledger.head";
+
+// What must hold beside the chain. Borrowed; outlives the check.
+struct ledger_rules {
+    const public_keys* keys = nullptr;  // null: signatures are not looked at
+    std::uint64_t signed_from = 1;      // lines before this one (from 1) are from before there was a key
+    std::vector<std::string> anchors;   // hashes that were noted elsewhere: some line must have each
+};
+
+class ledger_check {
+  public:
+    explicit ledger_check(ledger_rules rules = {})
+        : rules_(std::move(rules)), record_(std::make_unique<record_view>()) {}
+
+    // The next line, without its newline; `ended` says whether one followed. False where nothing further can be
+    // believed: stop then.
+    bool feed(std::string_view line, bool ended);
+    // After the last line: the whole content of ledger.head, none if there is no such file.
+    void end(std::optional<std::string_view> head);
+
+    [[nodiscard]] const std::vector<ledger_entry>& entries() const { return entries_; }
+    // The entry of a finished job; null if the ledger does not name it.
+    [[nodiscard]] const ledger_entry* of_job(const std::string& job_id) const;
+    [[nodiscard]] const std::vector<problem>& findings() const { return findings_; }  // file and line set
+    [[nodiscard]] std::uint64_t records() const { return chain_.records(); }
+    [[nodiscard]] std::uint64_t signed_lines() const { return signed_lines_; }
+
+  private:
+    void find(std::string_view file, std::uint64_t line, std::string what, std::string hint = {});
+    void check_entry(const ledger_entry& entry);
+    void check_head(std::string_view text);
+
+    ledger_rules rules_;
+    chain_checker chain_;
+    std::unique_ptr<record_view> record_;  // a large value
+    std::vector<ledger_entry> entries_;
+    std::unordered_map<std::string, std::size_t> finished_;
+    std::vector<problem> findings_;
+    std::uint64_t signed_lines_ = 0;
+    bool head_signed_ = false;
+};
+
+}  // namespace culld
