@@ -74,7 +74,8 @@ result<api_endpoint> parse_endpoint(std::string_view url) {
     const unsigned usual = plain ? 80 : 443;
     const unsigned port = where->port.value_or(usual);
     const bool v6 = where->host.find(':') != std::string_view::npos;
-    api_endpoint out{.tls = !plain, .host = std::string(where->host), .port = std::to_string(port), .authority = {}, .via = {}};
+    api_endpoint out{
+        .tls = !plain, .host = std::string(where->host), .port = std::to_string(port), .authority = {}, .via = {}};
     out.authority = v6 ? "[" + out.host + "]" : out.host;
     if (port != usual) out.authority += ":" + out.port;
     return out;

@@ -25,7 +25,7 @@ struct release_context {
 };
 
 const unsigned char* bytes_of(std::string_view text) {
-    return static_cast<const unsigned char*>(static_cast<const void*>(text.data()));
+    return reinterpret_cast<const unsigned char*>(text.data());
 }
 
 }  // namespace
