@@ -119,6 +119,7 @@ reading_result read_journal(const folder& journals, const std::string& name) {
         if (!jumped) {
             jumped = true;
             if (*from > 0) {
+                // Once: `jumped` is set. NOLINTNEXTLINE(bugprone-use-after-move)
                 lines.emplace(std::move(again), name, *from);
                 chain = chain_checker();
             } else {

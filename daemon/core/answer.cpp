@@ -16,7 +16,7 @@ namespace {
 
 namespace json = boost::json;
 
-constexpr std::size_t error_body_max = 256 * 1024;
+constexpr std::size_t error_body_max = 256UL * 1024;
 // No answer makes anything wait longer, however it came by its number: an operator who mends the other side would wait
 // in vain.
 constexpr nanoseconds pause_max = std::chrono::hours(1);
@@ -50,6 +50,13 @@ envelope read_envelope(const json::object& o, int depth) {
     return out;
 }
 
+// Where UTF-8 text can be cut so that at most `limit` bytes are left, and no part of a character.
+std::size_t edge_before(std::string_view text, std::size_t limit) {
+    if (text.size() <= limit) return text.size();
+    while (limit > 0 && (static_cast<unsigned char>(text[limit]) & 0xC0U) == 0x80U) --limit;
+    return limit;
+}
+
 envelope read_body(std::string_view body) {
     json::error_code ec;
     json::parse_options options;
@@ -58,7 +65,9 @@ envelope read_body(std::string_view body) {
                               ? json::value()
                               : json::parse(json::string_view(body.data(), body.size()), ec, {}, options);
     if (!ec && v.is_object()) return read_envelope(v.get_object(), 1);
-    return {{}, std::string(body.substr(0, 512))};  // an HTML page, or nothing: its beginning is the message
+    return {
+        {},
+        std::string(body.substr(0, edge_before(body, 512)))};  // an HTML page, or nothing: its beginning is the message
 }
 
 // The digits after the last dot: "SecMaster.20030001" and "common.20030001" mean the same.
@@ -105,7 +114,7 @@ std::string help_for(std::string_view code, unsigned status) {
 
 void classify_400(reading& r) {
     const std::string_view n = number_of(r.code);
-    if (one_of(n, {"20010001", "20041001", "20030002", "20041003"})) {
+    if (one_of(n, {"20010001", "20041001", "20030002", "20041003"}) || from_gateway(r.code)) {
         r.what = consequence::blocked;
     } else if (n == "20030005") {
         r.what = consequence::gone;
@@ -114,8 +123,6 @@ void classify_400(reading& r) {
     } else if (n == "11181002") {
         r.what = consequence::busy;  // the service is being upgraded: transient by its own text
         r.error_class = "server";
-    } else if (from_gateway(r.code)) {
-        r.what = consequence::blocked;
     } else {
         r.what = consequence::content;
     }
@@ -162,11 +169,8 @@ reading read_answer(unsigned status, std::string_view retry_after, std::string_v
         default:
             if (status >= 500 && status <= 599) {
                 r.what = consequence::busy;
-            } else if (status >= 200 && status < 300) {
+            } else if (status < 300 || status > 599) {
                 r.what = consequence::lost;  // no answer this call can have: who knows what was done
-                r.error_class = "protocol";
-            } else if (status < 200 || status > 599) {
-                r.what = consequence::lost;
                 r.error_class = "protocol";
             } else {
                 r.what = consequence::blocked;
@@ -290,11 +294,7 @@ std::string clean_message(std::string_view text, std::size_t limit) {
             low.replace(*value, end - *value, "***");
         }
     while (!out.empty() && out.back() == ' ') out.pop_back();
-    if (out.size() > limit) {
-        std::size_t cut = limit;
-        while (cut > 0 && (static_cast<unsigned char>(out[cut]) & 0xC0U) == 0x80U) --cut;
-        out.resize(cut);
-    }
+    out.resize(edge_before(out, limit));
     return out;
 }
 

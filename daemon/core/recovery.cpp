@@ -58,11 +58,13 @@ result<void> put(std::optional<T>& to, result<T> from) {
     return {};
 }
 
-result<std::uint32_t> small(const json_value& v) {
-    const auto n = v.u64();
+result<std::uint32_t> small(const result<std::uint64_t>& n) {
     if (!n) return fail(n.error());
     if (*n > UINT32_MAX) return fail(fmt::format("{} is out of range", *n));
     return static_cast<std::uint32_t>(*n);
+}
+result<std::uint32_t> small(const json_value& v) {
+    return small(v.u64());
 }
 
 result<wall_time> time_of(const result<std::string>& text) {
@@ -167,7 +169,9 @@ result<void> recovery::accepted(const record_view& r) {
     const json_value* labels = r.find("labels");
     if (options == nullptr || owner == nullptr) return fail("job.accepted lacks options or owner");
     result<void> done;
-    const auto step = [&](result<void> next) { done = done ? std::move(next) : std::move(done); };
+    const auto step = [&](result<void> next) {
+        if (done) done = std::move(next);
+    };
     step(put(in.spec.id, r.text("job_id")));
     step(put(in.source.file, r.text("file")));
     step(put(in.source.sha256, r.text("sha256")));
@@ -178,8 +182,8 @@ result<void> recovery::accepted(const record_view& r) {
         in.spec.ids_file = in.list->file;
     }
     step(members(*owner, [&](const json_member& m) -> result<void> {
-        if (m.key == "uid") return put(job_.uid, m.value.u64());
-        if (m.key == "gid") return put(job_.gid, m.value.u64());
+        if (m.key == "uid") return put(job_.uid, small(m.value));
+        if (m.key == "gid") return put(job_.gid, small(m.value));
         return {};
     }));
     step(put(in.spec.resource, r.text("resource")));
@@ -209,13 +213,22 @@ result<void> recovery::intent(const record_view& r) {
     if (auto ok = within(*at); !ok) return ok;
     for (const span& s : *at) {
         if (s.first < job_.state.intended) return fail(fmt::format("position {} is intended a second time", s.first));
+        if (!ahead_.within(s).empty())
+            return fail(fmt::format("a position from {} to {} is intended after its verdict", s.first, s.end()));
+        // An intent leaves out what is settled, and nothing else: it would be forgotten.
+        const span passed{job_.state.intended, s.first - job_.state.intended};
+        std::uint64_t settled = 0;
+        for (const auto& part : ahead_.within(passed)) settled += part.at.count;
+        if (settled != passed.count)
+            return fail(
+                fmt::format("an intent from {} passes over ids from {} that have no verdict", s.first, passed.first));
         open_.assign(s, {});
         job_.state.intended = s.end();
     }
     return {};
 }
 
-void recovery::count_request(const spans& at, std::uint64_t attempt) {
+void recovery::count_request(const spans& at, std::uint32_t attempt) {
     ++job_.requests;
     const auto before = at.empty() ? std::nullopt : open_.at(at.front().first);
     if (attempt > 1 || (before && before->sent)) ++job_.retries;
@@ -225,7 +238,7 @@ result<void> recovery::batch_result(const record_view& r) {
     const auto at = r.runs("at");
     const auto failed = r.runs("failed_at");
     const auto unknown = r.runs("unknown_at");
-    const auto attempt = r.u64("attempt");
+    const auto attempt = small(r.u64("attempt"));
     const auto number_of_batch = r.u64("batch");
     if (!at || !failed || !unknown || !attempt || !number_of_batch)
         return fail("batch.result lacks at, attempt or batch");
@@ -238,7 +251,7 @@ result<void> recovery::batch_result(const record_view& r) {
     plan_state& s = job_.state;
     s.next_batch = std::max(s.next_batch, *number_of_batch + 1);
     count_request(*at, *attempt);
-    const auto tries = static_cast<std::uint32_t>(*attempt);
+    const std::uint32_t tries = *attempt;
     const std::uint64_t bad = count_of(*failed) + count_of(*unknown);
     const std::uint64_t good = rest.count();
     if (tries == 1) {
@@ -260,7 +273,7 @@ result<void> recovery::batch_result(const record_view& r) {
 
 result<void> recovery::batch_error(const record_view& r) {
     const auto at = r.positions();
-    const auto attempt = r.u64("attempt");
+    const auto attempt = small(r.u64("attempt"));
     const auto number_of_batch = r.u64("batch");
     const auto error_class = r.text("class");
     if (!at || !attempt || !number_of_batch || !error_class)
@@ -279,7 +292,7 @@ result<void> recovery::batch_error(const record_view& r) {
     if (*error_class == "rejected" && status && (*status == 400 || *status == 413) && count_of(*at) == 1 &&
         !r.has("retry_in_ms")) {
         // The one id that its request was refused for. What goes again was refused for something else: its job.
-        open_.assign(at->front(), {static_cast<std::uint32_t>(*attempt), word::rejected, true});
+        open_.assign(at->front(), {*attempt, word::rejected, true});
         return {};
     }
     const bool declined = *error_class == "throttled" || *error_class == "auth" || *error_class == "rejected";
@@ -339,7 +352,7 @@ result<void> recovery::checkpoint(const record_view& r) {
         spans at;
         v.sent = true;
         auto read = members(element, [&](const json_member& m) -> result<void> {
-            if (m.key == "attempts") return put(v.attempts, m.value.u64());
+            if (m.key == "attempts") return put(v.attempts, small(m.value));
             if (m.key == "at") return put(at, m.value.runs());
             if (m.key == "word") {
                 const auto name = m.value.text();
@@ -361,7 +374,12 @@ result<void> recovery::checkpoint(const record_view& r) {
     }
     open_ = std::move(open_ids);
     ahead_ = {};
-    for (const span& h : *holes) ahead_.assign(h, true);
+    for (const span& h : *holes) {
+        if (h.first < s.intended || h.end() > s.ids)
+            return fail(fmt::format("the checkpoint has a hole from {} to {}, which is no fresh part of the list",
+                                    h.first, h.end()));
+        ahead_.assign(h, true);
+    }
     // What is settled, open and fresh is the whole list, or some id would be forgotten or judged twice.
     std::uint64_t open_count = 0;
     for (const auto& run : open_.all()) open_count += run.at.count;

@@ -48,7 +48,7 @@ steady_time traffic::throttled(steady_time now, std::optional<nanoseconds> pause
         std::clamp(pause ? *pause : rules_.throttle_backoff.delay(throttles_, chance), nanoseconds(0), pause_max);
     paused_until_ = std::max(paused_until_.value_or(now), now + wait);
     if (rules_.adaptive && limit && *limit > 0 && *limit < pace_.per_second()) {
-        learned_ = *limit;
+        learned_ = limit;
         pace_.set(*limit, 1, now);
     }
     return *paused_until_;

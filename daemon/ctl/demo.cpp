@@ -84,6 +84,7 @@ class child {
 // Starts a program with stdout and stderr as given (-1: ours). Nothing of an installed culld's settings reaches it.
 result<child> start(const std::vector<std::string>& command, int out, int err) {
     std::vector<char*> argv;
+    argv.reserve(command.size() + 1);
     for (const std::string& word : command) argv.push_back(const_cast<char*>(word.c_str()));
     argv.push_back(nullptr);
     std::vector<char*> env;
@@ -209,7 +210,7 @@ class stage {
         std::string pattern = (fs::temp_directory_path(ec) / "culld-demo.XXXXXX").string();
         if (::mkdtemp(pattern.data()) == nullptr) return fail(errno_problem("make folder", pattern, errno));
         home_ = pattern;
-        std::string ids, stubborn, gone;
+        std::string ids, stubborn;
         for (std::uint64_t i = 0; i < demo_ids; ++i) {
             const std::string id = uuid(dice_);
             ids += id + "\n";

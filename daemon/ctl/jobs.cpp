@@ -244,6 +244,7 @@ outcome<std::vector<job_facts>> jobs_from_journals(const context& with) {
     for (const ledger_entry& e : ledger->checked.entries())
         if (!e.rejected) finished[e.job_id] = &e;
     std::vector<job_facts> out;
+    out.reserve(finished.size() + ids->size());
     for (const auto& [id, entry] : finished) out.push_back(finished_facts(*dir, *entry));
     for (const std::string& id : *ids)
         if (!finished.contains(id)) out.push_back(open_facts(*dir, id));
@@ -268,6 +269,7 @@ outcome<std::vector<job_facts>> all_jobs_ever(const context& with) {
     for (job_facts& job : *jobs) by_id[job.job_id] = std::move(job);
     for (job_facts& job : **told) by_id[job.job_id] = std::move(job);
     std::vector<job_facts> out;
+    out.reserve(by_id.size());
     for (auto& [id, job] : by_id) out.push_back(std::move(job));
     sort_by_age(out);
     return out;

@@ -34,7 +34,7 @@ void tell(std::exception_ptr failure) {
 server::server(asio::io_context& loop, world& w, request_log& log, asio::ssl::context* tls)
     : loop_(loop), world_(w), log_(log), tls_(tls), acceptor_(loop), pause_(loop) {}
 
-result<void> server::listen(tcp::endpoint at) {
+result<void> server::listen(const tcp::endpoint& at) {
     const std::string name = fmt::format("{}:{}", at.address().to_string(), at.port());
     if (!at.address().is_loopback())
         return fail(fmt::format("{} is not a loopback address", name),

@@ -35,7 +35,7 @@ class server {
     server(boost::asio::io_context& loop, world& w, request_log& log, boost::asio::ssl::context* tls);
 
     // Binds and listens. `at` must be a loopback address; port 0 lets the kernel choose.
-    [[nodiscard]] result<void> listen(boost::asio::ip::tcp::endpoint at);
+    [[nodiscard]] result<void> listen(const boost::asio::ip::tcp::endpoint& at);
     [[nodiscard]] boost::asio::ip::tcp::endpoint endpoint() const { return at_; }
 
     // Takes connections until stop(). The loop has nothing left to do once all of them have ended.

@@ -154,7 +154,7 @@ result<std::string_view> byte_source::next() {
                                 .hint = "pack it again, and check it with gzip -t or zstd -t",
                                 .file = name_});
         if (!made->empty()) return *made;
-        const auto block = read_block();
+        auto block = read_block();
         if (!block) return block;
         if (block->empty()) {
             if (unpack_->complete()) return std::string_view{};

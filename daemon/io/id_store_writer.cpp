@@ -124,7 +124,7 @@ result<unique_fd> id_store_writer::reopen() const {
 result<bool> id_store_writer::publish(const std::string& name) {
     if (!sealed_ || temporary_.empty()) throw std::logic_error("an id store is sealed once, then published once");
     if (auto done = sync_file(file_.get(), temporary_); !done) return fail(std::move(done.error()));
-    const auto moved = where_->move(temporary_, *where_, name);
+    auto moved = where_->move(temporary_, *where_, name);
     if (!moved || !*moved) return moved;
     temporary_.clear();
     if (auto done = where_->sync(); !done) return fail(std::move(done.error()));

@@ -86,7 +86,10 @@ bool is_number(std::string_view text) {
     std::size_t at = text.starts_with('-') ? 1 : 0;
     const std::size_t whole = at;
     if (!digits_at(text, at) || (text[whole] == '0' && at > whole + 1)) return false;
-    if (at < text.size() && text[at] == '.' && !digits_at(text, ++at)) return false;
+    if (at < text.size() && text[at] == '.') {
+        ++at;
+        if (!digits_at(text, at)) return false;
+    }
     if (at < text.size() && (text[at] == 'e' || text[at] == 'E')) {
         ++at;
         if (at < text.size() && (text[at] == '+' || text[at] == '-')) ++at;

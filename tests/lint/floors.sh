@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The floors of docs/architecture.md: an include points down, never up.
 set -u
-cd "$(dirname "$0")/../.."
+cd "$(dirname "$0")/../.." || exit
 bad=0
 refuse() { # what, pattern, folders…
     local found

@@ -284,6 +284,12 @@ TEST(CleanMessage, ASecretThatTheCutEndsIsGoneToo) {
     EXPECT_EQ(read_answer(401, "", text, now).message.find('S'), std::string::npos);
 }
 
+TEST(Answer, ABodyThatIsNoJsonIsCutAtACharactersEdge) {
+    std::string page(511, 'x');
+    page += "\xE2\x82\xAC and more";
+    EXPECT_EQ(read_answer(502, "", page, now).message, std::string(511, 'x'));
+}
+
 TEST(CleanMessage, IsCutAtACharactersEdge) {
     EXPECT_EQ(clean_message("abcdef", 3), "abc");
     EXPECT_EQ(clean_message("ab\xE2\x82\xAC", 4), "ab");

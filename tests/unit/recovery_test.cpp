@@ -329,6 +329,9 @@ TEST(Recovery, AJobWithoutItsFactsIsRefused) {
     journal_builder bare;
     bare.add("job.accepted", R"("job_id":"j")");
     expect_refused(bare, "lacks options or owner");
+    std::string text = facts(1);
+    text.replace(text.find("\"resource\""), 10, "\"resort\"");
+    expect_refused(journal_builder().add("job.accepted", text), "\"resource\" is missing");
     for (const char* bad :
          {R"("batch_size":0,"max_attempts":3)", R"("batch_size":1000,"max_attempts":3)",
           R"("batch_size":4,"max_attempts":0)", R"("batch_size":4294967297,"max_attempts":3)", R"("dry_run":false)",
@@ -346,6 +349,26 @@ TEST(Recovery, ASecondVerdictIsRefused) {
     expect_refused(begun().intent(0, 4).absent({{1, 1}}).absent({{1, 1}}), "second verdict");
     expect_refused(begun().skipped({10, 5}, "protected").skipped({14, 1}, "cancelled"), "second verdict");
     expect_refused(begun().intent(0, 4).result(1, {{0, 4}}, {{0, 4}}).skipped({3, 10}, "cancelled"), "second verdict");
+}
+
+TEST(Recovery, AnIntentForIdsThatHaveTheirVerdictIsRefused) {
+    expect_refused(begun().skipped({10, 5}, "protected").intent(0, 20), "after its verdict");
+    expect_refused(begun().skipped({10, 5}, "protected").intent(14, 1), "after its verdict");
+}
+
+TEST(Recovery, AnIntentThatPassesOverIdsWithoutAVerdictIsRefused) {
+    expect_refused(begun().intent(2, 4), "passes over");
+    expect_refused(begun().skipped({1, 1}, "protected").intent(2, 4), "passes over");
+    const recovered_job job = recovered(begun().skipped({0, 2}, "protected").intent(2, 4));
+    EXPECT_EQ(open_of(job), (open_list{{0, word::unsent, {{2, 4}}}}));
+}
+
+TEST(Recovery, ACheckpointWhoseHolesAreNoFreshPartOfTheListIsRefused) {
+    for (const char* holes : {"[[2,2]]", "[[9,2]]", "[[19,2]]", "[[30,2]]"}) {
+        std::string text = checkpoint_text();
+        text.replace(text.find("[[15,2]]"), 8, holes);
+        expect_refused(begun().add("checkpoint", text), "no fresh part");
+    }
 }
 
 TEST(Recovery, AnAnswerForIdsThatAreNotOpenIsRefused) {
@@ -395,6 +418,18 @@ TEST(Recovery, NothingFollowsTheEnd) {
 
 TEST(Recovery, ALedgersRecordIsRefused) {
     expect_refused(begun().add("job.rejected", R"("error":"x")"), "belongs in the ledger");
+}
+
+TEST(Recovery, NumbersThatDoNotFitAreRefusedNotCut) {
+    expect_refused(begun().intent(0, 4).add("batch.error", error_fields("timeout", 504, {0, 4}, 4'294'967'297U)),
+                   "attempt");
+    expect_refused(begun().intent(0, 4).result(4'294'967'297U, {{0, 4}}, {{0, 4}}), "attempt");
+    std::string owner = facts(1);
+    owner.replace(owner.find("\"uid\":0"), 7, "\"uid\":4294967296");
+    expect_refused(journal_builder().add("job.accepted", owner), "out of range");
+    expect_refused(
+        begun().add("checkpoint", checkpoint_text(R"([{"attempts":4294967297,"word":"refused","at":[[3,3]]}])")),
+        "out of range");
 }
 
 TEST(Recovery, FieldsOfTheWrongKindAreRefused) {

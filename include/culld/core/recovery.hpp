@@ -51,7 +51,7 @@ class recovery {
     result<void> batch_error(const record_view& r);
     result<void> verdict(const record_view& r, std::uint64_t& count, std::string_view at_key);
     result<void> checkpoint(const record_view& r);
-    void count_request(const spans& at, std::uint64_t attempt);
+    void count_request(const spans& at, std::uint32_t attempt);
     result<void> within(const spans& at) const;
 
     recovered_job job_;
