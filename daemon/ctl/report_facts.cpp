@@ -4,8 +4,9 @@
 
 #include <utility>
 
+#include "culld/io/key_file.hpp"
 #include "jobs.hpp"
-#include "signature.hpp"
+#include "whole_ledger.hpp"
 
 namespace culld::ctl {
 
@@ -109,22 +110,15 @@ void collect(const record_view& record, report_facts& out) {
     out.traffic.reach(at);
 }
 
-outcome<void> check_signature(const context& with, report_facts& out) {
-    if (!out.entry) return {};
-    const std::string& path = with.settings.journal.public_key_file;
-    const bool is_signed = !out.entry->sig.empty();
-    out.signature = is_signed ? signature_state::no_key : signature_state::not_signed;
-    if (path.empty()) return {};
-    auto key = public_key::load(path);
-    if (!key) return give_up_on(path, std::move(key.error()));
-    if (!is_signed) return {};
-    out.signature =
-        key->signed_by_owner(out.entry->head, out.entry->sig) ? signature_state::good : signature_state::bad;
-    if (out.signature == signature_state::bad)
-        out.findings.push_back({.what = "the signature of the journal's head is not the key's",
-                                .file = ledger_name,
-                                .line = out.entry->seq + 1});
-    return {};
+void tell_signature(const public_keys* keys, report_facts& out) {
+    if (!out.entry) return;
+    const ledger_entry& entry = *out.entry;
+    if (entry.sig.empty())
+        out.signature = signature_state::not_signed;
+    else if (keys == nullptr)
+        out.signature = signature_state::no_key;
+    else
+        out.signature = keys->signed_by_one(entry.head, entry.sig) ? signature_state::good : signature_state::bad;
 }
 
 }  // namespace
@@ -146,10 +140,18 @@ outcome<report_facts> gather_facts(const context& with, const folder& dir, const
     report_facts out;
     const std::string name = journal_name(job_id);
     // The ledger first: a job that it names is finished for good.
-    auto ledger = read_ledger(dir);
+    ledger_rules rules;
+    std::optional<public_keys> keys;
+    if (const std::string& file = with.settings.journal.public_key_file; !file.empty()) {
+        auto loaded = load_public_keys(file);
+        if (!loaded) return give_up_on(file, std::move(loaded.error()));
+        keys = std::move(*loaded);
+        rules.keys = &*keys;
+    }
+    auto ledger = read_whole_ledger(with, dir, rules);
     if (!ledger) return give_up_on(dir.path() + "/" + ledger_name, std::move(ledger.error()));
-    out.ledger_records = ledger->records;
-    if (const ledger_entry* entry = ledger->of_job(job_id)) out.entry = *entry;
+    out.ledger_records = ledger->checked.records();
+    if (const ledger_entry* entry = ledger->checked.of_job(job_id)) out.entry = *entry;
     if (!dir.exists(name))
         return give_up(not_there, {.what = "the journal is missing, but the ledger names it",
                                    .hint = "it was removed or renamed",
@@ -164,12 +166,12 @@ outcome<report_facts> gather_facts(const context& with, const folder& dir, const
     out.findings = out.journal.findings;
     if (out.journal.findings_left_out > 0)
         out.findings.push_back({.what = fmt::format("and {} more", out.journal.findings_left_out), .file = name});
-    for (problem& p : ledger->findings) out.findings.push_back(std::move(p));
+    for (const problem& p : ledger->checked.findings()) out.findings.push_back(p);
     // A broken journal differs from the ledger in everything; once is enough.
     if (out.entry && out.journal.findings.empty())
         for (problem& p : compare_with_ledger(*out.entry, out.journal.summary, out.journal.records, out.journal.head))
             out.findings.push_back(std::move(p));
-    if (auto checked = check_signature(with, out); !checked) return tl::unexpected(std::move(checked.error()));
+    tell_signature(rules.keys, out);
     return out;
 }
 

@@ -45,7 +45,7 @@ struct report_facts {
     timeline traffic{traffic_series};                              // requests
     std::map<std::string, std::uint64_t> failed, skipped, errors;  // by reason; requests by class
     std::uint64_t events = 0;                                      // see is_event
-    journal_reading journal;
+    journal_report journal;
 
     // The ledger.
     std::uint64_t ledger_records = 0;

@@ -279,7 +279,7 @@ void report_page::failed_id(std::string& out, const result_row& row) {
 }
 
 void report_page::integrity(std::string& out) const {
-    const journal_reading& j = facts_.journal;
+    const journal_report& j = facts_.journal;
     const std::string name = journal_name(j.summary.job_id);
     out +=
         "<section><h2>Can this be believed?</h2><p>The journal's records are chained: each carries the SHA-256 of the "
@@ -308,7 +308,7 @@ void report_page::integrity(std::string& out) const {
 }
 
 void report_page::by_hand(std::string& out) const {
-    const journal_reading& j = facts_.journal;
+    const journal_report& j = facts_.journal;
     const std::string name = html(journal_name(j.summary.job_id));
     auto to = std::back_inserter(out);
     fmt::format_to(to,

@@ -15,12 +15,11 @@
 #include "jobs.hpp"
 #include "names_check.hpp"
 #include "verb.hpp"
+#include "whole_ledger.hpp"
 
 namespace culld::ctl {
 
 namespace {
-
-constexpr int looks_max = 3;  // at a ledger and a head that do not fit, where a daemon may be writing both
 
 // What the command line asks for.
 struct verify_options {
@@ -39,23 +38,6 @@ struct tally {
         findings.push_back({.what = std::move(what), .hint = std::move(hint), .file = std::move(file), .line = line});
     }
 };
-
-// The ledger and its head, read and checked together.
-result<ledger_reading> read_whole_ledger(const context& with, const folder& dir, const ledger_rules& rules) {
-    for (int look = with.ask_daemon ? 1 : looks_max;; ++look) {
-        auto ledger = read_ledger(dir, rules);
-        if (!ledger) return ledger;
-        auto head = read_ledger_head_file(dir);
-        if (!head) return fail(std::move(head.error()));
-        ledger->checked.end(*head);
-        const auto& findings = ledger->checked.findings();
-        const bool only_the_head =
-            std::all_of(findings.begin(), findings.end(), [](const problem& p) { return p.file == ledger_head_name; });
-        // A daemon may have written a line between the two readings, or be between its own two writings.
-        if (findings.empty() || !only_the_head || look == looks_max) return ledger;
-        pause_between_looks();
-    }
-}
 
 class verification {
   public:
