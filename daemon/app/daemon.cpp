@@ -1,6 +1,7 @@
 #include "culld/app/daemon.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <boost/asio/co_spawn.hpp>
@@ -22,14 +23,13 @@
 #include "culld/io/log.hpp"
 #include "culld/io/process.hpp"
 #include "culld/io/rate_mark.hpp"
-#include "culld/io/route.hpp"
 #include "culld/io/systemd.hpp"
 
 namespace culld {
 
 namespace {
 
-constexpr auto look_again_every = std::chrono::seconds(5);  // at stuck journals, refused credentials
+constexpr auto look_again_every = std::chrono::seconds(5);  // at whatever does not get on by itself
 constexpr auto journal_hangs_after = std::chrono::seconds(10);
 
 void complain(const std::vector<config_complaint>& all) {
@@ -114,6 +114,7 @@ class life {
         jobs_.add(std::move(job));
         sender_->add(j);
         j.start();
+        sender_->block_if_refused(j);
         sender_->pump();
         changed_.notify();
     }
@@ -233,7 +234,7 @@ class life {
             return;
         }
         rules_ = std::move(*rules);
-        taker_.apply(rules_);
+        taker_.apply(rules_, with_.settings->spool.rescan);
     }
 
     // All that is left to do needs credentials that are refused: nothing here changes by waiting.
@@ -274,7 +275,8 @@ class life {
         tell(notify_status(status_line()));
         const bool needs_looks = !jobs_.stuck().empty() || sender_->wants_look() ||
                                  std::any_of(jobs_.running().begin(), jobs_.running().end(), [](const auto& e) {
-                                     return e.second->blocked() && e.second->blocked()->error_class == "journal";
+                                     const job_run& job = *e.second;
+                                     return job.blocked() || job.spec().deadline;
                                  });
         if (needs_looks && !looking_) {
             looking_ = true;
@@ -294,9 +296,13 @@ class life {
 
     task<void> look_at_troubles() {
         sender_->look_at_credentials();
-        for (const auto& [id, job] : jobs_.running())
+        for (const auto& [id, job] : jobs_.running()) {
             if (job->blocked() && job->blocked()->error_class == "journal" && !job->journal_dead())
                 job->unblock("trying again");
+            // Nobody asks a job for batches that is paused, blocked, or behind one that has to wait.
+            job->check_deadline();
+        }
+        sender_->pump();
         std::vector<std::string> again;
         for (const auto& [id, stuck] : jobs_.stuck())
             if (!stuck.damaged) again.push_back(id);
@@ -356,16 +362,15 @@ class life {
         if (!fresh) {
             for (const config_complaint& c : fresh.error()) log(log_level::error, "reload.failed", c.about);
             log(log_level::error, "reload.failed", "the configuration stays as it was");
-        } else if (fresh->settings->api.endpoint != with_.settings->api.endpoint ||
-                   fresh->settings->spool.dir != with_.settings->spool.dir ||
-                   fresh->settings->journal.dir != with_.settings->journal.dir) {
+        } else if (const auto fixed = unchangeable(*with_.settings, *fresh->settings); !fixed.empty()) {
             log(log_level::error, "reload.failed",
-                "api.endpoint, spool.dir and journal.dir cannot change while culld runs: restart it; the configuration stays as it was");
+                fmt::format("{} cannot change while culld runs: restart it; the configuration stays as it was",
+                            fmt::join(fixed, ", ")));
         } else {
             with_.settings = fresh->settings;
             with_.config_sha256 = fresh->file.sha256;
             rules_ = fresh->rules;
-            taker_.apply(fresh->rules);
+            taker_.apply(fresh->rules, with_.settings->spool.rescan);
             sender_->apply(*with_.settings, std::move(fresh->who));
             if (project_) {
                 next_project_ = std::move(fresh->project);  // the look-up under way sees that things have changed
@@ -392,10 +397,7 @@ class life {
 
     // ---- the end ----
 
-    bool once_is_over() {
-        if (!taker_.idle()) return false;
-        return jobs_.all_stuck();
-    }
+    bool once_is_over() { return taker_.at_rest() && jobs_.all_stuck(); }
 
     task<void> close_down() {
         tell(notify_stopping("letting answers in flight land"));
@@ -405,6 +407,7 @@ class life {
         watchdog_.cancel();
         look_again_.cancel();
         control_.end();
+        const bool disk_awaited = taker_.waiting_for_disk() > 0;
         taker_.stop();
         if (project_) project_->break_off();
         co_await sender_->drain(with_.settings->api.request_timeout);
@@ -412,7 +415,7 @@ class life {
         for (const auto& [id, job] : jobs_.running()) co_await job->close();
         for (auto& server : servers_) co_await server->stop();
         if (exit_code_ == 0 && options_.once) {
-            if (jobs_.open() > 0 || taker_.waits_for_project())
+            if (jobs_.open() > 0 || taker_.waits_for_project() || disk_awaited)
                 exit_code_ = try_later;
             else if (jobs_.counted.rejected > 0)
                 exit_code_ = bad_job;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "culld/io/log.hpp"
 
@@ -404,6 +405,7 @@ void job_run::begin_finish() {
 }
 
 void job_run::file_away() {
+    if (std::exchange(filing_, true)) return;  // the disk thread is at it, with what is ours
     struct outcome {
         result<ledger_file::line> line;
         result<std::optional<std::string>> filed;
@@ -434,6 +436,7 @@ void job_run::file_away() {
     };
     with_.disk.post(std::move(work), [this, alive = alive_, totals](outcome out) {
         if (!*alive) return;
+        filing_ = false;
         if (!out.line || !out.filed) {
             const problem& why = out.line ? out.filed.error() : out.line.error();
             block({"journal", "", why.text(),

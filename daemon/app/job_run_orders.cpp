@@ -45,12 +45,24 @@ bool job_run::cancel(person by, std::string_view reason) {
     if (finishing_ || journal_.dead() || plan_.stopping()) return false;
     write_command(chain_, journal_.buffer(), wall_now(), "job.cancelled", by, reason, std::nullopt);
     stop(skip_reason::cancelled);
-    // What may have been deleted is still asked for, paused or not.
+    go_on_to_the_end();
+    return true;
+}
+
+// A job that is being stopped has only its end before it: what may have been deleted is still asked for, paused or not.
+void job_run::go_on_to_the_end() {
+    paused_before_block_ = false;
     if (state_ == job_state::paused) state_ = job_state::running;
     follow_up();
     journal_.commit_now();
     with_.jobs_changed();
-    return true;
+}
+
+void job_run::check_deadline() {
+    if (!intake_.spec.deadline || wall_now() < *intake_.spec.deadline) return;
+    if (finishing_ || journal_.dead() || plan_.stopping()) return;
+    check_rules();
+    if (plan_.stopping()) go_on_to_the_end();
 }
 
 bool job_run::set_rate(person by, double per_second) {
@@ -96,7 +108,8 @@ void job_run::unblock(std::string_view why) {
     blocked_.reset();
     state_ = paused_before_block_ ? job_state::paused : job_state::running;
     if (finishing_) {
-        file_away();
+        // Not before job.finished is durable, which calls it by itself.
+        if (!finish_upto_) file_away();
         return;
     }
     log(log_level::info, "job.unblocked", why, {{"job_id", intake_.spec.id}});

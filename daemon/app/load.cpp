@@ -1,5 +1,7 @@
 #include "culld/app/load.hpp"
 
+#include <utility>
+
 namespace culld {
 
 tl::expected<loaded, std::vector<config_complaint>> load_everything(const daemon_options& options,
@@ -38,6 +40,26 @@ tl::expected<loaded, std::vector<config_complaint>> load_everything(const daemon
     else
         wrong_if(std::move(signing.error()));
     if (!wrong.empty()) return tl::unexpected(std::move(wrong));
+    return out;
+}
+
+std::vector<std::string_view> unchangeable(const config& before, const config& after) {
+    const std::pair<std::string_view, bool> all[] = {
+        {"api.endpoint", before.api.endpoint != after.api.endpoint},
+        {"api.ca_file", before.api.ca_file != after.api.ca_file},
+        {"api.client_cert_file", before.api.client_cert_file != after.api.client_cert_file},
+        {"api.client_key_file", before.api.client_key_file != after.api.client_key_file},
+        {"api.proxy_login_file", before.api.proxy_login_file != after.api.proxy_login_file},
+        {"api.proxy", before.api.proxy != after.api.proxy},
+        {"spool.dir", before.spool.dir != after.spool.dir},
+        {"journal.dir", before.journal.dir != after.journal.dir},
+        {"http.listen", before.http.listen != after.http.listen},
+        {"http.socket", before.http.socket != after.http.socket},
+        {"log.format", before.log.format != after.log.format},
+    };
+    std::vector<std::string_view> out;
+    for (const auto& [name, differs] : all)
+        if (differs) out.push_back(name);
     return out;
 }
 

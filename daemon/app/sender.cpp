@@ -65,6 +65,10 @@ void sender::add(job_run& job) {
     jobs_[job.spec().priority].push_back(&job);
 }
 
+void sender::block_if_refused(job_run& job) {
+    if (refusal_) job.block(*refusal_);
+}
+
 void sender::remove(job_run& job) {
     for (auto& [priority, list] : jobs_) list.remove(&job);
 }
@@ -83,7 +87,7 @@ sender::work sender::next(worker& w) {
         for (auto it = list.begin(); it != list.end(); ++it) {
             job_run& job = **it;
             if (!job.dispatchable()) continue;
-            job.check_rules();
+            job.check_deadline();
             if (!job.ready(now)) {
                 const auto due = job.due(now);
                 if (due && (!later || *due < *later)) later = due;
@@ -431,6 +435,7 @@ void sender::consequences(worker& w, const http_answer& answer, const reading& r
 void sender::apply(const config& settings, std::unique_ptr<credentials> who) {
     traffic_.set_rules(rules_of(settings), steady_now());
     replace_credentials(std::move(who));
+    for (auto& w : workers_) w->connection.set_limits(settings.api.connect_timeout, settings.api.request_timeout);
     for (auto& [priority, list] : jobs_)
         for (job_run* job : list) job->unblock("the configuration was reloaded");
     start_workers();

@@ -135,6 +135,23 @@ void sender::renewed(renewal_cause why) {
     pump();
 }
 
+// For jobs that wait for other permissions, as after a 403. A renewal is the stronger remedy, and is never held up by
+// it: nothing here waits for anybody.
+task<void> sender::reread() {
+    const renewal got = co_await who_->reread();
+    renewing_ = false;
+    ended_.notify();
+    if (draining_) co_return;
+    if (next_who_)
+        who_ = std::move(next_who_);  // the configuration was read again meanwhile
+    else if (got.what != renewal::outcome::changed)
+        co_return;
+    for (auto& [priority, list] : jobs_)
+        for (job_run* job : list)
+            if (!job->blocked_by_disk()) job->unblock("the credentials changed");
+    renewed(renewal_cause::look);
+}
+
 void sender::unblock_all(std::string_view why) {
     for (auto& [priority, list] : jobs_)
         for (job_run* job : list)
@@ -176,7 +193,10 @@ void sender::look_at_credentials() {
         return;
     }
     if (refusal_) block_all(*refusal_);  // jobs that came since
-    if (wants_look()) start_renewing(renewal_cause::look, std::nullopt);
+    if (wants_look()) return start_renewing(renewal_cause::look, std::nullopt);
+    if (renewing_ || draining_) return;
+    renewing_ = true;
+    asio::co_spawn(with_.loop, reread(), or_leave_the_loop);
 }
 
 void sender::try_credentials_again() {

@@ -3,7 +3,9 @@
 #include <fmt/format.h>
 
 #include <boost/asio/co_spawn.hpp>
+#include <utility>
 
+#include "culld/core/backoff.hpp"
 #include "culld/core/resource.hpp"
 #include "culld/io/log.hpp"
 
@@ -44,8 +46,9 @@ struct taker::attempt {
     take_result list;
     job_spec spec;
     job_intake found;
-    std::string claimed;  // the job id that is ours to begin
-    bool again = false;   // our own disk's fault: to be tried again later
+    std::string claimed;          // the job id that is ours to begin
+    bool again = false;           // our own disk's fault: to be tried again later
+    bool awaits_project = false;  // likewise, once IAM has told the project's id
 };
 
 taker::taker(services& with, job_table& jobs, std::shared_ptr<const intake_settings> rules, job_ready ready)
@@ -89,7 +92,7 @@ task<void> taker::run() {
         for (const problem& p : batch->troubles) log(log_level::warn, "spool.trouble", p);
         for (arrived_file& file : batch->files) {
             if (file.refuse)
-                start(refuse_arrival(std::move(file.name), std::move(*file.refuse)));
+                start(refuse_arrival(std::move(file)));
             else
                 start(take(std::move(file.name), false));
         }
@@ -115,20 +118,22 @@ task<void> taker::stopped() {
     while (running_ || taking_ > 0) co_await changed_.wait();
 }
 
-task<void> taker::refuse_arrival(std::string name, problem why) {
-    std::string copy = name;
-    const std::string no_id, no_sidecar;
-    co_await reject(spool_folder::incoming, std::move(name), std::move(why), no_id, no_sidecar);
-    arrivals_.settled(copy);
+task<void> taker::refuse_arrival(arrived_file file) {
+    rejection r{.from = spool_folder::incoming, .name = file.name, .why = std::move(*file.refuse), .facts = file.facts};
+    co_await reject(std::move(r));
+    arrivals_.settled(file.name);
 }
 
 task<void> taker::take(std::string name, bool orphan) {
     attempt a(std::move(name), orphan, rules_, with_.plans, stop_flag_, static_cast<std::uint32_t>(with_.dice()));
     co_await take_inside(a);
     starting_.erase(a.claimed);
-    if (a.again && !stopping_) {
+    if ((a.again || a.awaits_project) && !stopping_) {
         // In active/ by now: nobody but us will look at it again.
-        co_await changed_.wait_until(steady_now() + try_again_after);
+        if (a.awaits_project)
+            co_await changed_.wait_until(steady_now() + try_again_after);
+        else
+            co_await sit_out(steady_now() + try_again_after, false);
         std::string same = a.name;
         if (!stopping_) start(take(std::move(same), true));
     }
@@ -153,8 +158,8 @@ task<void> taker::take_inside(attempt& a) {
     if (!a.orphan) arrivals_.settled(a.name);
     if (a.job.what == take_result::outcome::gone) co_return;
     if (a.job.what == take_result::outcome::refused) {
-        const std::string no_id, no_sidecar;
-        co_await reject(spool_folder::active, a.name, a.job.why, no_id, no_sidecar);
+        rejection r{.name = a.name, .why = a.job.why};
+        co_await reject(std::move(r));
         co_return;
     }
     const bool read_it = co_await read(a);
@@ -195,7 +200,7 @@ task<bool> taker::read(attempt& a) {
     }
     const bool came_meanwhile = a.rules->settings->api.project_id.empty() && !rules_->settings->api.project_id.empty();
     if (why.field == "project_id" && a.spec.project_id.empty() && (project_pending_ || came_meanwhile)) {
-        a.again = true;
+        a.awaits_project = true;
         co_return false;
     }
     switch (a.reading.fault()) {
@@ -206,9 +211,9 @@ task<bool> taker::read(attempt& a) {
             break;
         case intake_fault::none:
         case intake_fault::file:
-            std::string sidecar;
-            if (a.list.what == take_result::outcome::taken) sidecar = a.spec.ids_file;
-            co_await reject(spool_folder::active, a.name, std::move(why), a.spec.id, std::move(sidecar));
+            rejection r{.name = a.name, .why = std::move(why), .job_id = a.spec.id};
+            if (a.list.what == take_result::outcome::taken) r.list = a.spec.ids_file;
+            co_await reject(std::move(r));
     }
     co_return false;
 }
@@ -224,8 +229,14 @@ task<bool> taker::claim(attempt& a) {
     problem why{.what = fmt::format("a job with the id \"{}\" was accepted before", id),
                 .hint = "nothing was sent; give the job another id if it is meant to run again",
                 .field = "id"};
-    const std::string no_sidecar;
-    co_await reject(spool_folder::active, a.name, std::move(why), id, no_sidecar);
+    rejection r{.name = a.name, .why = std::move(why), .job_id = id};
+    // A list that stayed behind would be taken for that of a later job which names it and whose own comes late. But
+    // where the other job of this id is only now being read, the list may be its own.
+    if (known && !a.spec.ids_file.empty()) {
+        r.list = a.spec.ids_file;
+        r.list_from = spool_folder::incoming;
+    }
+    co_await reject(std::move(r));
     co_return false;
 }
 
@@ -262,9 +273,10 @@ task<bool> taker::fetch_sidecar(attempt& a) {
             answer.why =
                 problem{.what = fmt::format("the list {} was taken away again", a.spec.ids_file), .field = "ids_file"};
     }
-    std::string sidecar;
-    if (a.list.what == take_result::outcome::refused) sidecar = a.spec.ids_file;
-    co_await reject(spool_folder::active, a.name, answer.why, a.spec.id, std::move(sidecar));
+    if (answer.why.field.empty()) answer.why.field = "ids_file";
+    rejection r{.name = a.name, .why = answer.why, .job_id = a.spec.id};
+    if (a.list.what == take_result::outcome::refused) r.list = a.spec.ids_file;
+    co_await reject(std::move(r));
     co_return false;
 }
 
@@ -310,47 +322,63 @@ task<void> taker::begin(attempt& a) {
     ready_(std::move(job));
 }
 
-task<void> taker::reject(spool_folder from, std::string name, problem why, std::string job_id, std::string list) {
-    if (unmovable_.contains(name)) {
-        if (from == spool_folder::incoming) arrivals_.again(name, std::chrono::minutes(1));
-        co_return;
+// One try. The ledger first: a file that is seen in rejected/ is in the ledger, whatever crashes in between.
+result<taker::rejection::progress> taker::try_to_reject(rejection& r) {
+    const auto there = with_.files.look(r.from, r.name);
+    if (!there) return fail(there.error());
+    // Gone, or another file by now, which has yet to be judged.
+    if (!*there || (r.facts && **there != *r.facts)) return rejection::progress::gone;
+    // Told before a crash, which came before its move: the file is as old as that line.
+    if (!r.line && with_.ledger.rejected_since(r.name, (*there)->ctime)) r.line.emplace();
+    if (!r.line) {
+        const std::string text = r.why.text();
+        auto line =
+            with_.ledger.append({.job_id = r.job_id, .file = r.name, .status = "rejected", .error = text}, r.at);
+        if (!line) return fail(std::move(line.error()));
+        r.line = std::move(*line);
     }
-    struct outcome {
-        result<ledger_file::line> line = ledger_file::line{};
-        result<std::optional<std::string>> moved = std::optional<std::string>();
-    };
-    const wall_time now = wall_now();
-    auto work = [this, from, &name, &why, &job_id, &list, now]() -> std::shared_ptr<outcome> {
-        auto out = std::make_shared<outcome>();
-        // The ledger first: a file that is seen in rejected/ is in the ledger, whatever crashes in between.
-        const auto there = with_.files.look(from, name);
-        if (there && !*there) return out;
-        const std::string text = why.text();
-        out->line = with_.ledger.append({.job_id = job_id, .file = name, .status = "rejected", .error = text}, now);
-        if (!out->line) return out;
-        if (!list.empty()) {
-            problem because = why;
-            because.what = fmt::format("its job {} was rejected: {}", name, why.what);
-            out->moved = with_.files.reject(spool_folder::active, list, because, now);
-            if (!out->moved) return out;
+    if (!r.list.empty()) {
+        problem because = r.why;
+        because.what = fmt::format("its job {} was rejected: {}", r.name, r.why.what);
+        if (auto moved = with_.files.reject(r.list_from, r.list, because, r.at); !moved)
+            return fail(std::move(moved.error()));
+        r.list.clear();
+    }
+    if (auto moved = with_.files.reject(r.from, r.name, r.why, r.at); !moved) return fail(std::move(moved.error()));
+    return rejection::progress::done;
+}
+
+task<void> taker::reject(rejection r) {
+    r.at = wall_now();
+    constexpr backoff between{.base = std::chrono::seconds(1), .cap = std::chrono::seconds(30)};
+    auto one_try = [this, &r]() { return try_to_reject(r); };
+    bool told = false;  // that it is in the ledger
+    for (std::uint32_t tries = 1;; ++tries) {
+        const auto out = co_await with_.disk.run(one_try);
+        if (r.line && !std::exchange(told, true)) {
+            ++jobs_.counted.rejected;
+            log(log_level::warn, "job.rejected", r.why.text(), {{"rejected", r.name}});
+            if (!r.line->hash.empty())
+                log(log_level::info, "ledger.line",
+                    fmt::format("ledger line {} has SHA-256 {}", r.line->seq, r.line->hash),
+                    {{"ledger_seq", r.line->seq}, {"ledger_sha256", r.line->hash}});
         }
-        out->moved = with_.files.reject(from, name, why, now);
-        return out;
-    };
-    const auto out = co_await with_.disk.run(work);
-    if (out->line && !out->line->hash.empty()) {
-        ++jobs_.counted.rejected;
-        log(log_level::warn, "job.rejected", why.text(), {{"rejected", name}});
-        log(log_level::info, "ledger.line",
-            fmt::format("ledger line {} has SHA-256 {}", out->line->seq, out->line->hash),
-            {{"ledger_seq", out->line->seq}, {"ledger_sha256", out->line->hash}});
+        if (out) co_return;
+        // Said once: a disk that stays full has nothing new to say.
+        log(tries == 1 ? log_level::error : log_level::debug, "spool.reject",
+            out.error().text() + "; culld tries again by itself", {{"rejected", r.name}, {"tries", tries}});
+        co_await sit_out(steady_now() + between.delay(tries, with_.chance()), r.from == spool_folder::incoming);
+        if (stopping_) co_return;
     }
-    if (!out->line || !out->moved) {
-        log(log_level::error, "spool.reject", (out->line ? out->moved.error() : out->line.error()).text(),
-            {{"rejected", name}});
-        unmovable_.insert(name);
-        if (from == spool_folder::incoming) arrivals_.again(name, std::chrono::minutes(1));
-    }
+}
+
+task<void> taker::sit_out(steady_time until, bool handed) {
+    ++sitting_out_;
+    sitting_handed_ += handed ? 1U : 0U;
+    with_.jobs_changed();
+    while (!stopping_ && steady_now() < until) co_await changed_.wait_until(until);
+    --sitting_out_;
+    sitting_handed_ -= handed ? 1U : 0U;
 }
 
 }  // namespace culld

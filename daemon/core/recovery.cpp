@@ -138,12 +138,12 @@ result<void> recovery::feed(const record_view& r) {
             if (!reason) return fail(reason.error());
             // A stop is over only with the job: whatever crashed in between, it is still being stopped.
             const auto why = skip_reason_named(*reason);
-            if (why && *why != skip_reason::protected_id) job_.stopped = why;
+            if (why && *why != skip_reason::protected_id) stop(*why);
             return verdict(r, s.counts.skipped, "at");
         }
         case record_type::job_paused: job_.paused = true; return {};
         case record_type::job_resumed: job_.paused = false; return {};
-        case record_type::job_cancelled: job_.stopped = skip_reason::cancelled; return {};
+        case record_type::job_cancelled: stop(skip_reason::cancelled); return {};
         case record_type::job_rate: return put(job_.rate, number(r.find("requests_per_second"), "requests_per_second"));
         case record_type::checkpoint:
             // In the middle of a reading it says what is known already.
@@ -321,6 +321,12 @@ result<void> recovery::verdict(const record_view& r, std::uint64_t& count, std::
     count += count_of(*at);
     if (job_.state.counts.sum() > job_.state.ids) return fail("more verdicts than ids");
     return {};
+}
+
+// Whoever stops a paused job wants it to end.
+void recovery::stop(skip_reason why) {
+    if (!job_.stopped) job_.paused = false;
+    job_.stopped = why;
 }
 
 result<void> recovery::checkpoint(const record_view& r) {

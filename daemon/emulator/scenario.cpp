@@ -6,6 +6,7 @@
 #include <charconv>
 #include <limits>
 
+#include "culld/core/strict_yaml.hpp"
 #include "emulator/yaml_map.hpp"
 
 namespace culld::emulator {
@@ -230,6 +231,13 @@ bool scenario::touches_ids() const {
 }
 
 result<scenario> parse_scenario(const std::string& text, const std::string& file) {
+    // yaml-cpp alone takes duplicate keys, expands aliases without a bound, and takes the end of the text for a closing
+    // quote: half a scenario would pass for a whole one.
+    if (auto strict = parse_strict_yaml(text); !strict) {
+        problem p = std::move(strict.error().front());
+        p.file = file;
+        return fail(std::move(p));
+    }
     try {
         return read_all(YAML::Load(text), file);
     } catch (const YAML::Exception& e) {

@@ -34,10 +34,6 @@ yaml_map::yaml_map(const YAML::Node& node, std::string file, std::string path)
             complain(member.first, {}, "a key must be a plain word");
             continue;
         }
-        const std::string& key = member.first.Scalar();
-        const bool again = std::any_of(members_.begin(), members_.end(),
-                                       [&](const auto& other) { return other.first.Scalar() == key; });
-        if (again) complain(member.first, key, fmt::format("\"{}{}\" is set twice", path_, key), "keep one of them");
         members_.emplace_back(member.first, member.second);
     }
 }

@@ -20,7 +20,6 @@ constexpr auto token = asio::as_tuple(asio::use_awaitable_t<executor>());
 constexpr nanoseconds slice_time = std::chrono::milliseconds(1);  // of scanning, before others get their turn
 constexpr nanoseconds watch_retry = std::chrono::seconds(1);      // while the folder is away
 constexpr std::size_t troubles_max = 16;                          // told at a time; more would say nothing new
-constexpr std::size_t complete_sidecars_max = 256;
 
 steady_time now_steady() {
     return std::chrono::steady_clock::now();
@@ -36,20 +35,6 @@ problem folder_gone() {
 }
 
 }  // namespace
-
-// A sidecar() that waits.
-struct arrivals::sidecar_wait {
-    sidecar_wait(arrivals& all, const std::string& of) : owner(all), name(of), wake(all.loop_) {
-        owner.sidecar_waits_.push_back(this);
-    }
-    ~sidecar_wait() { std::erase(owner.sidecar_waits_, this); }
-    sidecar_wait(const sidecar_wait&) = delete;
-    sidecar_wait& operator=(const sidecar_wait&) = delete;
-
-    arrivals& owner;
-    const std::string& name;
-    timer wake;
-};
 
 arrivals::arrivals(executor loop, const spool& from, arrivals_limits limits)
     : loop_(loop), spool_(from), limits_(limits), wake_(loop), watch_again_at_(now_steady()), scan_at_(now_steady()) {}
@@ -92,9 +77,11 @@ arrivals::awaitable<void> arrivals::wait(steady_time until) {
         static_cast<void>(co_await wake_.async_wait(token));
 }
 
-bool arrivals::idle() const {
-    if (!scanned_ || scan_ || scan_at_ <= now_steady() || handed_count_ != 0) return false;
-    return std::ranges::all_of(entries_, [](const auto& it) { return it.second.state.being_written(); });
+bool arrivals::idle(std::size_t kept) const {
+    if (!scanned_ || scan_ || scan_at_ <= now_steady() || handed_count_ != kept) return false;
+    return std::ranges::all_of(entries_, [](const auto& it) {
+        return it.second.where == entry::place::handed || it.second.state.being_written();
+    });
 }
 
 void arrivals::settled(const std::string& name) {
@@ -124,7 +111,7 @@ void arrivals::rescan() {
 void arrivals::stop() {
     stopped_ = true;
     wake_.cancel();
-    for (sidecar_wait* waiting : sidecar_waits_) waiting->wake.cancel();
+    wake_sidecars();
 }
 
 // The folder, open; none if it is away, which open_watch() will tell.
@@ -285,9 +272,7 @@ arrivals::action arrivals::carry_out(entries::iterator it, arrival_step step, co
                 break;
             }
             forget(it);
-            if (complete_sidecars_.size() == complete_sidecars_max) complete_sidecars_.pop_front();
-            complete_sidecars_.emplace_back(name, facts);
-            wake_sidecar(name);
+            remember_sidecar(name, facts);
             break;
         case action::reject:
             put(it, entry::place::handed);
@@ -342,7 +327,7 @@ void arrivals::forget_waiting() {
         else
             forget(at);
     }
-    for (sidecar_wait* waiting : sidecar_waits_) waiting->wake.cancel();
+    wake_sidecars();
 }
 
 void arrivals::want_scan(steady_time at) {
@@ -368,76 +353,6 @@ arrivals_batch arrivals::hand_out() {
         out.files.push_back(std::move(ready_.front()));
         ready_.pop_front();
     }
-    return out;
-}
-
-void arrivals::wake_sidecar(const std::string& name) {
-    for (sidecar_wait* waiting : sidecar_waits_)
-        if (waiting->name == name) waiting->wake.cancel();
-}
-
-arrivals::awaitable<sidecar_answer> arrivals::sidecar(std::string name, steady_time deadline) {
-    co_await asio::this_coro::throw_if_cancelled(false);
-    sidecar_wait waiting(*this, name);
-    for (;;) {
-        sidecar_answer out;
-        const auto cancelled = co_await asio::this_coro::cancellation_state;
-        if (stopped_ || cancelled.cancelled() != asio::cancellation_type::none) {
-            out.state = sidecar_state::stopped;
-            co_return out;
-        }
-        const steady_time now = now_steady();
-        out = ask_sidecar(name, now);
-        const bool decided = out.state == sidecar_state::complete || out.state == sidecar_state::refused;
-        if (decided || now >= deadline) co_return out;
-        waiting.wake.expires_at(std::min(deadline, now + arrival::quiet_time));
-        static_cast<void>(co_await waiting.wake.async_wait(token));
-    }
-}
-
-sidecar_answer arrivals::ask_sidecar(const std::string& name, steady_time now) {
-    sidecar_answer out{.state = sidecar_state::missing,
-                       .why = {.what = "the list is not in incoming/",
-                               .hint = "drop the list first, then the job that names it",
-                               .file = name}};
-    const auto facts = spool_.look(spool_folder::incoming, name);
-    if (!facts) {
-        out.why = facts.error();
-        return out;
-    }
-    if (!*facts) return out;
-
-    const auto remembered = [&] {
-        const auto it = std::ranges::find(complete_sidecars_, std::pair(name, **facts));
-        if (it == complete_sidecars_.end()) return false;
-        complete_sidecars_.erase(it);
-        return true;
-    };
-    const auto refused = [&](problem why) {
-        out.state = sidecar_state::refused;
-        out.why = std::move(why);
-        out.why.file = name;
-        return out;
-    };
-    if (remembered()) {
-        out.state = sidecar_state::complete;
-        return out;
-    }
-    static_cast<void>(saw(name, sighting::found, now));
-    const auto it = entries_.find(name);
-    if (it == entries_.end() && remembered()) {
-        out.state = sidecar_state::complete;
-        return out;
-    }
-    if (it != entries_.end() && it->second.where == entry::place::handed) {
-        if (auto fault = name_fault(name)) return refused(std::move(*fault));
-        if (auto fault = type_fault((*facts)->type)) return refused(std::move(*fault));
-        if ((*facts)->links > 1) return refused(link_fault((*facts)->links));
-    }
-    out.state = sidecar_state::unfinished;
-    out.why = {.what = "the list is still being written",
-               .hint = "write it to tmp/ and rename it into incoming/ before the job",
-               .file = name};
     return out;
 }
 

@@ -42,6 +42,7 @@ class token_file final : public credentials {
         generation_ = ++memory_->generations;
         co_return renewal{renewal::outcome::changed, {}};
     }
+    [[nodiscard]] task<renewal> reread() override { return renew(renewal_cause::look); }
     [[nodiscard]] std::string describe() const override { return "the token in " + secret_location(name_, folder_); }
 
   private:

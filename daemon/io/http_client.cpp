@@ -391,6 +391,11 @@ std::string_view http_connection::answer_header(std::string_view name) const {
     return {value.data(), value.size()};
 }
 
+void http_connection::set_limits(nanoseconds connect_timeout, nanoseconds request_timeout) {
+    parts_->connect_timeout = connect_timeout;
+    parts_->request_timeout = request_timeout;
+}
+
 void http_connection::close() {
     parts_->broken_off = true;
     if (parts_->looking) parts_->looking->over.notify();

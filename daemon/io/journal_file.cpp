@@ -9,7 +9,25 @@ namespace culld {
 
 namespace {
 constexpr auto group_window = std::chrono::milliseconds(5);
+// Behind the end of a journal that is gone on with: for intents, and for what is then answered to them.
+constexpr off_t room_wanted = 256 * 1024;
+
+// On a disk that is all but full an intent may find room and the answer to it not; and each attempt to go on would send
+// once more. So there has to be room for both, or nothing is begun. Taken and given back at once.
+result<void> find_room(int fd, off_t end, const std::string& name) {
+    int failed = 0;
+    do failed = ::fallocate(fd, FALLOC_FL_KEEP_SIZE, end, room_wanted);
+    while (failed != 0 && errno == EINTR);
+    if (failed != 0) {
+        if (errno == EOPNOTSUPP || errno == ENOSYS) return {};
+        problem why = errno_problem("find room for", name, errno);
+        why.hint = "make room, or mend the disk; culld tries again by itself";
+        return fail(std::move(why));
+    }
+    if (::ftruncate(fd, end) != 0) return fail(errno_problem("give back the room of", name, errno));
+    return {};
 }
+}  // namespace
 
 result<unique_fd> journal_file::create(const folder& dir, const std::string& name) {
     return dir.open_file(name, O_WRONLY | O_CREAT | O_EXCL | O_APPEND, 0640);
@@ -27,6 +45,7 @@ result<unique_fd> journal_file::reopen(const folder& dir, const std::string& nam
             return fail(errno_problem("cut torn tail of", name, errno));
         if (auto synced = sync_file(fd->get(), name); !synced) return fail(std::move(synced.error()));
     }
+    if (auto room = find_room(fd->get(), static_cast<off_t>(size), name); !room) return fail(std::move(room.error()));
     return fd;
 }
 

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
@@ -19,6 +20,7 @@ const std::string head_name = "ledger.head";
 constexpr const char* what_to_do =
     "the ledger was changed or damaged; culld adds nothing to it: see `cullctl verify`, bring back ledger.jsonl and "
     "ledger.head from a copy, or move both aside to begin a new one";
+constexpr std::size_t rejected_max = 1024;  // more than are ever on their way to rejected/ at a time
 
 std::pair<std::uint64_t, std::uint64_t> key_of(std::string_view job_id) {
     sha256 hash;
@@ -37,6 +39,7 @@ result<ledger_file> ledger_file::open(const folder& dir, std::optional<ledger_si
     out.dir_ = &dir;
     out.signing_ = std::move(signing);
     if (auto done = out.load(); !done) return fail(std::move(done.error()));
+    out.opened_ = true;
     return out;
 }
 
@@ -86,6 +89,12 @@ result<void> ledger_file::load() {
         if (const auto id = record.text("job_id"); id && record.type == record_type::job_finished)
             finished_.insert(key_of(*id));
         if (const auto sig = record.text("sig"); sig && !sig->empty()) was_signed_ = true;
+        if (record.type == record_type::job_rejected && !opened_) {
+            const auto file = record.text("file");
+            const auto at = parse_rfc3339(record.ts);
+            if (file && at) rejected_.push_back({*file, *at});
+            if (rejected_.size() > rejected_max) rejected_.pop_front();
+        }
         if (*head && (*head)->seq == record.seq) head_found = (*head)->sha256 == hex(chain.head());
     }
     if (!head_found)
@@ -110,7 +119,8 @@ result<void> ledger_file::load() {
     }
     chain_ = chain_writer({chain.records(), chain.head()});
     if (signing_ && !was_signed_) unsigned_lines_ = chain.records();
-    // The head may be behind, if a crash came between the two writes; or not signed yet, if the key is new.
+    // The head may be behind, if a crash came between the two writes; or not signed yet, if the key is new. One that is
+    // right is left alone: a daemon that starts on a full disk has to wait there, not to fail.
     const bool behind = !*head || (*head)->seq + 1 != chain.records() || (signing_ && (*head)->sig.empty());
     if (chain.records() > 0 && behind) {
         const std::string sig = signature_of(hex(chain.head()));
@@ -167,6 +177,11 @@ result<void> ledger_file::vouched_for(const std::optional<ledger_head>& head, st
     return {};
 }
 
+bool ledger_file::rejected_since(std::string_view file, wall_time since) const {
+    return std::any_of(rejected_.begin(), rejected_.end(),
+                       [&](const rejected_file& r) { return r.name == file && r.at >= since; });
+}
+
 bool ledger_file::holds(std::string_view id) const {
     return finished_.contains(key_of(id));
 }
@@ -180,7 +195,18 @@ result<ledger_file::line> ledger_file::append(const ledger_facts& facts, wall_ti
     const std::string sig = finished ? signature_of(facts.head) : std::string();
     signed_facts.sig = sig;
     std::string text;
+    if (!tried_.text.empty()) {
+        chain_writer from(tried_.before);
+        write_ledger_line(from, text, ts, signed_facts);
+        const bool there =
+            text == tried_.text && from.head().seq == chain_.head().seq && from.head().prev == chain_.head().prev;
+        tried_.text.clear();  // found or not: what is tried next is another line
+        if (there) return line{hex(chain_.head().prev), chain_.head().seq - 1};
+        text.clear();
+    }
+    tried_.before = chain_.head();
     write_ledger_line(chain_, text, ts, signed_facts);
+    tried_.text = text;
     trusted_ = false;
     const std::string head = ledger_head_text(chain_.head(), signature_of(hex(chain_.head().prev)));
     // Signed before it is written: so a restart can tell a line that a crash cut off from its head from one that
@@ -192,6 +218,7 @@ result<ledger_file::line> ledger_file::append(const ledger_facts& facts, wall_ti
     auto put = signing_ ? dir_->put_staged(head_name) : dir_->replace(head_name, head, 0640);
     if (!put) return fail(std::move(put.error()));
     trusted_ = true;
+    tried_.text.clear();
     if (finished) finished_.insert(key_of(facts.job_id));
     return line{hex(chain_.head().prev), chain_.head().seq - 1};
 }

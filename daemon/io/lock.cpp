@@ -63,8 +63,11 @@ tl::expected<folder_lock, lock_refusal> folder_lock::take(const folder& where, s
     }
 
     const std::string mark = fmt::format("{}, pid {}, since {}\n", program, ::getpid(), rfc3339(now));
-    if (::ftruncate(out.fd_.get(), 0) != 0) return broken(errno_problem("empty the lock file", path, errno));
-    if (auto done = write_all_at(out.fd_.get(), mark, 0, path); !done) return broken(std::move(done.error()));
+    // Written over what is there: that takes no room on a full disk. Where it fails all the same, the lock holds, and
+    // only the name of its holder is missing.
+    const bool named = write_all_at(out.fd_.get(), mark, 0, path).has_value();
+    if (::ftruncate(out.fd_.get(), named ? static_cast<off_t>(mark.size()) : 0) != 0)
+        return broken(errno_problem("cut the lock file", path, errno));
     return out;
 }
 

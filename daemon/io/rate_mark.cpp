@@ -21,7 +21,13 @@ result<bool> rate_mark::quiet_for(std::chrono::duration<double> span, wall_time 
         while (!text.empty() && text.back() == '\n') text.pop_back();
         if (const auto t = parse_rfc3339(text); t) before_ = *t;
     }
-    if (auto done = where_.replace(mark_name, running, 0640); !done) return fail(std::move(done.error()));
+    if (auto done = where_.replace(mark_name, running, 0640); !done) {
+        if (!used) return fail(std::move(done.error()));
+        // On a full disk: an empty mark proves as little as one that says "running", and takes no room.
+        auto fd = where_.open_file(mark_name, O_WRONLY | O_TRUNC);
+        if (!fd) return fail(std::move(fd.error()));
+        if (auto synced = sync_file(fd->get(), mark_name); !synced) return fail(std::move(synced.error()));
+    }
     if (!used) return true;
     // A clock that went backwards proves nothing.
     return before_ && *before_ <= now && std::chrono::duration<double>(now - *before_) >= span;

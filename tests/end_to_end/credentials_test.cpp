@@ -1,27 +1,19 @@
 // Every way to log in, culld against cull-emulator: what is right works, what is wrong blocks and is taken up again.
 #include <sys/stat.h>
 
-#include <chrono>
 #include <csignal>
-#include <functional>
 #include <thread>
 
 #include "programs.hpp"
 
-namespace culld {
+namespace culld::programs {
 namespace {
 
 constexpr std::string_view good_sk = "sKtEsTeXaMpLe0123456789abcdefABCDEF+/0=z";
 const std::vector<std::string> keys{"--ak", "AKTESTEXAMPLE0000001", "--sk", std::string(good_sk)};
 
-class Credentials : public ThePrograms {
+class Credentials : public Programs {
   protected:
-    ~Credentials() override {
-        if (pid_ > 0) {
-            ::kill(pid_, SIGKILL);
-            ::waitpid(pid_, nullptr, 0);
-        }
-    }
     std::string secret_file(const std::string& name, std::string_view text) const {
         here_.write(name + ".new", text);
         EXPECT_EQ(::chmod(here_.path(name + ".new").c_str(), 0600), 0);
@@ -31,6 +23,7 @@ class Credentials : public ThePrograms {
     // `api` and `auth` as they stand inside the braces; EMULATOR is its URL, HERE the folder.
     void settings(std::string auth, std::string api = "project_id: p, workspace_id: w") {
         fs::create_directories(here_.path("spool/incoming"));
+        fs::create_directories(here_.path("spool/tmp"));
         const std::string url = fmt::format("http://127.0.0.1:{}", server_->port());
         for (std::string* text : {&auth, &api}) {
             for (std::size_t at = 0; (at = text->find("EMULATOR")) != std::string::npos;) text->replace(at, 8, url);
@@ -51,16 +44,7 @@ class Credentials : public ThePrograms {
     }
     static constexpr const char* by_keys = "method: aksk, ak_file: HERE/ak, sk_file: HERE/sk";
 
-    void run_daemon() { pid_ = start(daemon(), here_.path("culld.log")); }
-    [[nodiscard]] bool eventually(const std::function<bool()>& what,
-                                  std::chrono::seconds limit = std::chrono::seconds(20)) {
-        const auto end = std::chrono::steady_clock::now() + limit;
-        while (!what()) {
-            if (std::chrono::steady_clock::now() >= end) return false;
-            std::this_thread::sleep_for(std::chrono::milliseconds(20));
-        }
-        return true;
-    }
+    void run_daemon() { daemon_.emplace(start()); }
     [[nodiscard]] bool logged(std::string_view text) const { return log().find(text) != std::string::npos; }
     [[nodiscard]] int told(const char* what) const { return server_->truth().at(what).to_number<int>(); }
     // 0 where none of the kind came.
@@ -70,11 +54,11 @@ class Credentials : public ThePrograms {
         return n == nullptr ? 0 : n->to_number<int>();
     }
 
-    pid_t pid_ = -1;
+    std::optional<child> daemon_;
 };
 
 TEST_F(Credentials, AnAccessKeySignsWhatTheGatewayAccepts) {
-    start_emulator("seed: 1", keys);
+    restart_server("seed: 1", keys);
     key_files();
     settings(by_keys);
     drop("list.txt", list("id", 500));
@@ -85,7 +69,7 @@ TEST_F(Credentials, AnAccessKeySignsWhatTheGatewayAccepts) {
 
 // GETs are signed too, without a body; the DELETE form with one.
 TEST_F(Credentials, EveryFormOfRequestIsSigned) {
-    start_emulator("seed: 1\npost_form: false\nfail_always: [id-3]\n", keys);
+    restart_server("seed: 1\npost_form: false\nfail_always: [id-3]\n", keys);
     key_files();
     settings(by_keys);
     drop("list.txt", list("id", 30));
@@ -97,7 +81,7 @@ TEST_F(Credentials, EveryFormOfRequestIsSigned) {
 
 TEST_F(Credentials, AClockTwentyMinutesOffIsLearnedFromOneRefusal) {
     for (const char* skew : {"20m", "-20m"}) {
-        start_emulator(fmt::format("seed: 1\nclock_skew: {}\n", skew), keys);
+        restart_server(fmt::format("seed: 1\nclock_skew: {}\n", skew), keys);
         key_files();
         settings(by_keys);
         drop(fmt::format("list{}.txt", skew), list("id", 200));
@@ -109,7 +93,7 @@ TEST_F(Credentials, AClockTwentyMinutesOffIsLearnedFromOneRefusal) {
 }
 
 TEST_F(Credentials, AWrongSecretKeyBlocksAfterOneBadSignatureAndIsTakenUpWhenTheFileChanges) {
-    start_emulator("seed: 1\n", keys);
+    restart_server("seed: 1\n", keys);
     key_files("nOnSeNsE");
     settings(by_keys);
     drop("list.txt", list("id", 100));
@@ -127,7 +111,7 @@ TEST_F(Credentials, AWrongSecretKeyBlocksAfterOneBadSignatureAndIsTakenUpWhenThe
 
 // However often an operator insists: the key is never locked.
 TEST_F(Credentials, NoMoreThanFourBadSignaturesWhateverAnOperatorAsksFor) {
-    start_emulator("seed: 1\n", keys);
+    restart_server("seed: 1\n", keys);
     key_files("wrong");
     settings(by_keys);
     drop("job.yaml", "version: 1\nid: j\nids: [a, b]\n");
@@ -143,7 +127,7 @@ TEST_F(Credentials, NoMoreThanFourBadSignaturesWhateverAnOperatorAsksFor) {
 }
 
 TEST_F(Credentials, ATemporaryKeyGoesWithItsSecurityToken) {
-    start_emulator("seed: 1\nmetadata: {security_token: \"temporary+/==\"}\n", keys);
+    restart_server("seed: 1\nmetadata: {security_token: \"temporary+/==\"}\n", keys);
     key_files();
     secret_file("st", "temporary+/==");
     settings(std::string(by_keys) + ", security_token_file: HERE/st");
@@ -156,7 +140,7 @@ constexpr const char* iam_scenario =
     "seed: 1\niam: {user: alice, domain: acme, password: \"pa ss\\\"word\", project: cn-north-4, token_bytes: 12000";
 
 TEST_F(Credentials, IamGivesATokenOfSeveralKilobytes) {
-    start_emulator(std::string(iam_scenario) + "}\n");
+    restart_server(std::string(iam_scenario) + "}\n");
     secret_file("pw", "pa ss\"word\n");
     settings(
         "method: iam, iam: {endpoint: \"EMULATOR\", user: alice, domain: acme, password_file: HERE/pw, project: "
@@ -169,7 +153,7 @@ TEST_F(Credentials, IamGivesATokenOfSeveralKilobytes) {
 }
 
 TEST_F(Credentials, ATokenIsRenewedAheadOfItsEndAndNoRequestIsRefused) {
-    start_emulator(std::string(iam_scenario) + ", token_lifetime: 2s}\nlatency: 40ms\n");
+    restart_server(std::string(iam_scenario) + ", token_lifetime: 2s}\nlatency: 40ms\n");
     secret_file("pw", "pa ss\"word\n");
     settings(
         "method: iam, iam: {endpoint: \"EMULATOR\", user: alice, domain: acme, password_file: HERE/pw, project: "
@@ -183,7 +167,7 @@ TEST_F(Credentials, ATokenIsRenewedAheadOfItsEndAndNoRequestIsRefused) {
 }
 
 TEST_F(Credentials, ATokenThatMustBeUpdatedIsFetchedAnewOnce) {
-    start_emulator(std::string(iam_scenario) + "}\nreject_token_after: 10\n");
+    restart_server(std::string(iam_scenario) + "}\nreject_token_after: 10\n");
     secret_file("pw", "pa ss\"word\n");
     settings(
         "method: iam, iam: {endpoint: \"EMULATOR\", user: alice, domain: acme, password_file: HERE/pw, project: "
@@ -195,7 +179,7 @@ TEST_F(Credentials, ATokenThatMustBeUpdatedIsFetchedAnewOnce) {
 }
 
 TEST_F(Credentials, AWrongPasswordIsTriedOnceUntilItIsAnother) {
-    start_emulator(std::string(iam_scenario) + "}\n");
+    restart_server(std::string(iam_scenario) + "}\n");
     secret_file("pw", "nonsense\n");
     settings(
         "method: iam, iam: {endpoint: \"EMULATOR\", user: alice, domain: acme, password_file: HERE/pw, project: "
@@ -204,7 +188,7 @@ TEST_F(Credentials, AWrongPasswordIsTriedOnceUntilItIsAnother) {
     run_daemon();
     ASSERT_TRUE(eventually([&] { return logged("The username or password is wrong."); })) << log();
     EXPECT_EQ(ctl({"resume", "j"}), 0);
-    ASSERT_EQ(::kill(pid_, SIGHUP), 0);
+    daemon_->signal(SIGHUP);
     std::this_thread::sleep_for(std::chrono::seconds(6));
     EXPECT_EQ(calls("iam_token"), 1) << log();
     EXPECT_FALSE(logged("nonsense"));
@@ -214,7 +198,7 @@ TEST_F(Credentials, AWrongPasswordIsTriedOnceUntilItIsAnother) {
 }
 
 TEST_F(Credentials, AnIamThatIsDownIsWaitedFor) {
-    start_emulator(std::string(iam_scenario) + ", fail_first: 2}\n");
+    restart_server(std::string(iam_scenario) + ", fail_first: 2}\n");
     secret_file("pw", "pa ss\"word\n");
     settings(
         "method: iam, iam: {endpoint: \"EMULATOR\", user: alice, domain: acme, password_file: HERE/pw, project: "
@@ -226,7 +210,7 @@ TEST_F(Credentials, AnIamThatIsDownIsWaitedFor) {
 }
 
 TEST_F(Credentials, AnAgencyIsActedForByTheUsersToken) {
-    start_emulator(std::string(iam_scenario) + ", agency: ops, agency_domain: customer}\n");
+    restart_server(std::string(iam_scenario) + ", agency: ops, agency_domain: customer}\n");
     secret_file("pw", "pa ss\"word\n");
     settings(
         "method: iam, iam: {endpoint: \"EMULATOR\", user: alice, domain: acme, password_file: HERE/pw, project: "
@@ -238,7 +222,7 @@ TEST_F(Credentials, AnAgencyIsActedForByTheUsersToken) {
 
 TEST_F(Credentials, TheMetadataServiceGivesKeysThatRotate) {
     for (const char* v2 : {"required", "optional", "absent"}) {
-        start_emulator(fmt::format("seed: 1\nlatency: 40ms\nmetadata: {{v2: {}, rotate: true, lifetime: 2s}}\n", v2),
+        restart_server(fmt::format("seed: 1\nlatency: 40ms\nmetadata: {{v2: {}, rotate: true, lifetime: 2s}}\n", v2),
                        keys);
         settings("method: metadata, metadata: {endpoint: \"EMULATOR\"}");
         drop(fmt::format("list-{}.txt", v2), list("id", 2000));
@@ -251,7 +235,7 @@ TEST_F(Credentials, TheMetadataServiceGivesKeysThatRotate) {
 }
 
 TEST_F(Credentials, AHostWithoutAnAgencyIsToldSo) {
-    start_emulator("seed: 1\nmetadata: {agency: false}\n", keys);
+    restart_server("seed: 1\nmetadata: {agency: false}\n", keys);
     settings("method: metadata, metadata: {endpoint: \"EMULATOR\"}");
     drop("list.txt", list("id", 5));
     EXPECT_EQ(once(), 75);
@@ -259,7 +243,7 @@ TEST_F(Credentials, AHostWithoutAnAgencyIsToldSo) {
 }
 
 TEST_F(Credentials, AProfileOfTheSdksServes) {
-    start_emulator("seed: 1\n", keys);
+    restart_server("seed: 1\n", keys);
     secret_file("profile",
                 fmt::format("[basic]\nak = AKTESTEXAMPLE0000001\nsk = {}\nproject_id = from-profile\n", good_sk));
     settings("method: profile, profile_file: HERE/profile", "workspace_id: w, region: cn-north-4");
@@ -271,7 +255,7 @@ TEST_F(Credentials, AProfileOfTheSdksServes) {
 }
 
 TEST_F(Credentials, TheProjectsIdIsLookedUpWhereNoneIsSet) {
-    start_emulator("seed: 1\niam: {project: cn-north-4, project_id: 77aa, fail_first: 1}\n", keys);
+    restart_server("seed: 1\niam: {project: cn-north-4, project_id: 77aa, fail_first: 1}\n", keys);
     key_files();
     settings(std::string(by_keys) + ", iam: {endpoint: \"EMULATOR\"}", "workspace_id: w, region: cn-north-4");
     drop("list.txt", list("id", 5));
@@ -286,7 +270,7 @@ TEST_F(Credentials, TheProjectsIdIsLookedUpWhereNoneIsSet) {
 }
 
 TEST_F(Credentials, AProjectThatIamDoesNotKnowRejectsTheJob) {
-    start_emulator("seed: 1\niam: {project: cn-north-4}\n", keys);
+    restart_server("seed: 1\niam: {project: cn-north-4}\n", keys);
     key_files();
     settings(std::string(by_keys) + ", iam: {endpoint: \"EMULATOR\"}", "workspace_id: w, region: cn-south-1");
     drop("list.txt", list("id", 5));
@@ -295,7 +279,7 @@ TEST_F(Credentials, AProjectThatIamDoesNotKnowRejectsTheJob) {
 }
 
 TEST_F(Credentials, AJobWithoutAProjectWaitsWhileTheKeyIsRefused) {
-    start_emulator("seed: 1\niam: {project: cn-north-4}\n", keys);
+    restart_server("seed: 1\niam: {project: cn-north-4}\n", keys);
     key_files("wrong");
     settings(std::string(by_keys) + ", iam: {endpoint: \"EMULATOR\"}", "workspace_id: w, region: cn-north-4");
     drop("list.txt", list("id", 5));
@@ -308,7 +292,7 @@ TEST_F(Credentials, AJobWithoutAProjectWaitsWhileTheKeyIsRefused) {
 }
 
 TEST_F(Credentials, TheSdksVariablesServeADeveloperAndNoService) {
-    start_emulator("seed: 1\n", keys);
+    restart_server("seed: 1\n", keys);
     settings("");
     drop("list.txt", list("id", 5));
     ::setenv("HUAWEICLOUD_SDK_AK", "AKTESTEXAMPLE0000001", 1);
@@ -322,4 +306,4 @@ TEST_F(Credentials, TheSdksVariablesServeADeveloperAndNoService) {
 }
 
 }  // namespace
-}  // namespace culld
+}  // namespace culld::programs

@@ -1,21 +1,16 @@
 // The main job, with the three programs as their users run them.
-#include <fmt/format.h>
-#include <gtest/gtest.h>
-
-#include <chrono>
 #include <cstdlib>
 #include <random>
-#include <thread>
 
 #include "programs.hpp"
 
-namespace culld {
+namespace culld::programs {
 namespace {
 
-class MainJob : public ThePrograms {};
+using MainJob = Programs;
 
 TEST_F(MainJob, DeletesAListAndFilesItAway) {
-    configure("seed: 1");
+    configure({});
     drop("list.txt", list("id", 1000));
     ASSERT_EQ(once(), 0) << log();
     EXPECT_TRUE(fs::exists(here_.path("spool/done/list.txt")));
@@ -24,7 +19,7 @@ TEST_F(MainJob, DeletesAListAndFilesItAway) {
 }
 
 TEST_F(MainJob, AYamlJobWithASidecarAndDuplicatesCountsEachIdOnce) {
-    configure("seed: 1");
+    configure({});
     here_.write("spool/incoming/batch.ids", list("id", 50) + list("id", 30));
     drop("job.yaml", "version: 1\nid: clean\nids_file: batch.ids\nexpect_count: 50\nlabels: {ticket: SEC-1}\n");
     ASSERT_EQ(once(), 0) << log();
@@ -38,7 +33,8 @@ TEST_F(MainJob, AYamlJobWithASidecarAndDuplicatesCountsEachIdOnce) {
 }
 
 TEST_F(MainJob, FailingIdsAreRetriedAskedForAndReported) {
-    configure("seed: 1\nfail_always: [id-3, id-4]\npoison_ids: [id-77]\nfail_ratio: 0.05\nlost_ratio: 0.1\n");
+    configure(
+        {.scenario = "seed: 1\nfail_always: [id-3, id-4]\npoison_ids: [id-77]\nfail_ratio: 0.05\nlost_ratio: 0.1\n"});
     drop("job.yaml", "version: 1\nid: hard\nids_file: l.ids\n");
     here_.write("spool/incoming/l.ids", list("id", 200));
     ASSERT_EQ(once(), 1) << log();
@@ -54,7 +50,7 @@ TEST_F(MainJob, FailingIdsAreRetriedAskedForAndReported) {
 }
 
 TEST_F(MainJob, ADryRunSendsNothing) {
-    configure("seed: 1");
+    configure({});
     drop("job.yaml", "version: 1\nid: dry\nids: [a, b, c]\ndry_run: true\n");
     ASSERT_EQ(once(), 0) << log();
     EXPECT_EQ(verdicts("dry").at("a"), "skipped");
@@ -62,7 +58,7 @@ TEST_F(MainJob, ADryRunSendsNothing) {
 }
 
 TEST_F(MainJob, NoWindowHoldsMoreThanTheRate) {
-    configure("seed: 1\nfail_ratio: 0.05\n", "requests_per_second: 50, concurrency: 8");
+    configure({.scenario = "seed: 1\nfail_ratio: 0.05\n", .limits = "requests_per_second: 50, concurrency: 8"});
     drop("list.txt", list("id", 2000));
     ASSERT_GE(once(), 0) << log();
     const auto windows = server_->call("GET", "/_emulator/windows?seconds=1").json();
@@ -71,13 +67,12 @@ TEST_F(MainJob, NoWindowHoldsMoreThanTheRate) {
 
 // A journal that cannot be believed sets its job aside: its list must not come back as a job of another name.
 TEST_F(MainJob, TheListOfADamagedJournalIsNotTakenAnew) {
-    configure("seed: 1\nlatency: {fixed: 20ms}\n", "requests_per_second: 50, concurrency: 1");
+    configure({.scenario = "seed: 1\nlatency: {fixed: 20ms}\n", .limits = "requests_per_second: 50, concurrency: 1"});
     drop("list.txt", list("id", 2000));
-    const pid_t pid = start(daemon(), here_.path("culld.log"));
-    std::this_thread::sleep_for(std::chrono::milliseconds(600));
-    ASSERT_EQ(::kill(pid, SIGKILL), 0);
-    int status = 0;
-    ::waitpid(pid, &status, 0);
+    {
+        child daemon = start();
+        ASSERT_TRUE(eventually([&] { return truth("delete_requests") > 5; })) << log();
+    }
     std::string journal;
     for (const auto& entry : fs::directory_iterator(here_.path("journal")))
         if (entry.path().filename().string().starts_with("list-")) journal = entry.path();
@@ -98,8 +93,9 @@ TEST_F(MainJob, TheListOfADamagedJournalIsNotTakenAnew) {
 // not.
 TEST_F(MainJob, SurvivesBeingKilledAtAnyMoment) {
     configure(
-        "seed: 7\nfail_ratio: 0.02\nlost_ratio: 0.03\nmissing_ratio: 0.002\nlatency: {fixed: 1ms, jitter: 3ms}\n"
-        "status_ratio: {503: 0.02, apply: never}\n");
+        {.scenario =
+             "seed: 7\nfail_ratio: 0.02\nlost_ratio: 0.03\nmissing_ratio: 0.002\nlatency: {fixed: 1ms, jitter: 3ms}\n"
+             "status_ratio: {503: 0.02, apply: never}\n"});
     const char* wanted = std::getenv("CULLD_TEST_KILLS");
     const int kills = wanted != nullptr ? std::atoi(wanted) : 30;
     std::mt19937 dice(7);
@@ -116,13 +112,11 @@ TEST_F(MainJob, SurvivesBeingKilledAtAnyMoment) {
             drop(fmt::format("job{}.yaml", jobs),
                  fmt::format("version: 1\nid: job{}\nids_file: l{}.ids\n", jobs, jobs));
         }
-        const pid_t pid = start(daemon(), here_.path("culld.log"));
+        child daemon = start();
         std::this_thread::sleep_for(
             std::chrono::microseconds(std::uniform_int_distribution<int>(5'000, 120'000)(dice)));
-        ASSERT_EQ(::kill(pid, SIGKILL), 0);
-        int status = 0;
-        ::waitpid(pid, &status, 0);
-        ASSERT_TRUE(WIFSIGNALED(status)) << "it ended by itself\n" << log();
+        ASSERT_TRUE(daemon.runs()) << "it ended by itself\n" << log();
+        daemon.kill();
     }
     const int code = once();
     ASSERT_TRUE(code == 0 || code == 1) << code << log();
@@ -138,4 +132,4 @@ TEST_F(MainJob, SurvivesBeingKilledAtAnyMoment) {
 }
 
 }  // namespace
-}  // namespace culld
+}  // namespace culld::programs

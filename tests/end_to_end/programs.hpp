@@ -1,86 +1,227 @@
-// For tests: the three programs as their users run them, in a folder of the test's own.
+// For tests of the three programs as their users run them: culld on a spool of its own, cull-emulator as its API,
+// cullctl as the way to ask. Nothing here sleeps for a fixed time: eventually() looks again until something is so.
 #pragma once
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <boost/json.hpp>
-#include <filesystem>
+#include <chrono>
+#include <functional>
 #include <map>
 #include <memory>
+#include <optional>
+#include <set>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "../shell/emulator_support.hpp"
+#include "culld/core/time.hpp"
 
-namespace culld {
+namespace culld::programs {
 
 namespace fs = std::filesystem;
 namespace json = boost::json;
 using emulator_test::emulator;
 using emulator_test::scratch;
+using namespace std::chrono_literals;
 
-// Starts a program with its output in a file; -1 where it could not be started.
-inline pid_t start(std::vector<std::string> command, const std::string& output) {
-    const pid_t pid = ::fork();
-    if (pid != 0) return pid;
-    const int fd = ::open(output.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
-    std::vector<char*> argv;
-    for (std::string& word : command) argv.push_back(word.data());
-    argv.push_back(nullptr);
-    if (fd >= 0 && ::dup2(fd, STDOUT_FILENO) >= 0 && ::dup2(fd, STDERR_FILENO) >= 0) ::execv(argv[0], argv.data());
-    ::_exit(127);
+inline bool eventually(const std::function<bool()>& so, std::chrono::nanoseconds limit = 15s) {
+    const auto end = std::chrono::steady_clock::now() + limit;
+    while (!so()) {
+        if (std::chrono::steady_clock::now() >= end) return false;
+        std::this_thread::sleep_for(5ms);
+    }
+    return true;
 }
 
-inline int wait_for(pid_t pid) {
-    int status = 0;
-    ::waitpid(pid, &status, 0);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-}
+// A program with its output in a file. Killed and waited for with its owner, if it has not ended before.
+class child {
+  public:
+    child(std::vector<std::string> command, const std::string& output) : pid_(::fork()) {
+        if (pid_ < 0) throw std::runtime_error("fork failed");
+        if (pid_ > 0) return;
+        const int fd = ::open(output.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+        std::vector<char*> argv;
+        for (std::string& word : command) argv.push_back(word.data());
+        argv.push_back(nullptr);
+        if (fd >= 0 && ::dup2(fd, STDOUT_FILENO) >= 0 && ::dup2(fd, STDERR_FILENO) >= 0) ::execv(argv[0], argv.data());
+        ::_exit(127);
+    }
+    child(child&& other) noexcept : pid_(std::exchange(other.pid_, -1)) {}
+    child& operator=(child&&) = delete;
+    child(const child&) = delete;
+    child& operator=(const child&) = delete;
+    ~child() { kill(); }
 
-class ThePrograms : public testing::Test {
+    [[nodiscard]] pid_t pid() const { return pid_; }
+    void signal(int number) const { ASSERT_EQ(::kill(pid_, number), 0); }
+    [[nodiscard]] bool runs() { return pid_ > 0 && !look(WNOHANG); }
+    // Its exit code; -1: it was ended by a signal; none: it still runs after `limit`.
+    std::optional<int> ends_within(std::chrono::nanoseconds limit) {
+        eventually([this] { return look(WNOHANG); }, limit);
+        return code_;
+    }
+    void kill() {
+        if (pid_ <= 0 || code_) return;
+        ::kill(pid_, SIGKILL);
+        look(0);
+    }
+
+  private:
+    bool look(int flags) {
+        if (code_) return true;
+        int status = 0;
+        if (::waitpid(pid_, &status, flags) != pid_) return false;
+        code_ = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+        return true;
+    }
+
+    pid_t pid_;
+    std::optional<int> code_;
+};
+
+struct setup {
+    std::string scenario = "seed: 1\n";
+    std::string limits = "requests_per_second: 500, concurrency: 4";
+    std::string api{};   // further members of `api`, as `, method: post`
+    std::string more{};  // further sections, whole lines
+    int batch_size = 20;
+};
+
+class Programs : public testing::Test {
   protected:
-    void configure(const std::string& scenario,
-                   const std::string& limits = "requests_per_second: 500, concurrency: 4") {
-        start_emulator(scenario);
+    static constexpr auto patience = 60s;  // for what a test waits for that must end by itself
+
+    void configure(const setup& s) {
+        settings_ = s;
+        if (!server_) restart_server(s.scenario);
         fs::create_directories(here_.path("spool/incoming"));
+        fs::create_directories(here_.path("spool/tmp"));
+        fs::create_directories(here_.path("journal"));
+        write_config(s);
+    }
+    void write_config(const setup& s) const {
         here_.write("culld.yaml",
-                    fmt::format("api: {{endpoint: \"http://127.0.0.1:{}\", project_id: p, workspace_id: w}}\n"
-                                "spool: {{dir: {}}}\njournal: {{dir: {}}}\nlimits: {{{}}}\nbatch: {{size: 20}}\n"
+                    fmt::format("api: {{endpoint: \"http://127.0.0.1:{}\", project_id: p, workspace_id: w{}}}\n"
+                                "spool: {{dir: {}, sidecar_wait: 700ms, rescan: 1s}}\njournal: {{dir: {}}}\n"
+                                "limits: {{{}}}\nbatch: {{size: {}}}\n"
                                 "retry: {{base_delay: 20ms, max_delay: 200ms, max_attempts: 3}}\n"
-                                "http: {{listen: \"\", socket: {}}}\n",
-                                server_->port(), here_.path("spool"), here_.path("journal"), limits,
-                                here_.path("control.sock")));
+                                "http: {{listen: \"\", socket: {}}}\n{}",
+                                port_, s.api, here_.path("spool"), here_.path("journal"), s.limits, s.batch_size,
+                                here_.path("control.sock"), s.more));
     }
-    void start_emulator(const std::string& scenario, std::vector<std::string> more = {}) {
-        std::vector<std::string> words{"--listen", "127.0.0.1:0", "--scenario", here_.write("scenario.yaml", scenario)};
-        words.insert(words.end(), more.begin(), more.end());
-        server_ = std::make_unique<emulator>(std::move(words));
+    // Another emulator where the last one was: its truth begins anew.
+    void restart_server(const std::string& scenario, std::vector<std::string> arguments = {}) {
+        server_.reset();
+        arguments.insert(arguments.end(), {"--listen", fmt::format("127.0.0.1:{}", port_), "--scenario",
+                                           here_.write("scenario.yaml", scenario)});
+        server_ = std::make_unique<emulator>(arguments);
+        port_ = server_->port();
     }
-    std::vector<std::string> daemon(std::vector<std::string> more = {}) const {
+
+    [[nodiscard]] std::vector<std::string> command(std::vector<std::string> more = {}) const {
         std::vector<std::string> out{CULLD, "--config", here_.path("culld.yaml")};
         out.insert(out.end(), more.begin(), more.end());
         return out;
     }
-    int once() const { return wait_for(start(daemon({"--once"}), here_.path("culld.log"))); }
-    int ctl(std::vector<std::string> words, const std::string& output = "ctl.log") const {
-        std::vector<std::string> command{CULLCTL, "--config", here_.path("culld.yaml")};
-        command.insert(command.end(), words.begin(), words.end());
-        return wait_for(start(command, here_.path(output)));
+    [[nodiscard]] child start() const { return {command(), here_.path("culld.log")}; }
+    // Started, and watching the spool.
+    [[nodiscard]] child started() const {
+        const auto ready = [this] { return count(log(), " watches "); };
+        const std::size_t before = ready();
+        child out = start();
+        EXPECT_TRUE(eventually([&] { return ready() > before; })) << log();
+        return out;
     }
+    [[nodiscard]] int once() const {
+        child run(command({"--once"}), here_.path("culld.log"));
+        return run.ends_within(patience).value_or(-2);
+    }
+    int ctl(std::vector<std::string> words, const std::string& output = "ctl.log") const {
+        std::vector<std::string> all{CULLCTL, "--config", here_.path("culld.yaml")};
+        all.insert(all.end(), words.begin(), words.end());
+        return child(std::move(all), here_.path(output)).ends_within(patience).value_or(-2);
+    }
+    [[nodiscard]] std::string told() const { return read("ctl.log"); }
+
     // Complete at once: renamed in.
     void drop(const std::string& name, const std::string& content) const {
-        here_.write(name, content);
-        fs::rename(here_.path(name), here_.path("spool/incoming/" + name));
+        fs::rename(here_.write("spool/tmp/" + name, content), here_.path("spool/incoming/" + name));
     }
-    static std::string list(const std::string& prefix, int n) {
+    // A job `id` with a list of `n` ids `<id>-0`, `<id>-1`, …; `options` are further whole lines.
+    void drop_job(const std::string& id, int n, const std::string& options = "") const {
+        drop(id + ".ids", list(id, n));
+        drop(id + ".yaml", fmt::format("version: 1\nid: {0}\nids_file: {0}.ids\n{1}", id, options));
+    }
+    [[nodiscard]] static std::string list(const std::string& prefix, int n) {
         std::string out;
         for (int i = 0; i < n; ++i) out += fmt::format("{}-{}\n", prefix, i);
         return out;
     }
+    [[nodiscard]] static std::string from_now(std::chrono::milliseconds d) {
+        return rfc3339(std::chrono::time_point_cast<std::chrono::microseconds>(std::chrono::system_clock::now() + d));
+    }
+    [[nodiscard]] bool in(const std::string& folder, const std::string& name) const {
+        return fs::exists(here_.path("spool/" + folder + "/" + name));
+    }
+    [[nodiscard]] json::value reason(const std::string& name) const {
+        return json::parse(read("spool/rejected/" + name + ".reason.json"));
+    }
+
+    // As `cullctl status` tells it; null if it knows no such job.
+    [[nodiscard]] json::value status(const std::string& job) const {
+        fs::remove(here_.path("status.json"));
+        if (ctl({"status", job, "--json"}, "status.json") != 0) return nullptr;
+        json::error_code ec;
+        json::value out = json::parse(read("status.json"), ec);
+        return ec ? nullptr : out;
+    }
+    [[nodiscard]] std::string state(const std::string& job) const {
+        const json::value all = status(job);
+        const auto* o = all.if_object();
+        return o != nullptr && o->contains("state") ? std::string(o->at("state").as_string()) : "none";
+    }
+    bool reaches(const std::string& job, const std::string& wanted, std::chrono::nanoseconds limit = 15s) const {
+        return eventually([&] { return state(job) == wanted; }, limit);
+    }
+    bool settles_some(const std::string& job, int n, std::chrono::nanoseconds limit = 15s) const {
+        return eventually(
+            [&] {
+                const json::value all = status(job);
+                if (!all.is_object()) return false;
+                return all.at("totals").at("ids").to_number<int>() - all.at("remaining").to_number<int>() >= n;
+            },
+            limit);
+    }
+
+    // The whole lines of its journal.
+    [[nodiscard]] std::vector<json::object> journal(const std::string& job) const {
+        return lines("journal/" + job + ".jsonl");
+    }
+    [[nodiscard]] std::vector<json::object> records(const std::string& job, std::string_view type) const {
+        std::vector<json::object> out;
+        for (json::object& r : journal(job))
+            if (r.at("type").as_string() == type) out.push_back(std::move(r));
+        return out;
+    }
+    [[nodiscard]] json::object finish_of(const std::string& job) const {
+        auto all = records(job, "job.finished");
+        EXPECT_EQ(all.size(), 1U);
+        return all.empty() ? json::object{{"status", "none"}} : all.front();
+    }
+    [[nodiscard]] std::vector<json::object> ledger() const { return lines("journal/ledger.jsonl"); }
+    // The reasons that records of `type` give.
+    [[nodiscard]] std::set<std::string> reasons(const std::string& job, std::string_view type) const {
+        std::set<std::string> out;
+        for (const json::object& r : records(job, type)) out.emplace(r.at("reason").as_string());
+        return out;
+    }
     // Verdict by id, as cullctl tells it.
-    std::map<std::string, std::string> verdicts(const std::string& job) const {
+    [[nodiscard]] std::map<std::string, std::string> verdicts(const std::string& job) const {
         const std::string file = job + ".csv";
+        fs::remove(here_.path(file));
         EXPECT_EQ(ctl({"result", job, "--csv"}, file), 0);
         std::map<std::string, std::string> out;
         std::ifstream in(here_.path(file));
@@ -93,10 +234,41 @@ class ThePrograms : public testing::Test {
         }
         return out;
     }
-    std::string log() const { return read_small_file(here_.path("culld.log"), 1U << 24U).value_or(""); }
+    // Every id has one verdict, and those called deleted or absent are gone at the server, no others.
+    void expect_true_verdicts(const std::string& job, std::size_t ids) const {
+        const auto all = verdicts(job);
+        EXPECT_EQ(all.size(), ids);
+        const json::value truth = server_->truth();
+        const auto& deleted = truth.at("deleted").as_object();
+        for (const auto& [id, what] : all)
+            EXPECT_EQ(what == "deleted" || what == "absent", deleted.contains(id)) << id << " " << what;
+    }
+    void expect_verified() const { EXPECT_EQ(ctl({"verify"}), 0) << told(); }
+
+    [[nodiscard]] int truth(const std::string& key) const { return server_->truth().at(key).to_number<int>(); }
+    [[nodiscard]] std::string read(const std::string& name) const {
+        return read_small_file(here_.path(name), 1U << 26U).value_or("");
+    }
+    [[nodiscard]] std::string log() const { return read("culld.log"); }
+    [[nodiscard]] static std::size_t count(const std::string& text, std::string_view word) {
+        std::size_t out = 0;
+        for (std::size_t at = text.find(word); at != std::string::npos; at = text.find(word, at + 1)) ++out;
+        return out;
+    }
 
     scratch here_;
+    setup settings_;
+    std::uint16_t port_ = 0;
     std::unique_ptr<emulator> server_;
+
+  private:
+    [[nodiscard]] std::vector<json::object> lines(const std::string& name) const {
+        std::vector<json::object> out;
+        const std::string text = read(name);
+        for (std::size_t at = 0, end = 0; (end = text.find('\n', at)) != std::string::npos; at = end + 1)
+            out.push_back(json::parse(text.substr(at, end - at)).as_object());
+        return out;
+    }
 };
 
-}  // namespace culld
+}  // namespace culld::programs

@@ -223,7 +223,9 @@ TEST(Scenario, ErrorsNameTheirPlaceAndTheNearestKey) {
     EXPECT_EQ(wrong("throttle:\n  limt: 3\n"),
               "s.yaml:2:3: unknown setting \"throttle.limt\" (did you mean \"limit\"?)");
     EXPECT_EQ(wrong("fail_ratio: 1.5"), "s.yaml:1:13: fail_ratio must be 0 to 1, not \"1.5\"");
-    EXPECT_TRUE(wrong("seed: 1\nseed: 2").starts_with("s.yaml:2:1: \"seed\" is set twice"));
+    EXPECT_TRUE(wrong("seed: 1\nseed: 2").starts_with("s.yaml:2:1: duplicate key \"seed\""));
+    EXPECT_TRUE(wrong("fail_ids: [a]\nlanguage: \"zh\n").starts_with("s.yaml:2:11: no valid YAML: the quote"));
+    EXPECT_TRUE(wrong("fail_ids: &all [a]\npoison_ids: *all\n").starts_with("s.yaml:1:11: anchor"));
     EXPECT_TRUE(wrong("latency: 20").starts_with("s.yaml:1:10: latency: \"20\" is not a duration"));
     EXPECT_TRUE(wrong("throttle: {per: 1500ms}").find("whole seconds") != std::string::npos);
     EXPECT_TRUE(wrong("outages: [{kind: refuse, for_requests: 3}]").find("for_seconds") != std::string::npos);

@@ -89,6 +89,26 @@ class LedgerFile : public testing::Test {
     folder dir_;
 };
 
+// One line for every rejection, whichever of its two writes has failed.
+TEST_F(LedgerFile, WritesALineOnceThoughItsHeadCouldNotBeWritten) {
+    fill(1);
+    ledger_file ledger = open();
+    std::filesystem::remove(scratch_.path("ledger.head"));
+    std::filesystem::create_directory(scratch_.path("ledger.head"));
+    EXPECT_FALSE(reject(ledger, "b"));
+    ASSERT_EQ(lines().size(), 2U);
+    EXPECT_FALSE(reject(ledger, "b"));
+    std::filesystem::remove(scratch_.path("ledger.head"));
+    const auto line = reject(ledger, "b");
+    ASSERT_TRUE(line) << line.error().text();
+    EXPECT_EQ(line->seq, 1U);
+    EXPECT_EQ(line->hash, sha256_hex(lines().at(1)));
+    expect_whole(2);
+    // The same file dropped again is another rejection.
+    ASSERT_TRUE(reject(ledger, "b"));
+    expect_whole(3);
+}
+
 TEST_F(LedgerFile, BeginsEmptyWithoutAHead) {
     const ledger_file ledger = open();
     EXPECT_EQ(ledger.lines(), 0U);

@@ -237,6 +237,10 @@ TEST(Recovery, AStopIsKept) {
 TEST(Recovery, PausesRatesAndTheEndAreKept) {
     EXPECT_TRUE(recovered(begun().add("job.paused", "")).paused);
     EXPECT_FALSE(recovered(begun().add("job.paused", "").add("job.resumed", "")).paused);
+    // Whoever cancels a paused job wants it to end, and not to wait for a resume.
+    EXPECT_FALSE(recovered(begun().add("job.paused", "").add("job.cancelled", "")).paused);
+    EXPECT_FALSE(recovered(begun().add("job.paused", "").skipped({0, 2}, "deadline")).paused);
+    EXPECT_TRUE(recovered(begun().add("job.cancelled", "").add("job.paused", "")).paused);
     EXPECT_EQ(recovered(begun().add("job.rate", R"("requests_per_second":0.5)")).rate, 0.5);
     const recovered_job job =
         recovered(begun().skipped({0, 20}, "cancelled").finished("cancelled", {.ids = 20, .skipped = 20}));

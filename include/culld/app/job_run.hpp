@@ -93,8 +93,9 @@ class job_run {
 
     void block(block_facts why);
     void unblock(std::string_view why);
-    // Deadline and abort_when, at `now`. (not_before is part of due() and ready().)
-    void check_rules();
+    // Stops a job whose deadline is over, whatever its state, and lets it end. (not_before is part of due() and
+    // ready(), abort_when is looked at with every answer.)
+    void check_deadline();
 
     // Ends the timers and writes what is buffered; the journal stays as a restart wants to find it.
     [[nodiscard]] task<void> close();
@@ -104,6 +105,10 @@ class job_run {
     [[nodiscard]] const resource_profile& resource() const { return *resource_; }
     [[nodiscard]] job_state state() const;
     [[nodiscard]] const std::optional<block_facts>& blocked() const { return blocked_; }
+    // By our own disk, which no other credentials mend.
+    [[nodiscard]] bool blocked_by_disk() const {
+        return blocked_ && (blocked_->error_class == "journal" || blocked_->error_class == "store");
+    }
     [[nodiscard]] const std::string& status() const { return status_; }
     [[nodiscard]] const job_totals& totals() const { return shown_; }  // durable facts only
     // Verdicts recorded by this process; what was before a restart is in the journal.
@@ -125,7 +130,9 @@ class job_run {
     void on_durable();
     void record_verdicts(const std::vector<verdict>& all);
     void record_verdict(const verdict& v);
+    void check_rules();  // deadline and abort_when; whoever calls it goes on with follow_up()
     void stop(skip_reason reason);
+    void go_on_to_the_end();
     void begin_finish();
     void file_away();
     [[nodiscard]] job_totals count() const;
@@ -159,6 +166,7 @@ class job_run {
     std::uint64_t torn_bytes_;
     std::optional<skip_reason> stop_reason_;
     bool finishing_ = false;
+    bool filing_ = false;  // file_away() is under way
     std::optional<std::uint64_t> finish_upto_;
     std::string status_;
     wall_time accepted_at_;

@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <optional>
+#include <string_view>
 #include <vector>
 
 #include "culld/app/daemon.hpp"
@@ -29,5 +30,9 @@ struct loaded {
 // `memory` as in make_credentials.
 [[nodiscard]] tl::expected<loaded, std::vector<config_complaint>> load_everything(
     const daemon_options& options, std::shared_ptr<credential_memory> memory);
+
+// The settings that differ between the two and cannot change while culld runs. A reload that would change one of them
+// is refused as a whole: the half of it that could be applied is not what the operator asked for.
+[[nodiscard]] std::vector<std::string_view> unchangeable(const config& before, const config& after);
 
 }  // namespace culld

@@ -28,6 +28,8 @@ class sender {
 
     // The jobs to choose from, whatever their state; the daemon owns them and takes one out before destroying it.
     void add(job_run& job);
+    // Blocks a job that was added while the credentials are refused, as those before it are. After its start().
+    void block_if_refused(job_run& job);
     void remove(job_run& job);
 
     // Hands out whatever may go now, and sets the timer for what may go later.
@@ -42,8 +44,8 @@ class sender {
     [[nodiscard]] bool wants_look() const;
     // They are refused, and nothing will be tried until they change.
     [[nodiscard]] bool gave_up() const { return refusal_.has_value(); }
-    // Looks whether the credentials have changed, and tries blocked jobs again if they have; has them fetched if that
-    // is owed.
+    // Looks whether the credentials have changed, and tries blocked jobs again if they have, also those whose
+    // permissions were refused; has them fetched if that is owed.
     void look_at_credentials();
     // An operator says they are good: one request goes first, alone.
     void try_credentials_again();
@@ -110,7 +112,8 @@ class sender {
     void give_up(block_facts why);
     void replace_credentials(std::unique_ptr<credentials> who);
     void block_all(const block_facts& why);
-    void unblock_all(std::string_view why);
+    [[nodiscard]] task<void> reread();
+    void unblock_all(std::string_view why);  // whom the credentials blocked
     [[nodiscard]] delete_form form_of(const job_run& job) const;
     void start_workers();
 

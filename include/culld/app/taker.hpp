@@ -6,6 +6,7 @@
 #include <atomic>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 
@@ -41,14 +42,19 @@ class taker {
     // After stop(): returns when nothing is being read any more.
     [[nodiscard]] task<void> stopped();
 
-    // Nothing is there to be taken, and nothing is being taken.
-    [[nodiscard]] bool idle() const { return taking_ == 0 && arrivals_.idle(); }
+    // Nothing is there to be taken, and nothing is being taken, but for files that wait for our own disk.
+    [[nodiscard]] bool at_rest() const { return taking_ == sitting_out_ && arrivals_.idle(sitting_handed_); }
+    // Files that could not be taken or rejected, since our own disk is full or does not answer: each is tried again.
+    [[nodiscard]] std::size_t waiting_for_disk() const { return sitting_out_; }
     void rescan() { arrivals_.rescan(); }
-    void apply(std::shared_ptr<const intake_settings> rules) { rules_ = std::move(rules); }
     // While IAM is asked for the project's id, jobs that name none wait; afterwards they are taken, or rejected.
     void wait_for_project() { project_pending_ = true; }
     void stop_waiting_for_project();
     [[nodiscard]] bool waits_for_project() const { return project_pending_; }
+    void apply(std::shared_ptr<const intake_settings> rules, nanoseconds rescan_every) {
+        rules_ = std::move(rules);
+        arrivals_.rescan_every(rescan_every);
+    }
 
   private:
     struct attempt;
@@ -59,9 +65,27 @@ class taker {
     [[nodiscard]] task<bool> claim(attempt& a);
     [[nodiscard]] task<bool> fetch_sidecar(attempt& a);
     [[nodiscard]] task<void> begin(attempt& a);
-    [[nodiscard]] task<void> reject(spool_folder from, std::string name, problem why, std::string job_id,
-                                    std::string list);
-    [[nodiscard]] task<void> refuse_arrival(std::string name, problem why);
+    // A file on its way to rejected/, with its reason and its line in the ledger.
+    struct rejection {
+        enum class progress { done, gone };
+
+        spool_folder from = spool_folder::active;
+        std::string name;
+        problem why;
+        std::string job_id{};  // may be empty: nobody could read it
+        std::string list{};    // the sidecar that goes with it, may be empty
+        spool_folder list_from = spool_folder::active;
+        std::optional<node_facts> facts{};  // the file that was judged: another one of its name is left alone
+        wall_time at{};
+        std::optional<ledger_file::line> line{};
+    };
+    // Tries until it is done, the file is gone, or we stop: a file that is neither a job nor rejected would lie there
+    // unseen. A coroutine for each, so run() takes no more than it may have open.
+    [[nodiscard]] task<void> reject(rejection r);
+    [[nodiscard]] result<rejection::progress> try_to_reject(rejection& r);  // disk thread
+    [[nodiscard]] task<void> refuse_arrival(arrived_file file);
+    // Waits for our own disk; `handed`: arrivals has the file as handed out meanwhile.
+    [[nodiscard]] task<void> sit_out(steady_time until, bool handed);
     void start(task<void> t);
 
     services& with_;
@@ -71,9 +95,10 @@ class taker {
     arrivals arrivals_;
     worker_thread small_, large_;
     std::atomic<bool> stop_flag_{false};
-    std::set<std::string> starting_;   // job ids whose journal is being made
-    std::set<std::string> unmovable_;  // names that could not be rejected: said once
-    std::size_t taking_ = 0;
+    std::set<std::string> starting_;  // job ids whose journal is being made
+    std::size_t taking_ = 0;          // coroutines of start()
+    std::size_t sitting_out_ = 0;     // those of them that wait for our own disk
+    std::size_t sitting_handed_ = 0;  // and whose file is still in incoming/
     bool stopping_ = false;
     bool running_ = false;
     bool project_pending_ = false;

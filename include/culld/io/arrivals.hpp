@@ -70,9 +70,9 @@ class arrivals {
 
     // Waits until there is something; nothing when stopped or cancelled.
     awaitable<std::optional<arrivals_batch>> next();
-    // True once a whole scan since the start is over and nothing is ready, handed out or waiting: --once may
-    // end.
-    [[nodiscard]] bool idle() const;
+    // True once a whole scan since the start is over and nothing is ready, waiting, or handed out but for
+    // `kept` files that the caller has and can do nothing about now: --once may end.
+    [[nodiscard]] bool idle(std::size_t kept = 0) const;
 
     // The file was taken, rejected or is gone: the name may come again.
     void settled(const std::string& name);
@@ -80,6 +80,8 @@ class arrivals {
     void again(const std::string& name, nanoseconds delay);
     // Scan now, as on SIGHUP.
     void rescan();
+    // From the next scan on.
+    void rescan_every(nanoseconds period) { limits_.rescan = period; }
     // next() and sidecar() end; nothing is handed out any more.
     void stop();
 
@@ -121,6 +123,8 @@ class arrivals {
     void complain(problem what);
     sidecar_answer ask_sidecar(const std::string& name, steady_time now);
     void wake_sidecar(const std::string& name);
+    void wake_sidecars();
+    void remember_sidecar(const std::string& name, const node_facts& facts);
     [[nodiscard]] bool room() const { return handed_count_ < limits_.handed_max; }
     [[nodiscard]] steady_time next_due() const;
     arrivals_batch hand_out();

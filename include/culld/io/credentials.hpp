@@ -75,6 +75,9 @@ class credentials {
     [[nodiscard]] virtual std::uint64_t generation() const = 0;
     // Reads, asks for or otherwise gets them anew. Single-flight is the caller's. What is held stays until then.
     [[nodiscard]] virtual task<renewal> renew(renewal_cause why) = 0;
+    // Reads the files they are made of again, and asks no server: for jobs that wait for other permissions. Those that
+    // are made of nothing but files say so; of others it tells nothing.
+    [[nodiscard]] virtual task<renewal> reread() { co_return renewal{}; }
     // Ends a renewal that is under way: as `later`.
     virtual void break_off() {}
 

@@ -63,6 +63,8 @@ class http_connection {
     [[nodiscard]] task<http_answer> exchange(std::string_view request);
     // A header of the last answer, empty if it has none of that name; good until the next exchange.
     [[nodiscard]] std::string_view answer_header(std::string_view name) const;
+    // Other limits, from the next connection or request on.
+    void set_limits(nanoseconds connect_timeout, nanoseconds request_timeout);
     // Breaks off whatever is under way: the exchange ends as `transport`, or as `connect` if nothing was sent
     // yet. A look-up of a name is left behind then, as it is at the end of connect_timeout; the end of the
     // io_context waits for it.

@@ -10,6 +10,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <optional>
 #include <set>
 #include <string>
@@ -38,9 +39,13 @@ class ledger_file {
         std::uint64_t seq = 0;
     };
     // Appends a line, durably, and replaces ledger.head. A job that is in the ledger already is left as it is, and the
-    // empty line handed back. After a failure the ledger is read again before anything is added.
+    // empty line handed back. After a failure the ledger is read again before anything is added; the same facts with
+    // the same `ts` are then found to be there where only what comes after the line had failed, and not written twice.
     [[nodiscard]] result<line> append(const ledger_facts& facts, wall_time ts);
 
+    // Did one of the last lines (1,024 of them) that were there when it was opened say that a file of this name was
+    // rejected, at `since` or later? Then a crash came between that line and the file's move.
+    [[nodiscard]] bool rejected_since(std::string_view file, wall_time since) const;
     // Is the job `id` finished and in the ledger?
     [[nodiscard]] bool holds(std::string_view id) const;
     [[nodiscard]] std::uint64_t torn_bytes() const { return torn_bytes_; }
@@ -64,10 +69,21 @@ class ledger_file {
     chain_writer chain_;
     // The first half of the SHA-256 of each job id: nobody can make two ids look the same, and a job costs little.
     std::set<std::pair<std::uint64_t, std::uint64_t>> finished_;
+    struct rejected_file {
+        std::string name;
+        wall_time at;
+    };
+    std::deque<rejected_file> rejected_;  // in lines of runs before this one
+    bool opened_ = false;
     std::uint64_t torn_bytes_ = 0;
     std::uint64_t unsigned_lines_ = 0;
     bool was_signed_ = false;  // a line or the head had a signature
     bool trusted_ = false;
+    // The last line tried, with what it follows: it may be on disk though append() failed.
+    struct {
+        chain_head before;
+        std::string text;
+    } tried_;
 };
 
 }  // namespace culld

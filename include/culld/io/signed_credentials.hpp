@@ -62,6 +62,7 @@ class read_credentials final : public signed_credentials {
         take(std::move(first), {}, {});
     }
     [[nodiscard]] task<renewal> renew(renewal_cause why) override;
+    [[nodiscard]] task<renewal> reread() override { return renew(renewal_cause::look); }
     [[nodiscard]] std::string describe() const override { return where_; }
 
   private:

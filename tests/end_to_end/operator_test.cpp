@@ -1,0 +1,171 @@
+// What an operator does: signals, commands, a second daemon, and the exit codes that scripts read.
+#include "programs.hpp"
+
+namespace culld::programs {
+namespace {
+
+using Reload = Programs;
+
+TEST_F(Reload, AnotherRateAppliesAtOnce) {
+    configure({.limits = "requests_per_second: 5, concurrency: 2"});
+    child daemon = started();
+    drop_job("faster", 2000);  // 100 requests: 20 s at this rate
+    ASSERT_TRUE(settles_some("faster", 20)) << log();
+    write_config({.limits = "requests_per_second: 500, concurrency: 4"});
+    daemon.signal(SIGHUP);
+    EXPECT_TRUE(reaches("faster", "finished", 5s)) << log();
+}
+
+TEST_F(Reload, ABadConfigurationChangesNothingAtAll) {
+    configure({.limits = "requests_per_second: 10, concurrency: 2"});
+    child daemon = started();
+    drop_job("steady", 2000);
+    ASSERT_TRUE(settles_some("steady", 20)) << log();
+    for (const setup& bad : {setup{.limits = "requests_per_second: 500, concurency: 4"},
+                             setup{.limits = "requests_per_second: 500", .more = "ids: {protected_file: /nowhere}\n"},
+                             setup{.limits = "requests_per_second: 500", .more = "breaker: {failures: [\n"}}) {
+        const std::size_t before = count(log(), "stays as it was");
+        write_config(bad);
+        daemon.signal(SIGHUP);
+        ASSERT_TRUE(eventually([&] { return count(log(), "stays as it was") > before; })) << log();
+    }
+    EXPECT_NE(log().find("concurrency"), std::string::npos) << "no did-you-mean";
+    // A whole window later the rate is what it was.
+    const int sent = truth("delete_requests");
+    ASSERT_TRUE(eventually([&] { return truth("delete_requests") >= sent + 12; })) << log();
+    EXPECT_LE(server_->call("GET", "/_emulator/windows?seconds=1").json().at("max").to_number<int>(), 10);
+    EXPECT_TRUE(daemon.runs());
+    write_config({});
+    daemon.signal(SIGHUP);
+    EXPECT_TRUE(reaches("steady", "finished")) << log();
+}
+
+// All or nothing: what cannot change while it runs is refused, not passed over in silence.
+TEST_F(Reload, WhatCannotChangeIsRefusedByName) {
+    configure({.limits = "requests_per_second: 10, concurrency: 2"});
+    child daemon = started();
+    setup other{.limits = "requests_per_second: 500, concurrency: 2"};
+    write_config(other);
+    std::string text = read("culld.yaml");
+    text.replace(text.find("control.sock"), 12, "moved.sock");
+    here_.write("culld.yaml", text);
+    daemon.signal(SIGHUP);
+    ASSERT_TRUE(eventually([&] { return log().find("stays as it was") != std::string::npos; })) << log();
+    EXPECT_NE(log().find("http.socket"), std::string::npos) << log();
+}
+
+using Commands = Programs;
+
+TEST_F(Commands, APauseSurvivesARestartAndResumeEndsIt) {
+    configure({.limits = "requests_per_second: 50, concurrency: 2"});
+    {
+        child daemon = started();
+        drop_job("held", 4000);
+        ASSERT_TRUE(settles_some("held", 40)) << log();
+        ASSERT_EQ(ctl({"pause", "held"}), 0) << told();
+        ASSERT_EQ(state("held"), "paused");
+    }
+    child daemon = started();
+    ASSERT_TRUE(reaches("held", "paused")) << log();
+    const int before = truth("delete_requests");
+    drop_job("beside", 200);
+    ASSERT_TRUE(reaches("beside", "finished")) << log();
+    EXPECT_EQ(truth("delete_requests"), before + 10);
+    write_config({});
+    daemon.signal(SIGHUP);
+    ASSERT_EQ(ctl({"resume", "held"}), 0) << told();
+    ASSERT_TRUE(reaches("held", "finished", patience)) << log();
+    EXPECT_EQ(records("held", "job.paused").size(), 1U);
+    const auto resumed = records("held", "job.resumed");
+    ASSERT_EQ(resumed.size(), 1U);
+    EXPECT_EQ(resumed.front().at("by").at("uid").to_number<unsigned>(), ::geteuid());
+    expect_true_verdicts("held", 4000);
+    expect_verified();
+}
+
+TEST_F(Commands, CancelSkipsWhatWasNotSent) {
+    configure({.scenario = "seed: 1\nlatency: {fixed: 100ms}\n", .limits = "requests_per_second: 20, concurrency: 4"});
+    child daemon = started();
+    drop_job("enough", 2000);
+    ASSERT_TRUE(settles_some("enough", 40)) << log();
+    ASSERT_EQ(ctl({"cancel", "enough"}), 0) << told();
+    ASSERT_TRUE(reaches("enough", "finished")) << log();
+    EXPECT_EQ(finish_of("enough").at("status").as_string(), "cancelled");
+    EXPECT_EQ(reasons("enough", "ids.skipped"), std::set<std::string>{"cancelled"});
+    EXPECT_TRUE(in("failed", "enough.yaml"));
+    expect_true_verdicts("enough", 2000);
+    EXPECT_EQ(ctl({"cancel", "enough"}), 66) << told();
+    EXPECT_EQ(ctl({"pause", "nobody"}), 66) << told();
+    expect_verified();
+}
+
+TEST_F(Commands, APausedJobThatIsCancelledEndsThoughTheDaemonIsKilledInBetween) {
+    configure({.limits = "requests_per_second: 20, concurrency: 2"});
+    {
+        child daemon = started();
+        drop_job("both", 2000);
+        ASSERT_TRUE(settles_some("both", 20)) << log();
+        ASSERT_EQ(ctl({"pause", "both"}), 0) << told();
+        ASSERT_EQ(ctl({"cancel", "both"}), 0) << told();
+    }
+    child daemon = started();
+    ASSERT_TRUE(eventually([&] { return in("failed", "both.yaml"); })) << log();
+    EXPECT_EQ(finish_of("both").at("status").as_string(), "cancelled");
+    expect_true_verdicts("both", 2000);
+    expect_verified();
+}
+
+TEST_F(Commands, AJobsOwnRateIsKeptToAndOutlivesARestart) {
+    configure({});
+    {
+        child daemon = started();
+        drop_job("slow", 4000, "not_before: " + from_now(700ms) + "\n");
+        ASSERT_TRUE(reaches("slow", "waiting")) << log();
+        ASSERT_EQ(ctl({"rate", "slow", "10"}), 0) << told();
+        ASSERT_TRUE(settles_some("slow", 40)) << log();
+    }
+    child daemon = started();
+    ASSERT_TRUE(eventually([&] { return truth("delete_requests") >= 20; })) << log();
+    EXPECT_LE(server_->call("GET", "/_emulator/windows?seconds=1").json().at("max").to_number<int>(), 10);
+    ASSERT_EQ(ctl({"rate", "slow", "400"}), 0) << told();
+    EXPECT_TRUE(reaches("slow", "finished")) << log();
+    EXPECT_EQ(records("slow", "job.rate").size(), 2U);
+    expect_verified();
+}
+
+using ExitCodes = Programs;
+
+TEST_F(ExitCodes, AreTheWorstOfWhatHappened) {
+    configure({.scenario = "seed: 1\nfail_always: [bad-0]\n"});
+    EXPECT_EQ(once(), 0) << log();
+    drop("good.txt", "good-0\n");
+    EXPECT_EQ(once(), 0) << log();
+    drop("bad.txt", "bad-0\n");
+    EXPECT_EQ(once(), 1) << log();
+    drop("bad.txt", "bad-0\n");
+    drop_job("expired", 3, "deadline: 2020-01-01T00:00:00Z\n");
+    EXPECT_EQ(once(), 2) << log();
+    drop_job("expired2", 3, "deadline: 2020-01-01T00:00:00Z\n");
+    drop("nothing.txt", "\n");
+    EXPECT_EQ(once(), 65) << log();
+    restart_server("seed: 1\nworkspace_error: true\n");
+    drop("nothing.txt", "\n");
+    drop("blocked.txt", "x\n");
+    EXPECT_EQ(once(), 75) << log();
+    here_.write("culld.yaml", "api: {endpoint: nonsense}\n");
+    EXPECT_EQ(once(), 78) << log();
+}
+
+TEST_F(ExitCodes, ASecondDaemonSaysWhoHoldsTheSpool) {
+    configure({});
+    child daemon = started();
+    child second(command(), here_.path("second.log"));
+    EXPECT_EQ(second.ends_within(10s), 75) << read("second.log");
+    EXPECT_NE(read("second.log").find(std::to_string(daemon.pid())), std::string::npos) << read("second.log");
+    EXPECT_TRUE(daemon.runs());
+    EXPECT_EQ(once(), 75);
+    EXPECT_EQ(ctl({"list"}), 0) << "the first one's socket is gone: " << told();
+}
+
+}  // namespace
+}  // namespace culld::programs
