@@ -129,8 +129,7 @@ TEST_F(Status, ThePageShowsTheJobUnderAPolicyOfItsOwn) {
 }
 
 TEST_F(Status, MetricsAreWhatPrometheusAsksFor) {
-    await("/v1/jobs", "completed_with_failures");
-    const std::string text = body(get("/metrics"));
+    const std::string text = body(await("/metrics", "culld_jobs_total{result=\"completed_with_failures\"} 1\n"));
     for (const char* line :
          {"culld_incidents_total{result=\"deleted\"} 270", "culld_incidents_total{result=\"failed\"} 30",
           "culld_incidents_failed_total{reason=\"refused\"} 30", "culld_incidents_failed_total{reason=\"unknown\"} 0",

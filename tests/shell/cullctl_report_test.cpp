@@ -149,6 +149,12 @@ TEST_F(CullctlReport, TheSignatureIsCheckedWithAKey) {
             R"("job_id":"job-1","file":"list.txt","status":"completed_with_failures","totals":{},"journal":"job-1.jsonl","head":"{}","records":{},"sig":"{}")",
             totals, hex(finished.head), finished.seq, read(root + "/sig64")));
     save();
+    const std::string sign_head = fmt::format(
+        "cd {} && printf %s {} >head && openssl pkeyutl -sign -inkey a.pem -rawin -in head -out sig && base64 -w0 sig >sig64",
+        root, hex(ledger.head));
+    ASSERT_EQ(std::system(sign_head.c_str()), 0);  // NOLINT(cert-env33-c,concurrency-mt-unsafe)
+    write(journals + "/ledger.head", fmt::format("{{\"seq\":{},\"sha256\":\"{}\",\"sig\":\"{}\"}}\n", ledger.seq - 1,
+                                                 hex(ledger.head), read(root + "/sig64")));
     EXPECT_TRUE(has(page("job-1"), "not checked: no public key"));
     EXPECT_TRUE(has(page("job-1 --public-key a.pub"), "Ed25519, good"));
     EXPECT_TRUE(has(page("job-1 --public-key b.pub", 4), "NOT the key"));
