@@ -51,7 +51,7 @@ struct job_seed {
     spans in_doubt;                      // open intents whose fate is unknown
     std::uint64_t torn_bytes = 0;
     std::uint64_t behind_checkpoint = 0;  // bytes of journal that a restart has to read
-    std::optional<std::string> status;  // job.finished is in the journal already: only the filing is left
+    std::optional<std::string> status;    // job.finished is in the journal already: only the filing is left
     std::optional<wall_time> finished_at;
 };
 

@@ -16,8 +16,8 @@
 
 #include "culld/core/chain.hpp"
 #include "culld/core/journal_read.hpp"
-#include "culld/core/problem.hpp"
 #include "culld/core/ledger_signature.hpp"
+#include "culld/core/problem.hpp"
 
 namespace culld {
 

@@ -7,8 +7,8 @@
 #include <string>
 
 #include "culld/core/config.hpp"
-#include "culld/core/problem.hpp"
 #include "culld/core/ledger_signature.hpp"
+#include "culld/core/problem.hpp"
 
 namespace culld {
 
