@@ -78,10 +78,6 @@ void sender::remove(job_run& job) {
 sender::work sender::next(worker& w) {
     if (draining_) return {};
     const steady_time now = steady_now();
-    // A request has its place in the pace from the moment it can be written. To connect takes a while (over TLS, a
-    // whole handshake), so that begins as much earlier, and without a place.
-    const bool connected = w.connection.is_open();
-    const nanoseconds lead = connected ? nanoseconds(0) : lead_;
     std::optional<steady_time> later;
     for (auto& [priority, list] : jobs_)
         for (auto it = list.begin(); it != list.end(); ++it) {
@@ -95,6 +91,10 @@ sender::work sender::next(worker& w) {
             }
             // Whichever job it were, it would have to wait.
             if (!have_credentials(now, later)) goto wait;
+            // A request has its place in the pace from the moment it can be written. To connect takes a while (over
+            // TLS, a whole handshake), so that begins as much earlier, and without a place.
+            const bool connected = w.connection.is_open();
+            const nanoseconds lead = connected ? nanoseconds(0) : lead_;
             traffic::admission may = traffic_.admit(now + lead, in_flight_, connected ? 0 : connecting_);
             if (may.at) *may.at -= lead;
             if (!may.go) {
@@ -149,10 +149,7 @@ task<void> sender::run(worker& w) {
         w.now = {};
     }
     // A batch handed over just before draining began was never sent.
-    if (w.now.what != nullptr) {
-        w.now.job->give_back(w.now.what);
-        --in_flight_;
-    }
+    if (w.now.what != nullptr) give_back(w);
     --running_;
     ended_.notify();
 }
@@ -170,8 +167,13 @@ delete_form sender::form_of(const job_run& job) const {
     return learned == forms_.end() ? delete_form::post : learned->second;
 }
 
-void sender::lost_ids(worker& w, const problem& why) {
+void sender::give_back(worker& w) {
     w.now.job->give_back(w.now.what);
+    --in_flight_;
+}
+
+void sender::lost_ids(worker& w, const problem& why) {
+    give_back(w);
     w.now.job->block(
         {"store", "", why.text(),
          "the list that was checked cannot be read any more: mend the disk, then restart culld, which makes "
@@ -229,11 +231,11 @@ task<bool> sender::reach(worker& w) {
     if (answer.failure != transport_failure::none) {
         // It counts like a request: else a dead endpoint would be tried as fast as it refuses.
         traffic_.sent(now);
-        --in_flight_;
         if (auto read = w.now.job->compose(*w.now.what, w.ids); !read) {
             lost_ids(w, read.error());
             co_return false;
         }
+        --in_flight_;
         w.generation = who_->generation();
         arrived(w, answer, form_of(*w.now.job));
         co_return false;
@@ -243,8 +245,7 @@ task<bool> sender::reach(worker& w) {
         w.now.place = take_place(now);
         co_return true;
     }
-    --in_flight_;
-    w.now.job->give_back(w.now.what);
+    give_back(w);
     co_return false;
 }
 
@@ -258,15 +259,11 @@ task<void> sender::handle(worker& w) {
     }
     // What was handed over may have waited while an answer put the credentials in question.
     if (traffic_.credentials() == credential_state::refused || !who_->usable(steady_now())) {
-        w.now.job->give_back(w.now.what);
-        --in_flight_;
+        give_back(w);
         co_return;
     }
     const delete_form form = form_of(*w.now.job);
-    if (!compose(w, form)) {
-        --in_flight_;
-        co_return;
-    }
+    if (!compose(w, form)) co_return;
     w.generation = who_->generation();
     http_answer answer = co_await w.connection.send(w.request);
     if (answer.failure == transport_failure::none) {

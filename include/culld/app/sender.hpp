@@ -80,6 +80,8 @@ class sender {
     // Connects. False where the batch in hand has to wait, or was brought back.
     [[nodiscard]] task<bool> reach(worker& w);
     [[nodiscard]] std::uint64_t take_place(steady_time now);
+    // The batch in hand is not sent after all.
+    void give_back(worker& w);
     void lost_ids(worker& w, const problem& why);
     [[nodiscard]] bool compose(worker& w, delete_form form);
     void arrived(worker& w, const http_answer& answer, delete_form form);
