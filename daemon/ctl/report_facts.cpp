@@ -4,7 +4,6 @@
 
 #include <utility>
 
-#include "culld/io/key_file.hpp"
 #include "jobs.hpp"
 #include "whole_ledger.hpp"
 
@@ -140,14 +139,10 @@ outcome<report_facts> gather_facts(const context& with, const folder& dir, const
     report_facts out;
     const std::string name = journal_name(job_id);
     // The ledger first: a job that it names is finished for good.
+    auto keys = believed_keys(with);
+    if (!keys) return tl::unexpected(std::move(keys.error()));
     ledger_rules rules;
-    std::optional<public_keys> keys;
-    if (const std::string& file = with.settings.journal.public_key_file; !file.empty()) {
-        auto loaded = load_public_keys(file);
-        if (!loaded) return give_up_on(file, std::move(loaded.error()));
-        keys = std::move(*loaded);
-        rules.keys = &*keys;
-    }
+    if (*keys) rules.keys = &**keys;
     auto ledger = read_whole_ledger(with, dir, rules);
     if (!ledger) return give_up_on(dir.path() + "/" + ledger_name, std::move(ledger.error()));
     out.ledger_records = ledger->checked.records();

@@ -10,7 +10,6 @@
 #include <set>
 
 #include "culld/core/json_text.hpp"
-#include "culld/io/key_file.hpp"
 #include "follow.hpp"
 #include "jobs.hpp"
 #include "names_check.hpp"
@@ -143,13 +142,9 @@ int verify(const context& with, const verify_options& options) {
     auto dir = open_journals(with);
     if (!dir) return report(with, dir.error());
     ledger_rules rules{.keys = nullptr, .signed_from = options.signed_from, .anchors = options.anchors};
-    std::optional<public_keys> keys;
-    if (const std::string& file = with.settings.journal.public_key_file; !file.empty()) {
-        auto loaded = load_public_keys(file);
-        if (!loaded) return report(with, give_up_on(file, loaded.error()).value());
-        keys = std::move(*loaded);
-        rules.keys = &*keys;
-    }
+    auto keys = believed_keys(with);
+    if (!keys) return report(with, keys.error());
+    if (*keys) rules.keys = &**keys;
     std::set<std::string> jobs;
     for (const std::string& name : options.jobs) {
         auto id = find_journal(with, *dir, name);
@@ -178,7 +173,7 @@ int verify(const context& with, const verify_options& options) {
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
     if (auto done = each.look_again(t); !done) return report(with, done.error());
     show(with, t, seconds);
-    if (!keys && ledger.signed_lines() > 0)
+    if (!*keys && ledger.signed_lines() > 0)
         with.out.say("the ledger is signed, and the signatures were not checked: --public-key FILE does that");
     return t.findings.empty() ? all_well : not_verified;
 }

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 
+#include "culld/io/key_file.hpp"
 #include "follow.hpp"
+#include "jobs.hpp"
 
 namespace culld::ctl {
 
@@ -24,6 +26,14 @@ result<ledger_reading> read_whole_ledger(const context& with, const folder& dir,
         if (findings.empty() || !only_the_head || look == looks_max) return ledger;
         pause_between_looks();
     }
+}
+
+outcome<std::optional<public_keys>> believed_keys(const context& with) {
+    const std::string& file = with.settings.journal.public_key_file;
+    if (file.empty()) return std::optional<public_keys>();
+    auto loaded = load_public_keys(file);
+    if (!loaded) return give_up_on(file, std::move(loaded.error()));
+    return std::optional(std::move(*loaded));
 }
 
 }  // namespace culld::ctl

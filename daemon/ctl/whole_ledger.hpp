@@ -2,6 +2,7 @@
 #pragma once
 
 #include "context.hpp"
+#include "culld/core/ledger_signature.hpp"
 #include "journal_folder.hpp"
 
 namespace culld::ctl {
@@ -10,5 +11,8 @@ namespace culld::ctl {
 // have written between the two readings.
 [[nodiscard]] result<ledger_reading> read_whole_ledger(const context& with, const folder& dir,
                                                        const ledger_rules& rules);
+
+// The keys that journal.public_key_file or --public-key name; none where neither is set.
+[[nodiscard]] outcome<std::optional<public_keys>> believed_keys(const context& with);
 
 }  // namespace culld::ctl
