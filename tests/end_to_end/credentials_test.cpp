@@ -42,6 +42,19 @@ class Credentials : public Programs {
         secret_file("ak", "AKTESTEXAMPLE0000001\n");
         secret_file("sk", std::string(sk) + "\n");
     }
+    // `scenario` ends the emulator's iam, and goes on behind it.
+    void log_in_by_password(const std::string& scenario, std::string_view password = "pa ss\"word\n",
+                            std::string_view more = "") {
+        restart_server(
+            "seed: 1\niam: {user: alice, domain: acme, password: \"pa ss\\\"word\", project: cn-north-4, "
+            "token_bytes: 12000" +
+            scenario);
+        secret_file("pw", password);
+        settings(
+            fmt::format("method: iam, iam: {{endpoint: \"EMULATOR\", user: alice, domain: acme, "
+                        "password_file: HERE/pw, project: cn-north-4{}}}",
+                        more));
+    }
     static constexpr const char* by_keys = "method: aksk, ak_file: HERE/ak, sk_file: HERE/sk";
 
     void run_daemon() { daemon_.emplace(start()); }
@@ -136,15 +149,8 @@ TEST_F(Credentials, ATemporaryKeyGoesWithItsSecurityToken) {
     EXPECT_EQ(told("unauthorized"), 0);
 }
 
-constexpr const char* iam_scenario =
-    "seed: 1\niam: {user: alice, domain: acme, password: \"pa ss\\\"word\", project: cn-north-4, token_bytes: 12000";
-
 TEST_F(Credentials, IamGivesATokenOfSeveralKilobytes) {
-    restart_server(std::string(iam_scenario) + "}\n");
-    secret_file("pw", "pa ss\"word\n");
-    settings(
-        "method: iam, iam: {endpoint: \"EMULATOR\", user: alice, domain: acme, password_file: HERE/pw, project: "
-        "cn-north-4}");
+    log_in_by_password("}\n");
     drop("list.txt", list("id", 100));
     ASSERT_EQ(once(), 0) << log();
     EXPECT_EQ(told("deleted_distinct"), 100);
@@ -153,11 +159,7 @@ TEST_F(Credentials, IamGivesATokenOfSeveralKilobytes) {
 }
 
 TEST_F(Credentials, ATokenIsRenewedAheadOfItsEndAndNoRequestIsRefused) {
-    restart_server(std::string(iam_scenario) + ", token_lifetime: 2s}\nlatency: 40ms\n");
-    secret_file("pw", "pa ss\"word\n");
-    settings(
-        "method: iam, iam: {endpoint: \"EMULATOR\", user: alice, domain: acme, password_file: HERE/pw, project: "
-        "cn-north-4}");
+    log_in_by_password(", token_lifetime: 2s}\nlatency: 40ms\n");
     drop("list.txt", list("id", 4000));
     ASSERT_EQ(once(), 0) << log();
     EXPECT_EQ(told("deleted_distinct"), 4000);
@@ -167,11 +169,7 @@ TEST_F(Credentials, ATokenIsRenewedAheadOfItsEndAndNoRequestIsRefused) {
 }
 
 TEST_F(Credentials, ATokenThatMustBeUpdatedIsFetchedAnewOnce) {
-    restart_server(std::string(iam_scenario) + "}\nreject_token_after: 10\n");
-    secret_file("pw", "pa ss\"word\n");
-    settings(
-        "method: iam, iam: {endpoint: \"EMULATOR\", user: alice, domain: acme, password_file: HERE/pw, project: "
-        "cn-north-4}");
+    log_in_by_password("}\nreject_token_after: 10\n");
     drop("list.txt", list("id", 100));
     ASSERT_EQ(once(), 0) << log();
     EXPECT_EQ(told("deleted_distinct"), 100);
@@ -179,11 +177,7 @@ TEST_F(Credentials, ATokenThatMustBeUpdatedIsFetchedAnewOnce) {
 }
 
 TEST_F(Credentials, AWrongPasswordIsTriedOnceUntilItIsAnother) {
-    restart_server(std::string(iam_scenario) + "}\n");
-    secret_file("pw", "nonsense\n");
-    settings(
-        "method: iam, iam: {endpoint: \"EMULATOR\", user: alice, domain: acme, password_file: HERE/pw, project: "
-        "cn-north-4}");
+    log_in_by_password("}\n", "nonsense\n");
     drop("job.yaml", "version: 1\nid: j\nids: [a, b]\n");
     run_daemon();
     ASSERT_TRUE(eventually([&] { return logged("The username or password is wrong."); })) << log();
@@ -198,11 +192,7 @@ TEST_F(Credentials, AWrongPasswordIsTriedOnceUntilItIsAnother) {
 }
 
 TEST_F(Credentials, AnIamThatIsDownIsWaitedFor) {
-    restart_server(std::string(iam_scenario) + ", fail_first: 2}\n");
-    secret_file("pw", "pa ss\"word\n");
-    settings(
-        "method: iam, iam: {endpoint: \"EMULATOR\", user: alice, domain: acme, password_file: HERE/pw, project: "
-        "cn-north-4}");
+    log_in_by_password(", fail_first: 2}\n");
     drop("list.txt", list("id", 10));
     ASSERT_EQ(once(), 0) << log();
     EXPECT_EQ(calls("iam_token"), 3);
@@ -210,11 +200,8 @@ TEST_F(Credentials, AnIamThatIsDownIsWaitedFor) {
 }
 
 TEST_F(Credentials, AnAgencyIsActedForByTheUsersToken) {
-    restart_server(std::string(iam_scenario) + ", agency: ops, agency_domain: customer}\n");
-    secret_file("pw", "pa ss\"word\n");
-    settings(
-        "method: iam, iam: {endpoint: \"EMULATOR\", user: alice, domain: acme, password_file: HERE/pw, project: "
-        "cn-north-4, agency: ops, agency_domain: customer}");
+    log_in_by_password(", agency: ops, agency_domain: customer}\n", "pa ss\"word\n",
+                       ", agency: ops, agency_domain: customer");
     drop("list.txt", list("id", 10));
     ASSERT_EQ(once(), 0) << log();
     EXPECT_EQ(calls("iam_token"), 2);
