@@ -8,6 +8,7 @@
 #include <cmath>
 #include <ctime>
 
+#include "culld/core/ascii.hpp"
 #include "culld/core/json_text.hpp"
 
 namespace culld {
@@ -242,10 +243,6 @@ std::optional<throttle_text> parse_throttle_text(std::string_view message) {
 
 namespace {
 
-char lower(char c) {
-    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-}
-
 // Where a header's value begins, its name having ended at `after`: `name: v`, `name=v`, `"name":"v"`. None if none
 // follows.
 std::optional<std::size_t> value_of(std::string_view text, std::size_t after) {
@@ -283,7 +280,7 @@ std::string clean_message(std::string_view text, std::size_t limit) {
     }
     // A 401 echoes the canonical request, header values and all, with `|` for newlines.
     std::string low(out);
-    std::transform(low.begin(), low.end(), low.begin(), lower);
+    std::transform(low.begin(), low.end(), low.begin(), ascii_lower);
     for (const secret_header& header : secret_headers)
         for (std::size_t at = low.find(header.name); at != std::string::npos; at = low.find(header.name, at)) {
             at += header.name.size();

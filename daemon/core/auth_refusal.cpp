@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "culld/core/answer.hpp"
+#include "culld/core/ascii.hpp"
 #include "culld/core/signature.hpp"
 
 namespace culld {
@@ -39,8 +40,8 @@ std::vector<std::string_view> lines_of(std::string_view text, std::string_view e
 }
 
 bool is_secret(std::string_view name) {
-    return same_header(name, "x-security-token") || same_header(name, "x-auth-token") ||
-           same_header(name, "authorization");
+    return same_ignoring_case(name, "x-security-token") || same_ignoring_case(name, "x-auth-token") ||
+           same_ignoring_case(name, "authorization");
 }
 
 // The canonical request of a whole request of ours, over the headers that its Authorization names.
@@ -58,14 +59,14 @@ std::optional<std::string> canonical_of(std::string_view sent) {
         std::string_view value = take_line(head, "\r\n");
         const std::string_view name = take_line(value, ":");
         all.push_back({name, value});
-        if (same_header(name, "authorization") && has(value, signing_algorithm))
+        if (same_ignoring_case(name, "authorization") && has(value, signing_algorithm))
             names = behind(value, "SignedHeaders=");
     }
     names = names.substr(0, names.find(','));
     if (names.empty()) return std::nullopt;
     for (const std::string_view name : lines_of(names, ";"))
         for (const header_view& h : all)
-            if (same_header(h.name, name)) chosen.push_back(h);
+            if (same_ignoring_case(h.name, name)) chosen.push_back(h);
     request_signer signer;
     return signer.canonicalize({.method = method, .target = target, .headers = chosen, .body = {&body, 1}});
 }

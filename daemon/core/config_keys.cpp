@@ -7,6 +7,7 @@
 #include <charconv>
 #include <cmath>
 
+#include "culld/core/ascii.hpp"
 #include "culld/core/json_text.hpp"
 #include "culld/core/nearest.hpp"
 
@@ -374,10 +375,10 @@ constexpr std::array table{
 };
 
 char upper(char c) {
-    return c == '.' ? '_' : c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
+    return c == '.' ? '_' : ascii_upper(c);
 }
 char lower(char c) {
-    return c == '.' ? '_' : c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+    return c == '.' ? '_' : ascii_lower(c);
 }
 
 // What people call a secret, and the setting for a file with it; longer names first.

@@ -4,19 +4,17 @@
 #include <array>
 #include <utility>
 
+#include "culld/core/ascii.hpp"
+
 namespace culld {
 
 namespace {
-
-char lower(char c) {
-    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-}
 
 // Removes `suffix` (lower case) from the end of `name`, if something is left before it.
 bool cut_suffix(std::string_view& name, std::string_view suffix) {
     if (name.size() <= suffix.size()) return false;
     const std::string_view tail = name.substr(name.size() - suffix.size());
-    if (!std::ranges::equal(tail, suffix, {}, lower)) return false;
+    if (!same_ignoring_case(tail, suffix)) return false;
     name.remove_suffix(suffix.size());
     return true;
 }

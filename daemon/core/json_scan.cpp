@@ -8,6 +8,7 @@
 #include <cstring>
 #include <limits>
 
+#include "culld/core/ascii.hpp"
 #include "culld/core/json_text.hpp"
 
 namespace culld {
@@ -57,13 +58,6 @@ std::size_t plain_run(std::string_view text, std::size_t at) {
         ++at;
     }
     return at - begin;
-}
-
-int hex_value(char c) {
-    if (is_digit(c)) return c - '0';
-    if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-    return -1;
 }
 
 // Four hex digits at the front of `s`; -1 if they are not there.

@@ -12,6 +12,8 @@
 #include <stdexcept>
 #include <utility>
 
+#include "culld/core/base64.hpp"
+
 namespace culld {
 
 namespace {
@@ -52,13 +54,6 @@ struct wiped_bytes {
 
 bool is_ed25519(const EVP_PKEY* key) {
     return key != nullptr && EVP_PKEY_is_a(key, "ED25519") == 1;
-}
-
-// 88 base64 characters for the 64 bytes.
-std::string base64_of(const std::array<unsigned char, signature_bytes>& signature) {
-    std::array<unsigned char, signature_base64 + 1> out{};  // EVP_EncodeBlock adds a NUL
-    const int length = EVP_EncodeBlock(out.data(), signature.data(), static_cast<int>(signature.size()));
-    return {out.data(), out.data() + length};
 }
 
 // What stands between "-----BEGIN <label>-----" and "-----END <label>-----".
@@ -142,7 +137,7 @@ bool public_keys::signed_by_one(std::string_view text, std::string_view signatur
     std::array<unsigned char, signature_bytes> raw{};
     const clean_error_queue clean;
     std::copy_n(decoded.begin(), raw.size(), raw.begin());
-    if (base64_of(raw) != signature) return false;
+    if (base64(raw) != signature) return false;
     return std::any_of(keys_.begin(), keys_.end(), [&](const key_handle& key) {
         const context with(EVP_MD_CTX_new());
         return with && EVP_DigestVerifyInit(with.get(), nullptr, nullptr, nullptr, key.get()) == 1 &&
@@ -202,7 +197,7 @@ std::string signing_key::sign(std::string_view text) const {
     if (!with || EVP_DigestSignInit(with.get(), nullptr, nullptr, nullptr, key_.get()) != 1 ||
         EVP_DigestSign(with.get(), out.data(), &length, bytes_of(text), text.size()) != 1 || length != out.size())
         throw std::runtime_error("OpenSSL failed to make an Ed25519 signature");
-    return base64_of(out);
+    return base64(out);
 }
 
 public_keys signing_key::public_half() const {

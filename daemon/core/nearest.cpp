@@ -5,13 +5,11 @@
 #include <algorithm>
 #include <vector>
 
+#include "culld/core/ascii.hpp"
+
 namespace culld {
 
 namespace {
-
-char lower(char c) {
-    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-}
 
 // Optimal string alignment: insertions, deletions, replacements and swaps of neighbours count one each.
 std::size_t distance(std::string_view a, std::string_view b) {
@@ -22,9 +20,10 @@ std::size_t distance(std::string_view a, std::string_view b) {
     for (std::size_t j = 0; j <= b.size(); ++j) at(0, j) = j;
     for (std::size_t i = 1; i <= a.size(); ++i)
         for (std::size_t j = 1; j <= b.size(); ++j) {
-            const std::size_t differs = lower(a[i - 1]) == lower(b[j - 1]) ? 0 : 1;
+            const std::size_t differs = ascii_lower(a[i - 1]) == ascii_lower(b[j - 1]) ? 0 : 1;
             at(i, j) = std::min({at(i - 1, j) + 1, at(i, j - 1) + 1, at(i - 1, j - 1) + differs});
-            if (i > 1 && j > 1 && lower(a[i - 1]) == lower(b[j - 2]) && lower(a[i - 2]) == lower(b[j - 1]))
+            if (i > 1 && j > 1 && ascii_lower(a[i - 1]) == ascii_lower(b[j - 2]) &&
+                ascii_lower(a[i - 2]) == ascii_lower(b[j - 1]))
                 at(i, j) = std::min(at(i, j), at(i - 2, j - 2) + 1);
         }
     return at(a.size(), b.size());

@@ -2,12 +2,14 @@
 
 #include <arpa/inet.h>
 #include <openssl/crypto.h>
-#include <openssl/evp.h>
 
 #include <algorithm>
 #include <array>
 #include <charconv>
 #include <cstring>
+
+#include "culld/core/ascii.hpp"
+#include "culld/core/base64.hpp"
 
 namespace culld {
 
@@ -15,12 +17,7 @@ namespace {
 
 // The value of Proxy-Authorization (RFC 7617).
 std::string basic(std::string_view login) {
-    std::string out(4 * ((login.size() + 2) / 3) + 1, '\0');
-    const int n =
-        ::EVP_EncodeBlock(reinterpret_cast<unsigned char*>(out.data()),
-                          reinterpret_cast<const unsigned char*>(login.data()), static_cast<int>(login.size()));
-    out.resize(static_cast<std::size_t>(n));
-    return "Basic " + out;
+    return "Basic " + base64({reinterpret_cast<const unsigned char*>(login.data()), login.size()});
 }
 
 std::optional<std::string> percent_decoded(std::string_view text) {
@@ -30,11 +27,10 @@ std::optional<std::string> percent_decoded(std::string_view text) {
             out += text[i];
             continue;
         }
-        unsigned value = 0;
-        if (i + 2 >= text.size()) return std::nullopt;
-        const auto [end, ec] = std::from_chars(text.data() + i + 1, text.data() + i + 3, value, 16);
-        if (ec != std::errc{} || end != text.data() + i + 3) return std::nullopt;
-        out += static_cast<char>(value);
+        const int high = i + 2 < text.size() ? hex_value(text[i + 1]) : -1;
+        const int low = i + 2 < text.size() ? hex_value(text[i + 2]) : -1;
+        if (high < 0 || low < 0) return std::nullopt;
+        out += static_cast<char>(high << 4 | low);
         i += 2;
     }
     return out;
@@ -82,11 +78,6 @@ bool in_network(std::string_view network, const ip_address& address) {
     return ((base->bytes.at(whole) ^ address.bytes.at(whole)) & mask & 0xFFU) == 0;
 }
 
-bool same_name(std::string_view a, std::string_view b) {
-    const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c; };
-    return std::equal(a.begin(), a.end(), b.begin(), b.end(), [&](char x, char y) { return lower(x) == lower(y); });
-}
-
 bool names(std::string_view exception, std::string_view host, std::string_view port) {
     if (exception == "*") return true;
     // An address of version 6 without brackets has colons of its own.
@@ -103,10 +94,10 @@ bool names(std::string_view exception, std::string_view host, std::string_view p
     if (exception.starts_with("*.")) exception.remove_prefix(1);
     if (exception.starts_with('.')) exception.remove_prefix(1);
     if (exception.empty()) return false;
-    if (same_name(exception, host)) return true;
+    if (same_ignoring_case(exception, host)) return true;
     if (host.size() <= exception.size()) return false;
     const std::size_t cut = host.size() - exception.size();
-    return host[cut - 1] == '.' && same_name(host.substr(cut), exception);
+    return host[cut - 1] == '.' && same_ignoring_case(host.substr(cut), exception);
 }
 
 }  // namespace

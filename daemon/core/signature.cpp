@@ -4,24 +4,11 @@
 #include <array>
 #include <stdexcept>
 
+#include "culld/core/ascii.hpp"
+
 namespace culld {
 
 namespace {
-
-char lower(char c) {
-    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-}
-
-char upper(char c) {
-    return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
-}
-
-int hex_value(char c) {
-    if (c >= '0' && c <= '9') return c - '0';
-    if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-    return -1;
-}
 
 constexpr std::string_view unreserved = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
 
@@ -85,14 +72,10 @@ std::string decoded(std::string_view text) {
 }
 
 bool by_name(const header_view* a, const header_view* b) {
-    return std::ranges::lexicographical_compare(a->name, b->name, {}, lower, lower);
+    return std::ranges::lexicographical_compare(a->name, b->name, {}, ascii_lower, ascii_lower);
 }
 
 }  // namespace
-
-bool same_header(std::string_view a, std::string_view b) {
-    return std::ranges::equal(a, b, {}, lower, lower);
-}
 
 std::string_view trimmed_header(std::string_view value) {
     const std::size_t first = value.find_first_not_of(" \t");
@@ -121,7 +104,7 @@ void request_signer::append_query(std::string_view query) {
 const std::string& request_signer::canonicalize(const signable& request) {
     canonical_.clear();
     signed_headers_.clear();
-    for (const char c : request.method) canonical_.push_back(upper(c));
+    for (const char c : request.method) canonical_.push_back(ascii_upper(c));
     canonical_.push_back('\n');
     const std::size_t question = std::min(request.target.find('?'), request.target.size());
     append_path(canonical_, request.target.substr(0, question));
@@ -133,14 +116,14 @@ const std::string& request_signer::canonicalize(const signable& request) {
     const header_view* hash_given = nullptr;
     for (const header_view& h : request.headers) {
         order_.push_back(&h);
-        if (same_header(h.name, "x-sdk-content-sha256")) hash_given = &h;
+        if (same_ignoring_case(h.name, "x-sdk-content-sha256")) hash_given = &h;
     }
     std::sort(order_.begin(), order_.end(), by_name);
     for (const header_view* h : order_) {
         if (!signed_headers_.empty()) signed_headers_.push_back(';');
         for (const char c : h->name) {
-            canonical_.push_back(lower(c));
-            signed_headers_.push_back(lower(c));
+            canonical_.push_back(ascii_lower(c));
+            signed_headers_.push_back(ascii_lower(c));
         }
         canonical_.push_back(':');
         canonical_.append(trimmed_header(h->value));
@@ -159,8 +142,8 @@ const std::string& request_signer::canonicalize(const signable& request) {
 }
 
 void request_signer::sign(const signable& request, std::string_view access_key, std::string_view secret_key) {
-    const auto date =
-        std::ranges::find_if(request.headers, [](const header_view& h) { return same_header(h.name, "x-sdk-date"); });
+    const auto date = std::ranges::find_if(
+        request.headers, [](const header_view& h) { return same_ignoring_case(h.name, "x-sdk-date"); });
     if (date == request.headers.end()) throw std::logic_error("a request is to be signed without X-Sdk-Date");
     canonicalize(request);
 

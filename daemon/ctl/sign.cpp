@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 
+#include "culld/core/ascii.hpp"
 #include "culld/core/endpoint.hpp"
 #include "culld/core/json_text.hpp"
 #include "culld/core/signature.hpp"
@@ -86,7 +87,7 @@ outcome<std::vector<header_view>> read_headers(const std::vector<std::string>& l
             return give_up(usage, problem{.what = fmt::format("--header \"{}\" is no header", printable(line)),
                                           .hint = "write it like 'Content-Type: application/json'"});
         for (const header_view& other : out)
-            if (same_header(other.name, name))
+            if (same_ignoring_case(other.name, name))
                 return give_up(usage, problem{.what = fmt::format("header {} is given twice", printable(name))});
         out.push_back({name, std::string_view(line).substr(colon + 1)});
     }
@@ -95,7 +96,7 @@ outcome<std::vector<header_view>> read_headers(const std::vector<std::string>& l
 
 bool has(const std::vector<header_view>& headers, std::string_view name) {
     for (const header_view& h : headers)
-        if (same_header(h.name, name)) return true;
+        if (same_ignoring_case(h.name, name)) return true;
     return false;
 }
 

@@ -5,6 +5,7 @@
 #include <optional>
 #include <vector>
 
+#include "culld/core/ascii.hpp"
 #include "culld/io/list_lines.hpp"
 #include "culld/io/list_reader.hpp"
 
@@ -20,8 +21,7 @@ struct column_choice {
 
 std::string lowered(std::string_view text) {
     std::string out(trimmed(text));
-    std::ranges::transform(out, out.begin(),
-                           [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+    std::ranges::transform(out, out.begin(), ascii_lower);
     return out;
 }
 

@@ -23,8 +23,6 @@ struct header_view {
     std::string_view value;  // spaces and tabs around it do not count
 };
 
-// Whether two header names are the same: case does not count.
-[[nodiscard]] bool same_header(std::string_view a, std::string_view b);
 // Without the spaces and tabs around it.
 [[nodiscard]] std::string_view trimmed_header(std::string_view value);
 
