@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <system_error>
@@ -176,6 +177,23 @@ result<void> sync_data(int fd, std::string_view name) {
 result<void> sync_file(int fd, std::string_view name) {
     if (::fsync(fd) != 0) return fail(errno_problem("fsync", name, errno));
     return {};
+}
+
+result<void> make_durable_again(const folder& dir, const std::string& name, std::uint64_t size) {
+    constexpr std::uint64_t doubtful = 16U << 20U, piece = 1U << 20U;
+    const auto fd = dir.open_file(name, O_RDWR);  // not O_APPEND: Linux then ignores where to
+    if (!fd) return fail(fd.error());
+    std::string bytes;
+    for (std::uint64_t at = size > doubtful ? size - doubtful : 0; at < size; at += bytes.size()) {
+        bytes.resize(static_cast<std::size_t>(std::min(piece, size - at)));
+        const auto got = read_some_at(fd->get(), bytes.data(), bytes.size(), at, name);
+        if (!got) return fail(got.error());
+        if (*got != bytes.size())
+            return fail(problem{.what = "became shorter while it was read", .hint = {}, .file = name});
+        if (auto done = write_all_at(fd->get(), bytes, at, name); !done) return done;
+    }
+    if (auto synced = sync_file(fd->get(), name); !synced) return synced;
+    return dir.sync();
 }
 
 result<std::string> read_small_file(const std::string& path, std::size_t limit) {

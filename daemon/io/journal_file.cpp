@@ -43,9 +43,10 @@ result<unique_fd> journal_file::reopen(const folder& dir, const std::string& nam
     if (static_cast<std::uint64_t>(st.st_size) != size) {
         if (::ftruncate(fd->get(), static_cast<off_t>(size)) != 0)
             return fail(errno_problem("cut torn tail of", name, errno));
-        if (auto synced = sync_file(fd->get(), name); !synced) return fail(std::move(synced.error()));
     }
     if (auto room = find_room(fd->get(), static_cast<off_t>(size), name); !room) return fail(std::move(room.error()));
+    // What was read may be in memory only, and so may the name: after a crash, or after a failed commit of ours.
+    if (auto done = make_durable_again(dir, name, size); !done) return fail(std::move(done.error()));
     return fd;
 }
 

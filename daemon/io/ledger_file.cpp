@@ -115,8 +115,9 @@ result<void> ledger_file::load() {
     if (torn_bytes_ > 0) {
         if (::ftruncate(fd_.get(), static_cast<off_t>(good)) != 0)
             return fail(errno_problem("cut torn tail of", ledger_name, errno));
-        if (auto synced = sync_file(fd_.get(), ledger_name); !synced) return synced;
     }
+    // It may be in memory only: after a crash, or after a failed append of ours.
+    if (auto done = make_durable_again(*dir_, ledger_name, good); !done) return done;
     chain_ = chain_writer({chain.records(), chain.head()});
     if (signing_ && !was_signed_) unsigned_lines_ = chain.records();
     // The head may be behind, if a crash came between the two writes; or not signed yet, if the key is new. One that is

@@ -265,6 +265,17 @@ TEST_F(JournalFile, ReopenedGoesOnBehindTheTornTail) {
     EXPECT_EQ(on_disk(), "whole\nnext\n");
 }
 
+TEST_F(JournalFile, MadeDurableAgainItHoldsTheSameBytes) {
+    std::string content(3'000'001, '\0');
+    for (std::size_t i = 0; i < content.size(); ++i) content[i] = static_cast<char>(i * 7 + i / 251);
+    std::ofstream(scratch_.path("big"), std::ios::binary) << content << "behind it";
+    const auto done = make_durable_again(dir_, "big", content.size());
+    ASSERT_TRUE(done) << done.error().text();
+    std::ifstream in(scratch_.path("big"), std::ios::binary);
+    EXPECT_EQ(std::string(std::istreambuf_iterator<char>(in), {}), content + "behind it");
+    EXPECT_FALSE(make_durable_again(dir_, "big", content.size() + 100));
+}
+
 TEST_F(JournalFile, ReopenedNeverGrowsWithBytesNobodyWrote) {
     append("whole");
     ASSERT_TRUE(durable());

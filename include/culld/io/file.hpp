@@ -88,6 +88,11 @@ class folder {
 [[nodiscard]] result<void> sync_data(int fd, std::string_view name);
 [[nodiscard]] result<void> sync_file(int fd, std::string_view name);
 
+// Makes a file's first `size` bytes and its name durable, whatever became of earlier attempts: what an fsync failed to
+// write may be read back as if it were there, and no later fsync writes it (Rebello, ATC '20). So what one failed
+// commit can have held, the last 16 MiB, is written once more, byte for byte in its place.
+[[nodiscard]] result<void> make_durable_again(const folder& dir, const std::string& name, std::uint64_t size);
+
 // A whole small file (at most `limit` bytes, else an error). `path` may be any path, links are followed: for
 // configuration and credentials, never for the spool.
 [[nodiscard]] result<std::string> read_small_file(const std::string& path, std::size_t limit);

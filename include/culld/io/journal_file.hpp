@@ -17,8 +17,8 @@ namespace culld {
 class journal_file {
   public:
     // Creates `name` in `dir` (0640; it must not exist), or opens it to append at `size`, where a torn tail beyond is
-    // cut off first, and a disk without room for what may follow is a problem. Blocking; any thread. The folder is
-    // fsynced by the first commit of a new file.
+    // cut off first and all before it made durable again; a disk without room for what may follow is a problem.
+    // Blocking; any thread. The folder is fsynced by the first commit of a new file.
     static result<unique_fd> create(const folder& dir, const std::string& name);
     static result<unique_fd> reopen(const folder& dir, const std::string& name, std::uint64_t size);
 
