@@ -272,7 +272,17 @@ result<take_result> spool::take(const std::string& name) const {
 result<take_result> spool::open_active(const std::string& name) const {
     const auto active = at(spool_folder::active);
     if (!active) return fail(active.error());
-    return open_settled(*active, name);
+    auto out = open_settled(*active, name);
+    if (!out || out->what == take_result::outcome::gone) return out;
+    // Whoever moved it here may have been killed before that was durable: a power cut must not put a file whose job was
+    // accepted back into incoming/.
+    const auto incoming = at(spool_folder::incoming);
+    if (!incoming) return fail(incoming.error());
+    if (auto synced = active->sync(); !synced) return fail(std::move(synced.error()));
+    if (auto synced = incoming->sync(); !synced) return fail(std::move(synced.error()));
+    if (out->what == take_result::outcome::taken)
+        if (auto synced = sync_file(out->job.fd.get(), name); !synced) return fail(std::move(synced.error()));
+    return out;
 }
 
 }  // namespace culld

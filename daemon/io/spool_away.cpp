@@ -100,11 +100,12 @@ result<std::optional<std::string>> spool::file_away(const std::string& name, spo
         std::string free = free_name(name, attempt);
         bool gone = false;
         const auto moved = rename_free(*active, name, *target, free, gone);
-        if (gone) return std::nullopt;
-        if (!moved) return fail(moved.error());
-        if (!*moved) continue;
+        // Gone: moved before a crash, perhaps, and that may not be durable yet. Nothing may rest on it before it is.
+        if (!moved && !gone) return fail(moved.error());
+        if (moved && !*moved) continue;
         if (auto synced = target->sync(); !synced) return fail(std::move(synced.error()));
         if (auto synced = active->sync(); !synced) return fail(std::move(synced.error()));
+        if (gone) return std::nullopt;
         return free;
     }
     return fail(no_free_name(name, *target));
