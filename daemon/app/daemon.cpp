@@ -72,6 +72,11 @@ class life {
           watchdog_(loop_),
           look_again_(loop_) {}
 
+    // What the disk thread still does for a job (putting its file away) uses that job: it ends before the jobs go.
+    ~life() { disk_.join(); }
+    life(const life&) = delete;
+    life& operator=(const life&) = delete;
+
     task<void> run() {
         if (auto opened = open_doors(); !opened) {
             log(log_level::error, "start.failed", opened.error());

@@ -62,6 +62,7 @@ job_run::job_run(services& with, job_seed seed, std::optional<id_store> ids)
       status_(seed.status.value_or("")),
       accepted_at_(seed.accepted_at),
       finished_at_(seed.finished_at),
+      final_(seed.totals),
       alive_(std::make_shared<bool>(true)) {
     if (seed.rate) own_pace_.emplace(*seed.rate, 1, steady_now(), false);
     checkpoint_at_ = checkpoint_every - std::min(checkpoint_every, seed.behind_checkpoint);
@@ -289,6 +290,7 @@ void job_run::record_verdict(const verdict& v) {
 }
 
 job_totals job_run::count() const {
+    if (final_) return *final_;
     const verdict_counts& v = plan_.counts();
     return {.ids = intake_.ids,
             .deleted = v.deleted,
@@ -303,7 +305,7 @@ job_totals job_run::count() const {
 
 void job_run::follow_up() {
     if (journal_.dead() || finishing_) return;
-    check_rules();
+    apply_rules();
     if (plan_.done()) {
         begin_finish();
         return;
@@ -354,6 +356,12 @@ void job_run::on_durable() {
 }
 
 void job_run::check_rules() {
+    const bool stopping = plan_.stopping();
+    apply_rules();
+    if (!stopping && plan_.stopping()) follow_up();  // with nothing in flight nobody else would
+}
+
+void job_run::apply_rules() {
     const job_spec& spec = intake_.spec;
     if (plan_.stopping() || finishing_) return;
     if (spec.deadline && wall_now() >= *spec.deadline) {

@@ -27,7 +27,7 @@ std::vector<std::string> job_table::reap(sender& from) {
     for (auto it = running_.begin(); it != running_.end();) {
         job_run& job = *it->second;
         const bool over = job.state() == job_state::finished;
-        if (!(over || job.journal_dead()) || !job.idle() || !job.journal_quiet()) {
+        if (!(over || job.journal_dead()) || !job.idle() || !job.disk_quiet()) {
             ++it;
             continue;
         }

@@ -206,6 +206,8 @@ recovered recover_job(const std::string& job_id, const folder& journals, const s
     if (!job.accepted) {
         if (auto gone = journals.remove(name); !gone) return stuck(gone.error(), "", false);
         if (auto synced = journals.sync(); !synced) return stuck(synced.error(), "", false);
+        // Its store would be in the way when the file is taken again.
+        if (auto gone = around.plan.remove(store_name(job_id)); !gone) return stuck(gone.error(), "", false);
         return never_accepted{};
     }
     const std::string& file = job.intake.source.file;
@@ -246,6 +248,7 @@ recovered recover_job(const std::string& job_id, const folder& journals, const s
     seed.behind_checkpoint = reading->behind_checkpoint;
     seed.status = job.status;
     seed.finished_at = job.finished_at;
+    seed.totals = job.totals;
     return out;
 }
 

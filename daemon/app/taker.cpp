@@ -220,11 +220,26 @@ task<bool> taker::read(attempt& a) {
 
 task<bool> taker::claim(attempt& a) {
     const std::string& id = a.spec.id;
-    auto look = [this, journal = id + ".jsonl"] { return with_.journals.exists(journal); };
-    const bool known = co_await small_.run(look);
-    if (!known && starting_.insert(id).second) {
+    // Claimed before the look: whoever had it before us has made its journal by the time he gives it up.
+    bool known = false;
+    if (starting_.insert(id).second) {
         a.claimed = id;
-        co_return true;
+        auto look_for = [this, &id]() -> result<bool> {
+            const auto there = look(with_.journals, id + ".jsonl");
+            if (!there) return fail(there.error());
+            if (*there) return true;
+            // A store without a journal is left over from an attempt that our own disk broke off.
+            if (auto cleared = with_.plans.remove(store_name(id)); !cleared) return cleared;
+            return false;
+        };
+        const auto found = co_await small_.run(look_for);
+        if (!found) {  // a disk that does not answer says nothing about the id
+            log(log_level::error, "journal.look", found.error().text(), {{"job_id", id}});
+            a.again = true;
+            co_return false;
+        }
+        known = *found;
+        if (!known) co_return true;
     }
     problem why{.what = fmt::format("a job with the id \"{}\" was accepted before", id),
                 .hint = "nothing was sent; give the job another id if it is meant to run again",
@@ -245,7 +260,12 @@ task<bool> taker::fetch_sidecar(attempt& a) {
     auto look = [this, &a] { return with_.files.open_active(a.spec.ids_file); };
     if (a.orphan) {
         auto there = co_await small_.run(look);
-        if (there && there->what == take_result::outcome::taken) {
+        if (!there) {
+            log(log_level::error, "spool.take", there.error().text(), {{"file", a.spec.ids_file}});
+            a.again = true;
+            co_return false;
+        }
+        if (there->what == take_result::outcome::taken) {
             a.list = std::move(*there);
             co_return true;
         }

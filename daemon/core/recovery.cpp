@@ -150,7 +150,10 @@ result<void> recovery::feed(const record_view& r) {
             return records_ == 2 ? checkpoint(r) : result<void>();
         case record_type::job_finished:
             if (auto done = put(job_.status, r.text("status")); !done) return done;
-            return put(job_.finished_at, time_of(r.text("finished_at")));
+            if (auto done = put(job_.finished_at, time_of(r.text("finished_at"))); !done) return done;
+            if (const json_value* totals = r.find("totals"); totals != nullptr)
+                return put(job_.totals, read_totals(*totals));
+            return fail("job.finished has no totals");
         case record_type::job_recovered:
         case record_type::job_blocked:
         case record_type::job_unblocked:

@@ -246,6 +246,9 @@ TEST(Recovery, PausesRatesAndTheEndAreKept) {
         recovered(begun().skipped({0, 20}, "cancelled").finished("cancelled", {.ids = 20, .skipped = 20}));
     EXPECT_EQ(job.status, "cancelled");
     EXPECT_EQ(job.finished_at, parse_rfc3339("2026-11-25T01:02:59Z").value());
+    // As it says, whatever the other records add up to: the ledger must say the same.
+    ASSERT_TRUE(job.totals);
+    EXPECT_EQ(job.totals->skipped, 20U);
 }
 
 TEST(Recovery, RecordsThatSayNothingAboutIdsChangeNothing) {

@@ -53,6 +53,7 @@ struct job_seed {
     std::uint64_t behind_checkpoint = 0;  // bytes of journal that a restart has to read
     std::optional<std::string> status;    // job.finished is in the journal already: only the filing is left
     std::optional<wall_time> finished_at;
+    std::optional<job_totals> totals;  // then also these
 };
 
 class job_run {
@@ -122,10 +123,12 @@ class job_run {
     [[nodiscard]] wall_time accepted_at() const { return accepted_at_; }
     [[nodiscard]] std::optional<wall_time> finished_at() const { return finished_at_; }
     [[nodiscard]] bool journal_dead() const { return journal_.dead(); }
-    [[nodiscard]] bool journal_quiet() const { return journal_.quiet(); }
+    // The disk thread does nothing for this job: it may be destroyed.
+    [[nodiscard]] bool disk_quiet() const { return journal_.quiet() && !filing_; }
     [[nodiscard]] const std::string& active_file() const { return active_file_; }
 
   private:
+    void apply_rules();
     void follow_up();
     void on_durable();
     void record_verdicts(const std::vector<verdict>& all);
@@ -171,6 +174,7 @@ class job_run {
     std::string status_;
     wall_time accepted_at_;
     std::optional<wall_time> finished_at_;
+    std::optional<job_totals> final_;  // of a job.finished that was there at the restart
     steady_time rate_mark_{};
     std::uint64_t rate_mark_ids_ = 0;
     double rate_ = 0;

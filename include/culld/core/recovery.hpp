@@ -29,6 +29,7 @@ struct recovered_job {
     std::optional<skip_reason> stopped;
     std::optional<std::string> status;  // of job.finished
     std::optional<wall_time> finished_at;
+    std::optional<job_totals> totals;  // likewise: what a lost answer was counted as, the other records do not tell
 };
 
 class recovery {
