@@ -1,12 +1,14 @@
 #include "culld/core/pace.hpp"
 
 #include <algorithm>
+#include <cmath>
 
 namespace culld {
 
 namespace {
 constexpr double surplus = 1.0035;
-}
+constexpr double strict_up_to = 50;  // a second: above, 0.35 % of an interval is less than a timer is late
+}  // namespace
 
 pace::pace(double per_second, std::uint32_t burst, steady_time now, bool full)
     : per_second_(per_second), burst_(burst), next_(now) {
@@ -20,6 +22,8 @@ void pace::derive() {
     // above, one wake-up serves several sends.
     slack_ = per_second_ <= 1000 ? std::min<nanoseconds>(std::chrono::microseconds(250), interval_ / 4)
                                  : nanoseconds(std::chrono::milliseconds(1));
+    if (per_second_ <= strict_up_to)
+        slack_ = std::min(slack_, interval_ - nanoseconds(static_cast<std::int64_t>(std::ceil(1e9 / per_second_))));
     // What the burst gives back by itself need not be given twice: where it covers a late send, no window at all is
     // fuller than the law allows.
     slack_ = std::max(nanoseconds(0), slack_ - interval_ * (burst_ - 1));

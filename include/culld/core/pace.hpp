@@ -4,8 +4,10 @@
 // A generic cell rate algorithm whose interval is 0.35 % longer than 1/rate: the surplus of a window of one second
 // is 3.5 ms, which is what the way to the server may compress it by. A send that comes late by the timer's grain
 // keeps the schedule (`slack`), one that comes later starts a new one. Making up for lateness costs as much in a single
-// window, so with a burst of 1 the law holds for windows of slack / 0.35 % and longer: for every window up to 14 a
-// second, from 71 ms on up to 1,000 a second, from 0.29 s on above. Pure; one strand.
+// window. Up to 50 a second it never makes up for more than the surplus of one interval, so no two sends are closer
+// than 1/rate and the law holds for every window. Above, timers are too late for that and for 99.5 % at once: with a
+// burst of 1 the law holds for windows of slack / 0.35 % and longer, 71 ms up to 1,000 a second, 0.29 s from there; a
+// burst that covers the slack (2 up to 1,000 a second) makes it hold for all. Pure; one strand.
 #pragma once
 
 #include <cstdint>
