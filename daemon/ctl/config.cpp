@@ -35,7 +35,7 @@ verb config_verb(CLI::App& app, common_options& common) {
     command->add_option("ACTION", *action, "what to do")->required()->check(CLI::IsMember({"show"}));
     command->add_flag("--origin", *origin, "behind each setting, the file and line or the variable that it came from");
     return {command,
-            [&common, origin](const context& with) {
+            [&common, action, origin](const context& with) {  // action: CLI11 writes to it later
                 return show(with, common.config_file, *origin ? yaml_comments::origins : yaml_comments::none);
             },
             needs::nothing};

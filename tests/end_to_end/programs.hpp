@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "../shell/emulator_support.hpp"
+#include "../shell/sanitized.hpp"
 #include "culld/core/time.hpp"
 
 namespace culld::programs {

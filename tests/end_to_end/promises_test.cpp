@@ -254,6 +254,7 @@ TEST_F(TheRate, IsKeptOverRestartsGetsAndRetries) {
 }
 
 TEST_F(TheRate, IsUsedWhileThereIsWork) {
+    if (sanitized) GTEST_SKIP() << "a sanitized culld is too slow for that";
     configure({.scenario = "seed: 1\nlatency: {fixed: 5ms}\n", .limits = "requests_per_second: 50, concurrency: 4"});
     drop_job("steady", 4000);
     ASSERT_EQ(once(), 0) << log();
