@@ -6,17 +6,9 @@ and again; the time from exec to the first request as the emulator saw it.
 
 --cold drops the page cache before each start (root only). Exits 1 where a restart takes longer than --limit-ms.
 """
-import argparse, json, os, pathlib, random, shutil, signal, subprocess, sys, tempfile, time
+import argparse, json, os, pathlib, sys, time
 
-
-def make_list(path, count):
-    chance = random.Random(1)
-    with open(path, "w") as out:
-        for begin in range(0, count, 100_000):
-            n = min(100_000, count - begin)
-            text = chance.randbytes(16 * n).hex()
-            out.write("".join(f"{h[:8]}-{h[8:12]}-{h[12:16]}-{h[16:20]}-{h[20:]}\n"
-                              for h in (text[i * 32:i * 32 + 32] for i in range(n))))
+from bench import Place, make_list
 
 
 def requests_after(log, since_us, offset, timeout):
@@ -44,63 +36,40 @@ def main():
     args.add_argument("--limit-ms", type=float, default=500)
     args.add_argument("--rate", type=int, default=20000)
     args = args.parse_args()
-    where = pathlib.Path(tempfile.mkdtemp(prefix="culld-restart-"))
-    started = []
-    try:
-        for name in ("incoming", "tmp"):
-            (where / "spool" / name).mkdir(parents=True)
-        log = where / "requests.jsonl"
-        emulator = subprocess.Popen([f"{args.bin}/cull-emulator", "--fast", "--listen", "127.0.0.1:0", "--log", log],
-                                    stdout=subprocess.PIPE, text=True)
-        started.append(emulator)
-        address = emulator.stdout.readline().split()[-1]
-        (where / "culld.yaml").write_text(
-            f'api: {{endpoint: "http://{address}", project_id: p, workspace_id: w}}\n'
-            f"spool: {{dir: {where}/spool}}\njournal: {{dir: {where}/journal}}\n"
-            f"limits: {{requests_per_second: {args.rate}, concurrency: 8, burst: 100}}\n"
-            f'http: {{listen: "", socket: {where}/control.sock}}\n')
-        make_list(where / "spool/tmp/job.txt", args.ids)
-        os.rename(where / "spool/tmp/job.txt", where / "spool/incoming/job.txt")
+    with Place("restart", args.bin, flags=["--fast", "--log", "requests.jsonl"]) as place:
+        return run(args, place)
 
-        def start():
-            culld = subprocess.Popen([f"{args.bin}/culld", "--config", where / "culld.yaml"],
-                                     stdout=subprocess.DEVNULL, stderr=open(where / "culld.log", "a"))
-            started.append(culld)
-            return culld
 
-        culld = start()
-        requests = args.ids / 100
-        line_bytes = 0
-        times = []
-        for kill in range(args.kills):
-            share = (kill + 1) / (args.kills + 1)
-            while not log.exists() or (size := log.stat().st_size) == 0 or \
-                    size < (line_bytes := line_bytes or len(open(log).readline())) * requests * share:
-                if culld.poll() is not None:
-                    sys.exit(f"culld ended: see {where}/culld.log")
-                time.sleep(0.02)
-            culld.send_signal(signal.SIGKILL)
-            culld.wait()
-            journal = max((where / "journal").glob("job-*.jsonl"))
-            size = journal.stat().st_size
-            if args.cold:
-                os.sync()
-                pathlib.Path("/proc/sys/vm/drop_caches").write_text("3")
-            offset = log.stat().st_size
-            since = time.time_ns() // 1000
-            culld = start()
-            took = (requests_after(log, since, offset, 60) - since) / 1000
-            times.append(took)
-            print(f"killed at {share:.0%}, journal of {size / 1e6:.0f} MB: first request {took:.0f} ms after exec",
-                  flush=True)
-        print(f"worst {max(times):.0f} ms, median {sorted(times)[len(times) // 2]:.0f} ms, {args.ids} ids")
-        return 0 if max(times) <= args.limit_ms else 1
-    finally:
-        for process in started:
-            if process.poll() is None:
-                process.kill()
-                process.wait()
-        shutil.rmtree(where, ignore_errors=True)
+def run(args, place):
+    log = place.path / "requests.jsonl"
+    place.configure(f"{{requests_per_second: {args.rate}, concurrency: 8, burst: 100}}")
+    place.drop("job.txt", lambda path: make_list(path, args.ids))
+    culld = place.culld()
+    requests = args.ids / 100
+    line_bytes = 0
+    times = []
+    for kill in range(args.kills):
+        share = (kill + 1) / (args.kills + 1)
+        while not log.exists() or (size := log.stat().st_size) == 0 or \
+                size < (line_bytes := line_bytes or len(open(log).readline())) * requests * share:
+            if culld.poll() is not None:
+                sys.exit("culld ended:\n" + (place.path / "culld.log").read_text())
+            time.sleep(0.02)
+        culld.kill()
+        culld.wait()
+        size = max((place.path / "journal").glob("job-*.jsonl")).stat().st_size
+        if args.cold:
+            os.sync()
+            pathlib.Path("/proc/sys/vm/drop_caches").write_text("3")
+        offset = log.stat().st_size
+        since = time.time_ns() // 1000
+        culld = place.culld()
+        took = (requests_after(log, since, offset, 60) - since) / 1000
+        times.append(took)
+        print(f"killed at {share:.0%}, journal of {size / 1e6:.0f} MB: first request {took:.0f} ms after exec",
+              flush=True)
+    print(f"worst {max(times):.0f} ms, median {sorted(times)[len(times) // 2]:.0f} ms, {args.ids} ids")
+    return 0 if max(times) <= args.limit_ms else 1
 
 
 sys.exit(main())

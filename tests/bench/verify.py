@@ -5,31 +5,16 @@ counts, which on a busy machine is the one that was disturbed least.
 
     tests/bench/verify.py [--bin build/release] [--ids 26000000] [--journal-dir DIR --spool DIR] [--rounds 5]
 """
-import argparse, os, pathlib, resource, shutil, subprocess, sys, tempfile, time
+import argparse, pathlib, resource, subprocess, sys, time
+
+from bench import Place, make_list
 
 
-def run_job(args, where):
-    for name in ("incoming", "tmp"):
-        (where / "spool" / name).mkdir(parents=True)
-    with open(where / "spool/tmp/job.txt", "w") as out:
-        for begin in range(0, args.ids, 100_000):
-            out.write("".join(f"{i * 2654435761 % 2**32:08x}-1bd1-4e0a-9a53-{i:012x}\n"
-                              for i in range(begin, min(args.ids, begin + 100_000))))
-    os.rename(where / "spool/tmp/job.txt", where / "spool/incoming/job.txt")
-    emulator = subprocess.Popen([f"{args.bin}/cull-emulator", "--fast", "--listen", "127.0.0.1:0"],
-                                stdout=subprocess.PIPE, text=True)
-    try:
-        address = emulator.stdout.readline().split()[-1]
-        (where / "culld.yaml").write_text(
-            f'api: {{endpoint: "http://{address}", project_id: p, workspace_id: w}}\n'
-            f"spool: {{dir: {where}/spool}}\njournal: {{dir: {where}/journal}}\n"
-            "limits: {requests_per_second: 100000, concurrency: 8, burst: 100}\n"
-            f'http: {{listen: "", socket: {where}/control.sock}}\n')
-        subprocess.run([f"{args.bin}/culld", "--config", where / "culld.yaml", "--once"], check=True,
-                       stderr=subprocess.DEVNULL)
-    finally:
-        emulator.kill()
-        emulator.wait()
+def run_job(args, place):
+    place.configure("{requests_per_second: 100000, concurrency: 8, burst: 100}")
+    place.drop("job.txt", lambda path: make_list(path, args.ids))
+    if place.culld("--once").wait() != 0:
+        sys.exit("culld failed:\n" + (place.path / "culld.log").read_text())
 
 
 def timed(command):
@@ -55,33 +40,32 @@ def main():
     args.add_argument("--spool")
     args.add_argument("--rounds", type=int, default=5)
     args = args.parse_args()
-    where = pathlib.Path(tempfile.mkdtemp(prefix="culld-verify-"))
-    try:
+    with Place("verify", args.bin) as place:
         if args.journal_dir is None:
-            run_job(args, where)
-        journals = pathlib.Path(args.journal_dir or where / "journal")
-        spool = args.spool or where / "spool"
-        journal = max((j for j in journals.glob("*.jsonl") if j.name != "ledger.jsonl"), key=lambda j: j.stat().st_size)
-        size = journal.stat().st_size
-        ctl, folders = f"{args.bin}/cullctl", ["--journal-dir", journals, "--spool", spool]
-        commands = {
-            "cat": ["cat", journal],
-            "sha256sum": ["sha256sum", journal],
-            "openssl dgst -sha256": ["openssl", "dgst", "-sha256", journal],
-            "cullctl verify": [ctl, "verify", *folders],
-            "cullctl result --ids": [ctl, "result", journal.stem, "--ids", *folders],
-            "cullctl result --csv": [ctl, "result", journal.stem, "--csv", *folders],
-        }
-        print(f"{journal.name}: {size / 1e9:.2f} GB; verify needs {peak_kb(commands['cullctl verify']) / 1024:.0f} MiB")
-        best = {name: (9e9, 9e9) for name in commands}
-        for _ in range(args.rounds):
-            for name, command in commands.items():
-                wall, cpu = timed(command)
-                best[name] = (min(best[name][0], wall), min(best[name][1], cpu))
-        for name, (wall, cpu) in best.items():
-            print(f"{name:22} {wall:6.2f} s  {size / 1e9 / wall:5.2f} GB/s   {cpu:6.2f} s of CPU")
-    finally:
-        shutil.rmtree(where, ignore_errors=True)
+            run_job(args, place)
+        measure(args, pathlib.Path(args.journal_dir or place.path / "journal"), args.spool or place.path / "spool")
+
+
+def measure(args, journals, spool):
+    journal = max((j for j in journals.glob("*.jsonl") if j.name != "ledger.jsonl"), key=lambda j: j.stat().st_size)
+    size = journal.stat().st_size
+    ctl, folders = f"{args.bin}/cullctl", ["--journal-dir", journals, "--spool", spool]
+    commands = {
+        "cat": ["cat", journal],
+        "sha256sum": ["sha256sum", journal],
+        "openssl dgst -sha256": ["openssl", "dgst", "-sha256", journal],
+        "cullctl verify": [ctl, "verify", *folders],
+        "cullctl result --ids": [ctl, "result", journal.stem, "--ids", *folders],
+        "cullctl result --csv": [ctl, "result", journal.stem, "--csv", *folders],
+    }
+    print(f"{journal.name}: {size / 1e9:.2f} GB; verify needs {peak_kb(commands['cullctl verify']) / 1024:.0f} MiB")
+    best = {name: (9e9, 9e9) for name in commands}
+    for _ in range(args.rounds):
+        for name, command in commands.items():
+            wall, cpu = timed(command)
+            best[name] = (min(best[name][0], wall), min(best[name][1], cpu))
+    for name, (wall, cpu) in best.items():
+        print(f"{name:22} {wall:6.2f} s  {size / 1e9 / wall:5.2f} GB/s   {cpu:6.2f} s of CPU")
 
 
 main()

@@ -42,8 +42,11 @@ class stand_in_daemon {
         const std::lock_guard lock(mutex_);
         jobs_ = std::move(jobs);
     }
-    unsigned post_status = 200;
-    std::string post_body = R"({"job_id":"job-2","state":"paused"})";
+    void answer_posts(unsigned status, std::string body) {
+        const std::lock_guard lock(mutex_);
+        post_status_ = status;
+        post_body_ = std::move(body);
+    }
 
   private:
     void serve() {
@@ -60,12 +63,12 @@ class stand_in_daemon {
             const std::lock_guard lock(mutex_);
             requests_.push_back(request);
             const bool get = request.starts_with("GET /v1/jobs ");
-            const std::string& body = get ? jobs_ : post_body;
+            const std::string& body = get ? jobs_ : post_body_;
             static_cast<void>(
                 write_all(peer.get(),
                           fmt::format("HTTP/1.1 {} X\r\nContent-Type: application/json\r\nContent-Length: "
                                       "{}\r\nConnection: close\r\n\r\n{}",
-                                      get ? 200 : post_status, body.size(), body),
+                                      get ? 200 : post_status_, body.size(), body),
                           "peer"));
         }
     }
@@ -78,6 +81,8 @@ class stand_in_daemon {
     std::string path_;
     std::mutex mutex_;
     std::string jobs_;
+    unsigned post_status_ = 200;
+    std::string post_body_ = R"({"job_id":"job-2","state":"paused"})";
     std::vector<std::string> requests_;
     unique_fd listener_;
     std::thread thread_;
@@ -184,10 +189,9 @@ TEST_F(CullctlJobs, CommandsArePosted) {
 
 TEST_F(CullctlJobs, RefusalsHaveTheirExitCodes) {
     stand_in_daemon daemon(root + "/s", two_jobs);
-    daemon.post_body = R"({"error":"only the operator may","hint":"ask"})";
     for (const auto& [status, code] :
          {std::pair(403U, 77), std::pair(404U, 66), std::pair(409U, 75), std::pair(500U, 74)}) {
-        daemon.post_status = status;
+        daemon.answer_posts(status, R"({"error":"only the operator may","hint":"ask"})");
         const ran r = here("pause job-2 --socket " + root + "/s");
         EXPECT_EQ(r.code, code);
         EXPECT_NE(r.err.find("only the operator may"), std::string::npos) << r.err;

@@ -1,0 +1,71 @@
+"""What the benchmarks share: lists of ids from a seed, the emulator, a culld of their own."""
+import pathlib, random, shutil, subprocess, tempfile
+
+
+def ids(count):
+    """UUIDs from a seed, in pieces, so that a hundred million need no memory."""
+    chance = random.Random(1)
+    for begin in range(0, count, 100_000):
+        n = min(100_000, count - begin)
+        text = chance.randbytes(16 * n).hex()
+        yield [f"{h[:8]}-{h[8:12]}-{h[12:16]}-{h[16:20]}-{h[20:]}"
+               for h in (text[i * 32:i * 32 + 32] for i in range(n))]
+
+
+def make_list(path, count):
+    with open(path, "w") as out:
+        for piece in ids(count):
+            out.write("\n".join(piece) + "\n")
+
+
+class Place:
+    """A spool, a journal folder and an emulator, gone at the end of a `with`, and with them what was started."""
+
+    def __init__(self, name, binaries, flags=("--fast",), tls=False):
+        self.path = pathlib.Path(tempfile.mkdtemp(prefix=f"culld-{name}-"))
+        self.binaries, self.tls, self.started = pathlib.Path(binaries).resolve(), tls, []
+        if tls:
+            subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+                            "-days", "2", "-subj", "/CN=bench", "-addext", "subjectAltName=IP:127.0.0.1",
+                            "-keyout", self.path / "key.pem", "-out", self.path / "cert.pem"],
+                           check=True, stderr=subprocess.DEVNULL)
+            (self.path / "token").touch(0o600)
+            (self.path / "token").write_text("t" * 2000)
+            flags = [*flags, "--tls", self.path / "cert.pem", self.path / "key.pem"]
+        for folder in ("incoming", "tmp"):
+            (self.path / "spool" / folder).mkdir(parents=True)
+        emulator = self.start("cull-emulator", "--listen", "127.0.0.1:0", *flags, stdout=subprocess.PIPE, text=True)
+        self.address = emulator.stdout.readline().split()[-1]
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        for process in self.started:
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+        shutil.rmtree(self.path, ignore_errors=True)
+
+    def start(self, program, *words, **how):
+        process = subprocess.Popen([self.binaries / program, *words], cwd=self.path, **how)
+        self.started.append(process)
+        return process
+
+    def configure(self, limits, batch=100):
+        of_tls = (f", ca_file: {self.path}/cert.pem}}\nauth: {{method: token, token_file: {self.path}/token}}\n"
+                  if self.tls else "}\n")
+        (self.path / "culld.yaml").write_text(
+            f'api: {{endpoint: "http{"s" if self.tls else ""}://{self.address}", project_id: p, workspace_id: w{of_tls}'
+            f"spool: {{dir: {self.path}/spool}}\njournal: {{dir: {self.path}/journal}}\n"
+            f"batch: {{size: {batch}}}\nlimits: {limits}\n"
+            f'http: {{listen: "", socket: {self.path}/control.sock}}\n')
+
+    def drop(self, name, fill):
+        """Has `fill(path)` write a file, and renames it into the drop box."""
+        fill(self.path / "spool/tmp" / name)
+        (self.path / "spool/tmp" / name).rename(self.path / "spool/incoming" / name)
+
+    def culld(self, *words):
+        return self.start("culld", "--config", self.path / "culld.yaml", *words, stdout=subprocess.DEVNULL,
+                          stderr=open(self.path / "culld.log", "a"))
