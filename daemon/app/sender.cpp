@@ -94,11 +94,10 @@ sender::work sender::next(worker& w) {
             // A request has its place in the pace from the moment it can be written. To connect takes a while (over
             // TLS, a whole handshake), so that begins as much earlier, and without a place.
             const bool connected = w.connection.is_open();
-            const nanoseconds lead = connected ? nanoseconds(0) : lead_;
-            traffic::admission may = traffic_.admit(now + lead, in_flight_, connected ? 0 : connecting_);
-            if (may.at) *may.at -= lead;
+            const nanoseconds lead = !connected ? lead_ : traffic_.exact() ? early_.get() : nanoseconds(0);
+            const traffic::admission may = traffic_.admit(now + lead, in_flight_, connected ? 0 : connecting_);
             if (!may.go) {
-                if (may.at && (!later || *may.at < *later)) later = may.at;
+                if (may.at && (!later || *may.at - lead < *later)) later = *may.at - lead;
                 goto wait;
             }
             const batch* b = job.take(now);
@@ -106,7 +105,10 @@ sender::work sender::next(worker& w) {
             list.splice(list.end(), list, it);
             ++in_flight_;
             work out{&job, b};
-            if (connected) out.place = take_place(now);
+            if (connected) {
+                out.not_before = *may.at;
+                out.place = take_place(std::max(now, out.not_before));
+            }
             return out;
         }
 wait:
@@ -265,9 +267,19 @@ task<void> sender::handle(worker& w) {
     const delete_form form = form_of(*w.now.job);
     if (!compose(w, form)) co_return;
     w.generation = who_->generation();
+    // Only what was waited for tells how late one wakes; what is long due does not.
+    if (const steady_time ready = steady_now(); w.now.not_before > ready - 2 * wake_lead::most) {
+        if (traffic_.exact()) early_.seen(w.now.not_before, ready);
+        spin_until(w.now.not_before);
+    }
+    const steady_time begun = steady_now();
     http_answer answer = co_await w.connection.send(w.request);
     if (answer.failure == transport_failure::none) {
-        traffic_.left(*w.now.place, steady_now());
+        // When within a short write it left nobody knows, and the server's own stamp is no closer. A long one was held
+        // up.
+        const steady_time written = steady_now();
+        traffic_.left(*w.now.place, written - begun <= wake_lead::most ? begun : written);
+        last_sent_ = wall_now();
         answer = co_await w.connection.receive();
     }
     --in_flight_;

@@ -7,7 +7,8 @@ namespace culld {
 
 namespace {
 constexpr double surplus = 1.0035;
-constexpr double strict_up_to = 50;  // a second: above, 0.35 % of an interval is less than a timer is late
+constexpr double strict_up_to = 100;   // a second: above, 0.35 % of an interval is less than a write takes
+constexpr double single_up_to = 1000;  // a second: above, one wake-up serves several sends
 }  // namespace
 
 pace::pace(double per_second, std::uint32_t burst, steady_time now, bool full)
@@ -18,15 +19,18 @@ pace::pace(double per_second, std::uint32_t burst, steady_time now, bool full)
 
 void pace::derive() {
     interval_ = nanoseconds(static_cast<std::int64_t>(1e9 * surplus / per_second_));
-    // Timers wake some 60 us late. Up to a thousand a second a quarter of a millisecond is enough to keep the average;
-    // above, one wake-up serves several sends.
-    slack_ = per_second_ <= 1000 ? std::min<nanoseconds>(std::chrono::microseconds(250), interval_ / 4)
-                                 : nanoseconds(std::chrono::milliseconds(1));
+    // A quarter of a millisecond is enough to keep the average where each send is waited for.
+    slack_ = per_second_ <= single_up_to ? std::min<nanoseconds>(std::chrono::microseconds(250), interval_ / 4)
+                                         : nanoseconds(std::chrono::milliseconds(1));
     if (per_second_ <= strict_up_to)
         slack_ = std::min(slack_, interval_ - nanoseconds(static_cast<std::int64_t>(std::ceil(1e9 / per_second_))));
     // What the burst gives back by itself need not be given twice: where it covers a late send, no window at all is
     // fuller than the law allows.
     slack_ = std::max(nanoseconds(0), slack_ - interval_ * (burst_ - 1));
+}
+
+bool pace::exact() const {
+    return per_second_ <= single_up_to && slack_ > nanoseconds(0);
 }
 
 steady_time pace::ready_at(std::uint32_t after) const {

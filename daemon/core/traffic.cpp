@@ -19,8 +19,7 @@ traffic::admission traffic::admit(steady_time now, std::uint32_t in_flight, std:
     steady_time at = pace_.ready_at(connecting);
     if (paused_until_) at = std::max(at, *paused_until_);
     if (breaker_open()) at = std::max(at, probe_at_);
-    if (at <= now) return {.go = true, .at = std::nullopt};
-    return {.go = false, .at = at};
+    return {.go = at <= now, .at = at};
 }
 
 std::uint64_t traffic::sent(steady_time now) {

@@ -4,6 +4,14 @@
 
 namespace culld {
 
+void spin_until(steady_time at) {
+    while (steady_now() < at) {
+#if defined(__x86_64__)
+        __builtin_ia32_pause();
+#endif
+    }
+}
+
 void event::notify() {
     for (loop_timer* timer : *waiting_) timer->cancel();
 }

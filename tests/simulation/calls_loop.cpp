@@ -170,6 +170,14 @@ std::int64_t __wrap__ZNSt6chrono3_V212system_clock3nowEv() {
     return culld::nanoseconds(machine::here()->wall().time_since_epoch()).count();
 }
 
+void __wrap__ZN5culld10spin_untilENSt6chrono10time_pointINS0_3_V212steady_clockENS0_8durationIlSt5ratioILl1ELl1000000000EEEEEE(
+    std::int64_t at) {
+    if (machine::here() == nullptr)
+        return __real__ZN5culld10spin_untilENSt6chrono10time_pointINS0_3_V212steady_clockENS0_8durationIlSt5ratioILl1ELl1000000000EEEEEE(
+            at);
+    machine::here()->pass(moment(at) - steady_began);
+}
+
 unsigned __wrap__ZNSt13random_device9_M_getvalEv(void* self) {
     if (machine::here() == nullptr) return __real__ZNSt13random_device9_M_getvalEv(self);
     return static_cast<unsigned>(machine::here()->chance.next());

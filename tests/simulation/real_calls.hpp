@@ -56,6 +56,8 @@ int __real_eventfd(unsigned count, int flags);
 int __real_timerfd_create(int clock, int flags);
 int __real_timerfd_settime(int fd, int flags, const struct itimerspec* to, struct itimerspec* was);
 int __real_poll(struct pollfd* fds, nfds_t count, int timeout);
+void __real__ZN5culld10spin_untilENSt6chrono10time_pointINS0_3_V212steady_clockENS0_8durationIlSt5ratioILl1ELl1000000000EEEEEE(
+    std::int64_t at);
 int __real_socket(int domain, int type, int protocol);
 int __real_connect(int fd, const struct sockaddr* to, socklen_t bytes);
 int __real_bind(int fd, const struct sockaddr* to, socklen_t bytes);

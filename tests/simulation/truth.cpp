@@ -60,8 +60,8 @@ std::uint64_t truth::ids_total() const {
 void truth::sent(std::string_view method, std::string_view target, const std::vector<std::string_view>& ids) {
     const moment now = in_.on.now();
     times_.push_back(now);
-    // What pace.hpp takes back of a late send at once above 50 a second: there the law holds up to that.
-    const double grain = rules_.per_second <= 50 ? 1e-9 : std::min(250e-6, 1.0035 / rules_.per_second / 4);
+    // What pace.hpp takes back of a late send at once above 100 a second: there the law holds up to that.
+    const double grain = rules_.per_second <= 100 ? 1e-9 : std::min(250e-6, 1.0035 / rules_.per_second / 4);
     for (std::size_t i = times_.size(); i-- > 0;) {
         const double span = std::chrono::duration<double>(now - times_[i]).count();
         const double window = std::max(span + grain, 1 / rules_.per_second);

@@ -12,6 +12,7 @@
 #include "culld/app/job_run.hpp"
 #include "culld/app/services.hpp"
 #include "culld/core/traffic.hpp"
+#include "culld/core/wake_lead.hpp"
 #include "culld/io/credentials.hpp"
 #include "culld/io/project_lookup.hpp"
 #include "culld/io/route.hpp"
@@ -71,6 +72,7 @@ class sender {
         job_run* job = nullptr;
         const batch* what = nullptr;
         std::optional<std::uint64_t> place = {};  // in the pace; none: connect first
+        steady_time not_before = {};              // to be written then
     };
 
     // What this worker is to do now, if anything.
@@ -131,6 +133,7 @@ class sender {
     std::uint32_t in_flight_ = 0;
     std::uint32_t connecting_ = 0;  // of them
     nanoseconds lead_{};            // how long the latest connection took
+    wake_lead early_;
     bool draining_ = false;
     bool renewing_ = false;
     bool looking_up_ = false;  // a project's id

@@ -4,10 +4,10 @@
 // A generic cell rate algorithm whose interval is 0.35 % longer than 1/rate: the surplus of a window of one second
 // is 3.5 ms, which is what the way to the server may compress it by. A send that comes late by the timer's grain
 // keeps the schedule (`slack`), one that comes later starts a new one. Making up for lateness costs as much in a single
-// window. Up to 50 a second it never makes up for more than the surplus of one interval, so no two sends are closer
-// than 1/rate and the law holds for every window. Above, timers are too late for that and for 99.5 % at once: with a
-// burst of 1 the law holds for windows of slack / 0.35 % and longer, 71 ms up to 1,000 a second, 0.29 s from there; a
-// burst that covers the slack (2 up to 1,000 a second) makes it hold for all. Pure; one strand.
+// window. Up to 100 a second it never makes up for more than the surplus of one interval, so no two sends are closer
+// than 1/rate and the law holds for every window; senders have to be exact() for that. Above, both are not to be had at
+// once: with a burst of 1 the law holds for windows of slack / 0.35 % and longer, 71 ms up to 1,000 a second, 0.29 s
+// from there; a burst that covers the slack (2 up to 1,000 a second) makes it hold for all. Pure; one strand.
 #pragma once
 
 #include <cstdint>
@@ -32,6 +32,8 @@ class pace {
     // Another rate from now on. What was sent before still counts, at the new rate.
     void set(double per_second, std::uint32_t burst, steady_time now);
     [[nodiscard]] double per_second() const { return per_second_; }
+    // A timer alone is too late for this rate: 99.5 % of it needs sends within some ten microseconds of ready_at().
+    [[nodiscard]] bool exact() const;
 
   private:
     void derive();

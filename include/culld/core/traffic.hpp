@@ -33,7 +33,7 @@ class traffic {
 
     struct admission {
         bool go = false;
-        std::optional<steady_time> at;  // where !go: when to ask again; none: only an event changes it
+        std::optional<steady_time> at;  // the time from which on it may go; none: only an event changes it
     };
     // `in_flight`: requests under way. A probe and a trial go alone. `connecting`: those of them that have no
     // connection yet, and so no place in the pace: they go first.
@@ -56,6 +56,8 @@ class traffic {
     [[nodiscard]] credential_state credentials() const { return credentials_; }
     [[nodiscard]] bool breaker_open() const { return failures_ >= rules_.breaker_failures; }
     [[nodiscard]] double per_second() const { return pace_.per_second(); }
+    // See pace.
+    [[nodiscard]] bool exact() const { return pace_.exact(); }
     [[nodiscard]] std::optional<steady_time> paused_until() const { return paused_until_; }
 
   private:

@@ -41,6 +41,9 @@ constexpr auto or_leave_the_loop = [](std::exception_ptr thrown) {
     return std::chrono::time_point_cast<wall_time::duration>(std::chrono::system_clock::now());
 }
 
+// Returns at `at`, busy till then: for the last microseconds of a wait, which no timer keeps to.
+void spin_until(steady_time at);
+
 // Something happened: wakes everybody who waits, as does its end. Whoever waits looks again at what it waits for, since
 // it may be woken for nothing. Any number may wait, each with a deadline of its own. Loop thread only.
 class event {
