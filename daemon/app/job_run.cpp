@@ -115,8 +115,12 @@ void job_run::start() {
 
 // ---- for the sender ----
 
-bool job_run::ready(steady_time now) const {
-    if (!dispatchable() || journal_.dead() || journal_.backlogged()) return false;
+bool job_run::ready(steady_time now) {
+    if (!dispatchable() || journal_.dead()) return false;
+    if (journal_.backlogged()) {  // the commit that ends it may be the only thing still to happen
+        held_up_ = true;
+        return false;
+    }
     if (intake_.spec.not_before && !plan_.stopping() && wall_now() < *intake_.spec.not_before) return false;
     if (own_pace_ && own_pace_->ready_at() > now) return false;
     return plan_.ready(now);
@@ -131,7 +135,7 @@ std::optional<steady_time> job_run::due(steady_time now) const {
     if (early)
         out = at_wall(*spec.not_before);
     else if (plan_.ready(now))
-        out = own_pace_ ? std::optional(own_pace_->ready_at()) : std::nullopt;
+        out = own_pace_ && !journal_.backlogged() ? std::optional(own_pace_->ready_at()) : std::nullopt;
     else
         out = plan_.due();
     if (spec.deadline && !plan_.stopping()) {
@@ -335,12 +339,14 @@ void job_run::follow_up() {
 void job_run::on_durable() {
     shown_ = pending_;
     const std::uint64_t upto = journal_.durable_bytes();
+    bool may_send = std::exchange(held_up_, false);
     if (!intent_.empty() && upto >= intent_upto_) {
         plan_.intended(intent_);
         intent_.clear();
         follow_up();
-        with_.pump();
+        may_send = true;
     }
+    if (may_send) with_.pump();
     if (finish_upto_ && upto >= *finish_upto_) {
         finish_upto_.reset();
         file_away();

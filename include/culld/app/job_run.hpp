@@ -70,7 +70,7 @@ class job_run {
     // ---- for the sender ----
     // In the queue of those that may have something to send.
     [[nodiscard]] bool dispatchable() const { return state_ == job_state::running && !finishing_; }
-    [[nodiscard]] bool ready(steady_time now) const;
+    [[nodiscard]] bool ready(steady_time now);
     [[nodiscard]] std::optional<steady_time> due(steady_time now) const;
     [[nodiscard]] const batch* take(steady_time now);
     // The batch's ids as they go on the wire, `"id","id",…`, replacing what `out` holds.
@@ -164,6 +164,7 @@ class job_run {
     std::uint64_t checkpoint_at_ = 0;
     spans intent_;                   // written, not durable
     std::uint64_t intent_upto_ = 0;  // appended() with it
+    bool held_up_ = false;           // a batch waits for the disk to take what the journal has
     bool fresh_;
     spans in_doubt_;
     std::uint64_t torn_bytes_;

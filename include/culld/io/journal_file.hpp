@@ -51,7 +51,7 @@ class journal_file {
     std::function<void(const problem&)> on_dead;
 
   private:
-    static constexpr std::size_t backlog_max = 8U << 20U;
+    static constexpr std::size_t backlog_max = 3U << 19U;  // some 10 ms at the fastest rate seen
 
     void start_commit();
     void committed(const result<void>& outcome);
