@@ -248,16 +248,20 @@ void world::tell_watchers(const node& folder, std::uint32_t what, const std::str
 
 using namespace culld::simulation;
 
+namespace {
+// The third argument of open(), which is there only with these flags.
+mode_t mode_given(int flags, va_list more) {
+    return (flags & (O_CREAT | O_TMPFILE)) != 0 ? va_arg(more, mode_t) : mode_t(0);
+}
+}  // namespace
+
 extern "C" {
 
 int __wrap_open(const char* path, int flags, ...) {
-    mode_t mode = 0;
-    if ((flags & (O_CREAT | O_TMPFILE)) != 0) {
-        va_list more;
-        va_start(more, flags);
-        mode = va_arg(more, mode_t);
-        va_end(more);
-    }
+    va_list more;
+    va_start(more, flags);
+    const mode_t mode = mode_given(flags, more);
+    va_end(more);
     const auto p = place_of(path);
     if (!p) return __real_open(path, flags, mode);
     if (!p->folder) return failed(ENOENT);
@@ -265,13 +269,10 @@ int __wrap_open(const char* path, int flags, ...) {
 }
 
 int __wrap_openat(int dir, const char* name, int flags, ...) {
-    mode_t mode = 0;
-    if ((flags & (O_CREAT | O_TMPFILE)) != 0) {
-        va_list more;
-        va_start(more, flags);
-        mode = va_arg(more, mode_t);
-        va_end(more);
-    }
+    va_list more;
+    va_start(more, flags);
+    const mode_t mode = mode_given(flags, more);
+    va_end(more);
     if (!machine::ours(dir)) return __real_openat(dir, name, flags, mode);
     const auto folder = folder_of(dir);
     if (!folder) return failed(EBADF);
