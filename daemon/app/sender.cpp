@@ -201,6 +201,7 @@ bool sender::compose(worker& w, delete_form form) {
     out.clear();
     out.append(method).append(" ").append(target).append(" HTTP/1.1\r\nHost: ").append(api_.to.authority);
     out += "\r\nUser-Agent: culld/" CULLD_VERSION "\r\nAccept: application/json\r\n";
+    if (!job.resource().language.empty()) out.append("X-Language: ").append(job.resource().language).append("\r\n");
     if (!ask) {
         out.append("Content-Type: ").append(content_type).append("\r\nContent-Length: ");
         append_number(out, std::uint64_t(opening.size() + w.ids.size() + closing.size()));
@@ -414,8 +415,7 @@ void sender::consequences(worker& w, const http_answer& answer, const reading& r
             return;
         case consequence::form_absent:
             went_well(w);
-            if (!ask && form == delete_form::post && job.resource().has_delete_form &&
-                with_.settings->api.method == delete_method::automatic) {
+            if (!ask && form == delete_form::post && with_.settings->api.method == delete_method::automatic) {
                 if (form_of(job) == delete_form::post)
                     log(log_level::warn, "api.form",
                         "this endpoint does not publish the POST form: DELETE is used from now on",

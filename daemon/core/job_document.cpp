@@ -9,6 +9,7 @@
 #include "culld/core/file_kind.hpp"
 #include "culld/core/json_text.hpp"
 #include "culld/core/nearest.hpp"
+#include "culld/core/resource.hpp"
 
 namespace culld {
 
@@ -74,6 +75,14 @@ result<job_spec> completed(job_spec spec, const job_rules& rules, place root) {
     if (spec.workspace_id.empty())
         return missing("workspace_id", "no workspace_id",
                        "set workspace_id in the job, or api.workspace_id in the configuration");
+    const resource_profile* const what = find_resource(spec.resource);
+    if (what != nullptr && !what->has_get) {
+        if (spec.verify == verify_mode::all)
+            return missing("verify",
+                           fmt::format("verify: all, but the API has no way to ask for one of {}", what->name),
+                           "leave verify out");
+        spec.verify = verify_mode::none;
+    }
     for (const std::string& label : rules.settings.jobs.require_labels)
         if (std::ranges::none_of(spec.labels, [&](const auto& l) { return l.first == label && !l.second.empty(); }))
             return missing("labels." + label, fmt::format("no label \"{}\"", label),

@@ -7,10 +7,13 @@
 namespace culld {
 
 namespace {
-constexpr std::array<resource_profile, 3> profiles{{
-    {"incidents", "soc/incidents", true, true, true, "20030005"},
-    {"alerts", "soc/alerts", true, true, true, "20030005"},
-    {"indicators", "soc/indicators", false, true, true, "20030005"},
+constexpr std::array<resource_profile, 6> profiles{{
+    {"incidents", "v1", "soc/incidents", true, true, ""},
+    {"alerts", "v1", "soc/alerts", true, true, ""},
+    {"indicators", "v1", "soc/indicators", false, true, ""},
+    {"notes", "v1", "soc/notes", false, false, ""},
+    {"resources", "v1", "sa/resources", false, false, "en-us"},
+    {"checkitems", "v2", "sa/baseline/checkitems", false, false, "en-us"},
 }};
 }
 
@@ -35,13 +38,13 @@ const resource_profile* find_resource(std::string_view name) {
 
 std::string delete_target(const resource_profile& r, delete_form form, std::string_view project,
                           std::string_view workspace) {
-    return fmt::format("/v1/{}/workspaces/{}/{}{}", project, workspace, r.path,
+    return fmt::format("/{}/{}/workspaces/{}/{}{}", r.version, project, workspace, r.path,
                        form == delete_form::post ? "/batch-delete" : "");
 }
 
 std::string get_target(const resource_profile& r, std::string_view project, std::string_view workspace,
                        std::string_view id) {
-    return fmt::format("/v1/{}/workspaces/{}/{}/{}", project, workspace, r.path, id);
+    return fmt::format("/{}/{}/workspaces/{}/{}/{}", r.version, project, workspace, r.path, id);
 }
 
 }  // namespace culld

@@ -21,25 +21,50 @@ std::string_view segment(std::string_view& path) {
     return s;
 }
 
+// What the API publishes (secmaster-api 1.5), by path below …/workspaces/{id}/.
+struct publication {
+    std::string_view version, path;
+    bool post = false;      // POST …/batch-delete, beside DELETE
+    bool data = false;      // GET of one, and search
+    bool language = false;  // X-Language is mandatory
+};
+constexpr std::array<publication, 6> published{{
+    {"v1", "/soc/incidents", true, true, false},
+    {"v1", "/soc/alerts", true, true, false},
+    {"v1", "/soc/indicators", false, true, false},
+    {"v1", "/soc/notes", false, false, false},
+    {"v1", "/sa/resources", false, false, true},
+    {"v2", "/sa/baseline/checkitems", false, false, true},
+}};
+
+const publication* published_at(std::string_view version, std::string_view path) {
+    for (const publication& p : published) {
+        if (p.version != version || !path.starts_with(p.path)) continue;
+        const std::string_view below = path.substr(p.path.size());
+        if (below.empty() || below.starts_with('/')) return &p;
+    }
+    return nullptr;
+}
+
 route secmaster_route(const request& r) {
     route found;
     std::string_view path = r.path();
     place& p = found.where;
-    if (segment(path) != "v1") return found;
+    const std::string_view version = segment(path);
     p.project = segment(path);
     if (p.project.empty() || segment(path) != "workspaces") return found;
     p.workspace = segment(path);
-    if (p.workspace.empty() || segment(path) != "soc") return found;
-    p.resource = segment(path);
-    const bool indicators = p.resource == "indicators";
-    if (!indicators && p.resource != "incidents" && p.resource != "alerts") return found;
+    const publication* const known = p.workspace.empty() ? nullptr : published_at(version, path);
+    if (known == nullptr) return found;
+    p.needs_language = known->language;
+    path.remove_prefix(known->path.size());
     const bool bare = path.empty();
     p.rest = segment(path);
     if (!path.empty()) return found;
     if (bare && r.method == "DELETE") found.what = call::delete_list;
-    if (p.rest == "batch-delete" && r.method == "POST" && !indicators) found.what = call::batch_delete;
-    if (p.rest == "search" && r.method == "POST") found.what = call::search;
-    if (!p.rest.empty() && r.method == "GET") found.what = call::get;
+    if (p.rest == "batch-delete" && r.method == "POST" && known->post) found.what = call::batch_delete;
+    if (p.rest == "search" && r.method == "POST" && known->data) found.what = call::search;
+    if (!p.rest.empty() && r.method == "GET" && known->data) found.what = call::get;
     return found;
 }
 
@@ -115,6 +140,13 @@ void answer_call(world& w, const route& to_where, const request& r, reply& to) {
         const auto& [status, code] = *w.rules.workspace_error;
         to.did = "workspace refused";
         return service_error(to, status, code, w.rules.chinese ? "无效的工作空间ID" : "Invalid workspace ID");
+    }
+    if (to_where.where.needs_language) {
+        const header* const language = find_header(r.headers, "X-Language");
+        if (language == nullptr || (language->value != "en-us" && language->value != "zh-cn")) {
+            to.did = "without a language";
+            return invalid_parameters(w, to);
+        }
     }
     switch (to_where.what) {
         case call::batch_delete:

@@ -19,9 +19,9 @@ namespace culld::emulator {
 
 enum class call {
     batch_delete,  // POST …/soc/{incidents,alerts}/batch-delete
-    delete_list,   // DELETE …/soc/{incidents,alerts,indicators}
-    get,           // GET …/soc/{…}/{id}
-    search,        // POST …/soc/{…}/search
+    delete_list,   // DELETE …/{soc/incidents,soc/alerts,soc/indicators,soc/notes,sa/resources,…}
+    get,           // GET …/soc/{incidents,alerts,indicators}/{id}
+    search,        // POST …/soc/{the same}/search
     unknown,       // nothing the gateway knows
     iam_token,     // POST /v3/auth/tokens
     iam_projects,  // GET /v3/projects
@@ -77,8 +77,9 @@ struct world {
 void answer(world& w, const request& r, reply& to);
 
 // What `answer` hands on to; each assumes that the call has been recognised and let in.
-struct place {  // …/v1/{project}/workspaces/{workspace}/soc/{resource}/{rest}
-    std::string_view project, workspace, resource, rest;
+struct place {  // …/workspaces/{workspace}/{what is published}/{rest}
+    std::string_view project, workspace, rest;
+    bool needs_language = false;
 };
 void answer_delete(world& w, const request& r, reply& to);
 void answer_get(world& w, const place& where, reply& to);

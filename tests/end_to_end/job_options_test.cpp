@@ -32,6 +32,25 @@ TEST_F(JobOptions, AJobPastItsDeadlineEndsExpiredAndSkipsTheRest) {
     expect_verified();
 }
 
+// secmaster-api.md, 1.5: method, path, version and headers of each; the emulator knows them from a table of its own.
+TEST_F(JobOptions, EveryResourceIsDeletedByItsOwnCall) {
+    configure({.scenario = "seed: 1\nfail_always: [alerts-3, notes-3]\n"});
+    const std::vector<std::string> all{"incidents", "alerts", "indicators", "notes", "resources", "checkitems"};
+    for (const std::string& resource : all) drop_job(resource, 30, "resource: " + resource + "\n");
+    ASSERT_EQ(once(), 1) << log();
+    const json::value told = server_->truth();
+    EXPECT_EQ(told.at("requests").at("by_status").as_object().if_contains("404"), nullptr);
+    EXPECT_EQ(told.at("deleted_distinct").to_number<int>(), 6 * 30 - 2);
+    const auto& kinds = told.at("requests").at("by_kind").as_object();
+    EXPECT_EQ(kinds.at("batch_delete").to_number<int>(), 4 + 2);  // alerts-3 has three attempts
+    EXPECT_EQ(kinds.at("delete").to_number<int>(), 8 + 2);
+    EXPECT_EQ(kinds.at("get").to_number<int>(), 1) << "notes cannot be asked for";
+    for (const std::string& resource : all)
+        EXPECT_EQ(records(resource, "job.accepted").front().at("resource").as_string(), resource);
+    EXPECT_EQ(reasons("notes", "ids.failed"), reasons("alerts", "ids.failed"));
+    expect_verified();
+}
+
 TEST_F(JobOptions, ADeadlineThatIsOverSendsNothing) {
     configure({});
     drop_job("over", 50, "deadline: 2020-01-01T00:00:00Z\n");

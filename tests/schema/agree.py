@@ -177,11 +177,11 @@ def job(cullctl, schema_path):
                                  capture_output=True, text=True, check=False)
             return run.returncode == 0, run.stdout + run.stderr
 
-        documents = list(variants(full, CHANGES + ["alerts", "indicators", "none", "failed"])) + list(variants(sidecar, CHANGES))
+        documents = list(variants(full, CHANGES + ["alerts", "indicators", "notes", "resources", "checkitems", "none", "failed"])) + list(variants(sidecar, CHANGES))
         documents.append(("both lists", {**full, "ids_file": "ids.ids"}))
         # Two fields against each other; a list against its count; a file that is not there.
         return compare(schema_path, documents, takes,
-                       ["deadline is not after", "expect_count", "No such file", "no ids", "is not an RFC 3339 time"])
+                       ["deadline is not after", "no way to ask", "expect_count", "No such file", "no ids", "is not an RFC 3339 time"])
 
 
 def config(cullctl, schema_path):

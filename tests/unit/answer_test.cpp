@@ -57,18 +57,43 @@ TEST(Answer, SecMasterCodes) {
           {400, "SecMaster.20030001", content, "rejected"},  // parameters
           {400, "SecMaster.20041002", content, "rejected"},
           {400, "SecMaster.20040001", content, "rejected"},
+          {400, "SecMaster.20040402", content, "rejected"},
           {400, "SecMaster.20040516", content, "rejected"},  // fields exceed the maximum
+          {400, "SecMaster.20030003", content, "rejected"},  // a name
           {400, "CSB.20040001", content, "rejected"},
-          {400, "SecMaster.20030005", gone, "rejected"},
-          {400, "SecMaster.20030012", refused, "rejected"},  // deletion failed
+          {400, "SecMaster.20030005", gone, "rejected"},     // a data object: not to be obtained
+          {400, "SecMaster.20030004", refused, "rejected"},  // not to be created, updated, deleted, searched, …
+          {400, "SecMaster.20030011", refused, "rejected"},
+          {400, "SecMaster.20030012", refused, "rejected"},
+          {400, "SecMaster.20030013", refused, "rejected"},
+          {400, "SecMaster.20030022", refused, "rejected"},
+          {400, "SecMaster.20030025", refused, "rejected"},
+          {400, "SecMaster.20041031", refused, "rejected"},
+          {400, "SecMaster.20041033", refused, "rejected"},
+          {400, "SecMaster.20041504", refused, "rejected"},  // an incident
+          {400, "SecMaster.20041507", refused, "rejected"},
           {400, "SecMaster.20041508", refused, "rejected"},
+          {400, "SecMaster.20041804", refused, "rejected"},  // an alert
+          {400, "SecMaster.20041805", refused, "rejected"},
           {400, "SecMaster.20041808", refused, "rejected"},
           {400, "SecMaster.20039999", refused, "rejected"},  // unknown error
           {400, "SecMaster.20040000", refused, "rejected"},
-          {400, "SecMaster.11181002", busy, "server"},  // being upgraded
+          {400, "SecMaster.11181001", blocked, "rejected"},  // engine not upgraded
+          {400, "SecMaster.11181002", busy, "server"},       // being upgraded
           {500, "SecMaster.00041003", busy, "server"},
+          {500, "SecMaster.00041004", busy, "server"},
           {500, "common.00000500", busy, "server"},
+          {400, "common.00000500", busy, "server"},
           {400, "common.20010001", blocked, "rejected"},  // the number decides
+          // Of calls that culld never makes: whoever answers one of them to a deletion means something in it.
+          {400, "SecMaster.00092018", content, "rejected"},
+          {400, "SecMaster.11061001", content, "rejected"},
+          {400, "SecMaster.11061002", content, "rejected"},
+          {400, "SecMaster.11061003", content, "rejected"},
+          {400, "SecMaster.11061004", content, "rejected"},
+          {400, "SecMaster.20030009", content, "rejected"},
+          {400, "SecMaster.20030010", content, "rejected"},
+          {400, "SecMaster.20041509", content, "rejected"},
           {400, "20030005", gone, "rejected"}});
 }
 
@@ -90,13 +115,15 @@ TEST(Answer, GatewayCodes) {
           {401, "APIGW.0307", unauthorized, "auth"},    {429, "APIGW.0308", throttled, "throttled"},
           {403, "APIGW.0310", blocked, "auth"},         {401, "APIGW.0311", unauthorized, "auth"},
           {403, "APIGW.0401", blocked, "auth"},         {403, "APIGW.0402", blocked, "auth"},
-          {403, "APIGW.0404", blocked, "auth"},         {405, "APIGW.0501", blocked, "rejected"},
-          {405, "APIGW.0502", blocked, "rejected"},     {500, "APIGW.0601", busy, "server"},
-          {400, "APIGW.0602", blocked, "rejected"},     {500, "APIGW.0605", busy, "server"},
-          {500, "APIGW.0606", busy, "server"},          {400, "APIGW.0607", blocked, "rejected"},
-          {500, "APIGW.0608", busy, "server"},          {502, "APIGW.0610", lost, "server"},
-          {503, "APIGW.0613", busy, "server"},          {500, "APIGW.0705", busy, "server"},
-          {403, "APIGW.0802", blocked, "auth"}});
+          {403, "APIGW.0404", blocked, "auth"},         {403, "APIGW.0405", blocked, "auth"},
+          {405, "APIGW.0501", blocked, "rejected"},     {405, "APIGW.0502", blocked, "rejected"},
+          {500, "APIGW.0601", busy, "server"},          {400, "APIGW.0602", blocked, "rejected"},
+          {500, "APIGW.0605", busy, "server"},          {500, "APIGW.0606", busy, "server"},
+          {400, "APIGW.0607", blocked, "rejected"},     {500, "APIGW.0608", busy, "server"},
+          {500, "APIGW.0609", busy, "server"},          {500, "APIGW.0611", busy, "server"},
+          {500, "APIGW.0612", busy, "server"},          {400, "APIGW.0103", blocked, "rejected"},
+          {502, "APIGW.0610", lost, "server"},          {503, "APIGW.0613", busy, "server"},
+          {500, "APIGW.0705", busy, "server"},          {403, "APIGW.0802", blocked, "auth"}});
 }
 
 TEST(Answer, StatusesWithoutACode) {

@@ -154,6 +154,15 @@ TEST_F(JobDocument, AWrongValueNamesFieldPlaceAndWhatItMustBe) {
     }
 }
 
+TEST_F(JobDocument, WhatCannotBeAskedForIsNotVerified) {
+    resources = {"incidents", "notes"};
+    EXPECT_EQ(read({{"resource", text("notes")}})->verify, verify_mode::none);
+    EXPECT_EQ(read({{"resource", text("notes")}, {"verify", text("failed")}})->verify, verify_mode::none);
+    const auto all = read({{"resource", text("notes")}, {"verify", text("all")}});
+    ASSERT_FALSE(all);
+    EXPECT_EQ(all.error().field, "verify");
+}
+
 TEST_F(JobDocument, AnUnknownFieldNamesTheNearestKnownOne) {
     const auto spec = read({{"batchsize", num("5")}});
     ASSERT_FALSE(spec);

@@ -46,8 +46,7 @@ TEST(Nearest, IsSaidAsAQuestion) {
 TEST(Resource, IncidentsHaveBothFormsAndIndicatorsOnlyTheOld) {
     const resource_profile* incidents = find_resource("incidents");
     ASSERT_NE(incidents, nullptr);
-    EXPECT_TRUE(incidents->has_post_form && incidents->has_delete_form && incidents->has_get);
-    EXPECT_EQ(incidents->gone_code, "20030005");
+    EXPECT_TRUE(incidents->has_post_form && incidents->has_get);
     const resource_profile* indicators = find_resource("indicators");
     ASSERT_NE(indicators, nullptr);
     EXPECT_FALSE(indicators->has_post_form);
@@ -59,8 +58,19 @@ TEST(Resource, IncidentsHaveBothFormsAndIndicatorsOnlyTheOld) {
 TEST(Resource, TargetsAreThoseOfTheApi) {
     const resource_profile& r = *find_resource("incidents");
     EXPECT_EQ(delete_target(r, delete_form::post, "p", "w"), "/v1/p/workspaces/w/soc/incidents/batch-delete");
-    EXPECT_EQ(delete_target(r, delete_form::remove, "p", "w"), "/v1/p/workspaces/w/soc/incidents");
     EXPECT_EQ(get_target(r, "p", "w", "i-1"), "/v1/p/workspaces/w/soc/incidents/i-1");
+    // secmaster-api.md, 1.5
+    const std::pair<std::string_view, std::string_view> deletions[] = {
+        {"incidents", "/v1/p/workspaces/w/soc/incidents"},
+        {"alerts", "/v1/p/workspaces/w/soc/alerts"},
+        {"indicators", "/v1/p/workspaces/w/soc/indicators"},
+        {"notes", "/v1/p/workspaces/w/soc/notes"},
+        {"resources", "/v1/p/workspaces/w/sa/resources"},
+        {"checkitems", "/v2/p/workspaces/w/sa/baseline/checkitems"},
+    };
+    ASSERT_EQ(std::size(deletions), resource_profiles().size());
+    for (const auto& [name, target] : deletions)
+        EXPECT_EQ(delete_target(*find_resource(name), delete_form::remove, "p", "w"), target);
 }
 
 TEST(Spans, SortedAreAscendingAndJoinedAndHoldTheSamePositions) {

@@ -1,4 +1,5 @@
-// The resources that share one call shape: `{"batch_ids":[…]}` answered by two lists (secmaster-api.md, 1.5).
+// The resources that share one call shape: `{"batch_ids":[…]}` answered by two lists (secmaster-api.md, 1.5). The API's
+// other bulk deletions answer without those lists, so that nobody would learn what became of an id: they are left out.
 #pragma once
 
 #include <span>
@@ -8,12 +9,12 @@
 namespace culld {
 
 struct resource_profile {
-    std::string_view name;         // as in a job file
-    std::string_view path;         // below /v1/{project_id}/workspaces/{workspace_id}/
-    bool has_post_form = false;    // POST {path}/batch-delete
-    bool has_delete_form = false;  // DELETE {path} with a body
-    bool has_get = false;          // GET {path}/{id}
-    std::string_view gone_code;    // what GET answers for an id that is not there
+    std::string_view name;  // as in a job file
+    std::string_view version;
+    std::string_view path;       // below /{version}/{project_id}/workspaces/{workspace_id}/
+    bool has_post_form = false;  // POST {path}/batch-delete; all have DELETE {path} with a body
+    bool has_get = false;        // GET {path}/{id}; without it nothing can be verified
+    std::string_view language;   // X-Language, where the API insists on one; else empty
 };
 
 [[nodiscard]] std::span<const resource_profile> resource_profiles();
