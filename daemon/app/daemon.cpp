@@ -19,6 +19,7 @@
 #include "culld/app/taker.hpp"
 #include "culld/core/exit_code.hpp"
 #include "culld/core/resource.hpp"
+#include "culld/io/key_mark.hpp"
 #include "culld/io/lock.hpp"
 #include "culld/io/log.hpp"
 #include "culld/io/process.hpp"
@@ -70,10 +71,15 @@ class life {
           hangup_(loop_, SIGHUP),
           changed_(loop_),
           watchdog_(loop_),
-          look_again_(loop_) {}
+          look_again_(loop_) {
+        memory_->guard_changed = [this] { leave_key_mark(); };
+    }
 
     // What the disk thread still does for a job (putting its file away) uses that job: it ends before the jobs go.
-    ~life() { disk_.join(); }
+    ~life() {
+        memory_->guard_changed = {};
+        disk_.join();
+    }
     life(const life&) = delete;
     life& operator=(const life&) = delete;
 
@@ -114,6 +120,16 @@ class life {
     [[nodiscard]] std::optional<wall_time> last_sent() const { return sender_->last_sent(); }
 
   private:
+    // A refusal comes a few times in five minutes at most, so that these do not pile up.
+    void leave_key_mark() {
+        auto write = [this, mark = memory_->guard.mark(steady_now(), wall_now())] {
+            return culld::leave_key_mark(journals_, mark);
+        };
+        disk_.post(std::move(write), [](const result<void>& done) {
+            if (!done) log(log_level::warn, "key.mark", done.error());
+        });
+    }
+
     void adopt(std::unique_ptr<job_run> job) {
         job_run& j = *job;
         jobs_.add(std::move(job));
@@ -518,6 +534,11 @@ int run_daemon(const daemon_options& options) {
     const auto full =
         mark.quiet_for(std::chrono::duration<double>(c.limits.burst / c.limits.requests_per_second), wall_now());
     if (!full) return refuse(full.error(), io_error);
+    const auto refused_keys = read_key_mark(*journals);
+    if (!refused_keys) return refuse(refused_keys.error(), io_error);
+    if (!memory->guard.restore(*refused_keys, steady_now(), wall_now()))
+        log(log_level::warn, "key.mark",
+            fmt::format("{}/.refused-keys holds lines that are none of ours: they are not counted", journals->path()));
 
     // One thread runs it all.
     asio::io_context context(1);

@@ -54,8 +54,13 @@ void signed_credentials::authenticate(std::string& head, const request_facts& re
     head.append("Authorization: ").append(signer_.authorization()).append("\r\n");
 }
 
+void signed_credentials::accepted() {
+    if (memory_->guard.accepted() && memory_->guard_changed) memory_->guard_changed();
+}
+
 bool signed_credentials::refused(const auth_refusal& why, steady_time now, wall_time wall) {
     memory_->guard.refused(now);
+    if (memory_->guard_changed) memory_->guard_changed();
     if (!why.server_time || !memory_->clock.learn(*why.server_time, wall)) return false;
     generation_ = ++memory_->generations;
     return true;

@@ -139,6 +139,26 @@ TEST_F(Credentials, NoMoreThanFourBadSignaturesWhateverAnOperatorAsksFor) {
     EXPECT_TRUE(logged("nothing is signed with this key")) << log();
 }
 
+// However often somebody starts it: cron, systemd, an operator who does not read.
+TEST_F(Credentials, NorDoRestartsMakeItMoreThanFour) {
+    restart_server("seed: 1\n", keys);
+    key_files("wrong");
+    settings(by_keys);
+    drop("job.yaml", "version: 1\nid: j\nids: [a, b]\n");
+    for (int i = 0; i < 4; ++i) EXPECT_EQ(once(), 75) << log();
+    run_daemon();
+    EXPECT_TRUE(eventually([&] { return logged("nothing is signed with this key"); })) << log();
+    daemon_->kill();
+    EXPECT_EQ(told("unauthorized"), 4) << log();
+    key_files();  // the right one at last; but if it were not, that would be the fifth
+    EXPECT_EQ(once(), 75) << log();
+    EXPECT_EQ(told("deletions"), 0);
+    fs::remove(here_.path("journal/.refused-keys"));
+    EXPECT_EQ(once(), 0) << log();
+    EXPECT_EQ(told("unauthorized"), 4) << log();
+    EXPECT_EQ(told("deleted_distinct"), 2);
+}
+
 TEST_F(Credentials, ATemporaryKeyGoesWithItsSecurityToken) {
     restart_server("seed: 1\nmetadata: {security_token: \"temporary+/==\"}\n", keys);
     key_files();

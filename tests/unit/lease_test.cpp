@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "culld/core/key_guard.hpp"
 
 namespace culld {
@@ -94,6 +96,101 @@ TEST(KeyGuard, NeverLetsFiveFailuresIntoTheWindow) {
         if (guard.hold(now)) continue;
         guard.refused(now);
         failures.push_back(now);
+    }
+    ASSERT_GT(failures.size(), 20U);
+    for (std::size_t i = 4; i < failures.size(); ++i) EXPECT_GE(failures[i] - failures[i - 4], minutes(5));
+}
+
+TEST(KeyGuard, CountsEachKeyForItselfHoweverTheyTakeTurns) {
+    key_guard guard;
+    for (int i = 0; i < 4; ++i)
+        for (const char* key : {"A", "B"}) {
+            guard.use(key);
+            EXPECT_FALSE(guard.hold(start + seconds(i)));
+            guard.refused(start + seconds(i));
+        }
+    EXPECT_TRUE(guard.hold(start + seconds(4)));
+    guard.use("A");
+    EXPECT_TRUE(guard.hold(start + seconds(4)));
+    EXPECT_TRUE(guard.accepted());
+    EXPECT_FALSE(guard.accepted());
+    EXPECT_FALSE(guard.hold(start + seconds(4)));
+    guard.use("B");
+    EXPECT_TRUE(guard.hold(start + seconds(4)));
+}
+
+class KeyMark : public testing::Test {
+  protected:
+    // A process that was refused `n` times, a second apart from `start` and `noon` on; its last moment is one more.
+    static std::string left_by(int n, std::string_view before = "", steady_time at = start, wall_time wall = noon) {
+        key_guard guard;
+        guard.use("AK");
+        EXPECT_TRUE(guard.restore(before, at, wall));
+        for (int i = 0; i < n; ++i) guard.refused(at + seconds(i));
+        return guard.mark(at + seconds(n), wall + seconds(n));
+    }
+    // The one after it: how long it may not sign.
+    static std::optional<nanoseconds> held(std::string_view mark, steady_time at, wall_time wall,
+                                           std::string_view key = "AK") {
+        key_guard guard;
+        guard.use(key);
+        EXPECT_TRUE(guard.restore(mark, at, wall));
+        const auto until = guard.hold(at);
+        return until ? std::optional(*until - at) : std::nullopt;
+    }
+    static const wall_time noon;
+};
+const wall_time KeyMark::noon = parse_rfc3339("2026-11-25T12:00:00Z").value();
+
+TEST_F(KeyMark, TheNextProcessHoldsForAsLongAsThisOneWouldHave) {
+    EXPECT_EQ(held(left_by(4), start + minutes(1), noon + minutes(1)), minutes(4));
+    EXPECT_EQ(held(left_by(4), start + minutes(5), noon + minutes(5)), std::nullopt);
+    EXPECT_EQ(held(left_by(3), start + minutes(1), noon + minutes(1)), std::nullopt);
+    EXPECT_EQ(held(left_by(2, left_by(2)), start + seconds(3), noon + seconds(3)), minutes(5) - seconds(3));
+    EXPECT_EQ(held(left_by(4), start + minutes(1), noon + minutes(1), "OTHER"), std::nullopt);
+    EXPECT_EQ(held("", start, noon), std::nullopt);
+}
+
+TEST_F(KeyMark, AJumpOfTheWallClockMakesNobodyForget) {
+    EXPECT_EQ(held(left_by(4), start + minutes(1), noon + hours(9)), minutes(4));
+    EXPECT_EQ(held(left_by(4), start + minutes(1), noon - hours(9)), minutes(5));
+}
+
+// After a restart of the machine the steady clock begins anew, behind the mark or past it by chance.
+TEST_F(KeyMark, ARestartOfTheMachineMakesNobodyForget) {
+    EXPECT_EQ(held(left_by(4), start - minutes(30), noon + minutes(1)), minutes(4));
+    EXPECT_EQ(held(left_by(4), start + seconds(10), noon + minutes(1)), minutes(5) - seconds(10));
+    EXPECT_EQ(held(left_by(4), start + hours(2), noon + minutes(1)), minutes(4));
+    EXPECT_EQ(held(left_by(4), start + hours(2), noon + minutes(5)), std::nullopt);
+}
+
+TEST_F(KeyMark, WhatIsNoMarkIsToldAndDoesNoHarm) {
+    for (const char* text : {"x", "\n", "a b c\n", "a b\n", " \n", "a b c d\n", "\xff\n"}) {
+        key_guard guard;
+        guard.use("AK");
+        EXPECT_FALSE(guard.restore(text, start, noon)) << text;
+        EXPECT_FALSE(guard.hold(start));
+        const std::string good = left_by(4);
+        EXPECT_FALSE(guard.restore(text + good, start + seconds(4), noon + seconds(4))) << text;
+    }
+    std::string cut = left_by(4);
+    cut.resize(cut.size() / 2 + 9);
+    EXPECT_FALSE(key_guard().restore(cut, start, noon));
+}
+
+// As many processes as somebody cares to start, at whatever moments: still four in five minutes.
+TEST_F(KeyMark, NoRestartsLetFiveFailuresIntoTheWindow) {
+    std::string mark;
+    std::vector<steady_time> failures;
+    for (int at = 0; at < 7200; at += 11) {
+        key_guard guard;
+        guard.use("AK");
+        EXPECT_TRUE(guard.restore(mark, start + seconds(at), noon + seconds(at)));
+        if (guard.hold(start + seconds(at))) continue;
+        guard.refused(start + seconds(at));
+        failures.push_back(start + seconds(at));
+        mark = guard.mark(start + seconds(at), noon + seconds(at));
+        EXPECT_LE(std::ranges::count(mark, '\n'), 4);
     }
     ASSERT_GT(failures.size(), 20U);
     for (std::size_t i = 4; i < failures.size(); ++i) EXPECT_GE(failures[i] - failures[i - 4], minutes(5));

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -34,6 +35,7 @@ struct request_facts {
 // What outlives a reload: who was refused is not forgotten because a file was read again.
 struct credential_memory {
     key_guard guard;
+    std::function<void()> guard_changed;  // what it would tell a later process is another; may be empty
     signing_clock clock;
     std::uint64_t generations = 0;
     std::string refused_login;  // SHA-256 of the login that IAM answered 401; empty: none

@@ -30,7 +30,7 @@ class signed_credentials : public credentials {
     [[nodiscard]] bool due(steady_time now) const override { return lease_.due(now); }
     [[nodiscard]] std::uint64_t generation() const override { return generation_; }
     bool refused(const auth_refusal& why, steady_time now, wall_time wall) override;
-    void accepted() override { memory_->guard.accepted(); }
+    void accepted() override;
     [[nodiscard]] std::optional<steady_time> hold(steady_time now) const override { return memory_->guard.hold(now); }
     [[nodiscard]] bool in_question(wall_time wall, steady_time now) override {
         return memory_->clock.jumped(wall, now);
