@@ -231,9 +231,9 @@ void job_run::asked(const batch* b, presence answer) {
     follow_up();
 }
 
-void job_run::ask_missed(const batch* b, steady_time earliest) {
+void job_run::ask_missed(const batch* b, plan::miss how, steady_time earliest) {
     if (journal_.dead()) return give_back(b);
-    record_verdicts(plan_.missed(b, plan::miss::unsent, steady_now(), earliest, with_.chance()));
+    record_verdicts(plan_.missed(b, how, steady_now(), earliest, with_.chance()));
     follow_up();
 }
 

@@ -296,7 +296,7 @@ void sender::miss(worker& w, plan::miss how, std::string_view error_class, const
     log(log_level::debug, "request.missed", detail,
         {{"job_id", job.spec().id}, {"class", error_class}, {"code", code}, {"http_status", answer.status}});
     if (w.now.what->what == batch::purpose::ask)
-        job.ask_missed(w.now.what, earliest);
+        job.ask_missed(w.now.what, how, earliest);
     else
         job.missed(w.now.what, how, error_class, answer, code, detail, earliest, w.ids);
 }

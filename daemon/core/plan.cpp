@@ -355,6 +355,19 @@ void plan::try_again(std::vector<verdict>& out, key k, const spans& at, steady_t
         enqueue(again_, k, at, due);
 }
 
+void plan::end_asks(std::vector<verdict>& out) {
+    const auto unknown = [&](std::uint32_t attempts, const spans& at) {
+        count_outstanding(0, count_of(at));
+        settle(out, {.kind = verdict_kind::failed, .reason = "unknown", .attempts = attempts, .at = at});
+    };
+    for (const auto& [due, b] : std::exchange(asks_parked_, {})) unknown(b.attempt, b.at);
+    for (const auto& [k, q] : std::exchange(asks_, {})) {
+        spans at;
+        for (const waiting& w : q.entries) append(at, w.at);
+        unknown(k.attempts, at);
+    }
+}
+
 void plan::doom(std::vector<verdict>& out, key k, const spans& at, steady_time due) {
     if (rules_.verify == verify_mode::none || k.last == word::present)
         settle(out, {.kind = verdict_kind::failed, .reason = failure_name(k.last), .attempts = k.attempts, .at = at});
@@ -365,6 +378,7 @@ void plan::doom(std::vector<verdict>& out, key k, const spans& at, steady_time d
 std::vector<verdict> plan::landed(const batch* flying, const judgement& j, steady_time now, double chance) {
     const batch b = retrieve(flying);
     must_hold(b.what == batch::purpose::remove && j.sent == b.count(), "an answer to another batch");
+    asks_unanswered_.reset();
     std::vector<verdict> out;
     const std::uint64_t bad = j.refused.size() + j.unknown.size();
     if (b.attempt == 1) {
@@ -396,16 +410,26 @@ std::vector<verdict> plan::missed(const batch* flying, miss how, steady_time now
     ++b.tries;
     if (how != miss::unsent) b.sent_before = true;
     const bool ask = b.what == batch::purpose::ask;
-    if (how == miss::in_doubt || ask) {
+    if (how == miss::declined)
+        asks_unanswered_.reset();
+    else if (ask && !asks_unanswered_)
+        asks_unanswered_ = now;
+    if (how == miss::in_doubt || (ask && how == miss::unsent)) {
         if (!ask) b.last = word::lost;
         if (!b.doubt_since) b.doubt_since = now;
     }
-    const bool given_up = b.doubt_since && now - *b.doubt_since >= rules_.give_up_after;
+    if (how == miss::declined && ask) b.doubt_since.reset();  // it was answered, if not with what was asked
+    const auto too_long = [&](std::optional<steady_time> since) {
+        return since && now - *since >= rules_.give_up_after;
+    };
+    const bool given_up = too_long(b.doubt_since);
     if (ask) {
-        if (given_up)
+        const bool all = too_long(asks_unanswered_);
+        if (given_up || all)
             settle(out, {.kind = verdict_kind::failed, .reason = "unknown", .attempts = b.attempt, .at = b.at});
         else
             park(std::move(b), due);
+        if (all) end_asks(out);
         return out;
     }
     const key k{b.attempt - 1, b.last};
@@ -435,6 +459,7 @@ std::vector<verdict> plan::give_back(const batch* flying, steady_time now) {
 std::vector<verdict> plan::halved(const batch* flying, steady_time now) {
     const batch b = retrieve(flying);
     must_hold(b.what == batch::purpose::remove, "an ask cannot be halved");
+    asks_unanswered_.reset();
     std::vector<verdict> out;
     const std::uint64_t n = b.count();
     if (n == 1) {
@@ -470,6 +495,7 @@ std::vector<verdict> plan::halved(const batch* flying, steady_time now) {
 std::vector<verdict> plan::asked(const batch* flying, presence answer, steady_time now, double chance) {
     const batch b = retrieve(flying);
     must_hold(b.what == batch::purpose::ask, "a deletion was answered like an ask");
+    asks_unanswered_.reset();
     std::vector<verdict> out;
     if (answer == presence::gone) {
         const auto kind = b.last == word::reported ? verdict_kind::deleted : verdict_kind::absent;

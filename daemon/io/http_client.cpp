@@ -1,5 +1,7 @@
 #include "culld/io/http_client.hpp"
 
+#include <openssl/err.h>
+#include <openssl/ssl.h>
 #include <sys/socket.h>
 
 #include <boost/asio/as_tuple.hpp>
@@ -33,10 +35,10 @@ using boost::system::error_code;
 namespace {
 
 constexpr std::uint32_t header_limit = 64 * 1024;  // an IAM token alone can be several KiB
-constexpr std::uint64_t body_limit = 32U << 20U;
-constexpr std::size_t beside_header = 64 * 1024;  // what is read in one piece; a chunk's extension has to fit
-constexpr std::size_t body_kept = 1U << 20U;      // of a body's memory, from one exchange to the next
-constexpr int interim_max = 8;                    // answers 1xx before the real one
+constexpr std::uint64_t body_limit = 4U << 20U;    // 999 ids of 100 bytes, each in both lists, are 0.2 MiB
+constexpr std::size_t beside_header = 64 * 1024;   // what is read in one piece; a chunk's extension has to fit
+constexpr std::size_t body_kept = 1U << 20U;       // of a body's memory, from one exchange to the next
+constexpr int interim_max = 8;                     // answers 1xx before the real one
 
 using stream = beast::basic_stream<asio::ip::tcp, loop_executor, beast::unlimited_rate_policy>;
 using tls_stream = ssl::stream<stream&>;
@@ -188,7 +190,7 @@ struct http_connection::parts {
         if (broken_off) co_return failed(transport_failure::connect, "broken off", {});
         if (tls_error) {
             session.forget();
-            const std::string doing = "TLS with " + to.host + distrust();
+            const std::string doing = "TLS with " + to.host + distrust(tls_error);
             co_return failed(transport_failure::tls, doing, tls_error);
         }
         co_return http_answer();
@@ -204,13 +206,32 @@ struct http_connection::parts {
         co_return out;
     }
 
-    // Why the certificate was refused, if it was: OpenSSL's own error says only that it was.
-    std::string distrust() {
-        const ::SSL* const handle = secure->native_handle();
-        const long found_wrong = ::SSL_get_verify_result(handle);
+    // Why there is no TLS, in words that help: of a certificate OpenSSL's own error says only that it was refused.
+    [[nodiscard]] std::string distrust(error_code ec) {
+        const long found_wrong = ::SSL_get_verify_result(secure->native_handle());
         if (named_wrong) return ": the certificate is not for " + to.host;
-        if (found_wrong == X509_V_OK) return {};
-        return std::string(": ") + ::X509_verify_cert_error_string(found_wrong);
+        if (found_wrong != X509_V_OK) {
+            std::string out = std::string(": ") + ::X509_verify_cert_error_string(found_wrong);
+            switch (found_wrong) {
+                case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
+                case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
+                case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
+                case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:
+                    out += " (an authority of your own is named by api.ca_file)";
+                    break;
+                case X509_V_ERR_CERT_HAS_EXPIRED:
+                case X509_V_ERR_CERT_NOT_YET_VALID: out += " (or this host's clock is wrong)"; break;
+                default: break;
+            }
+            return out;
+        }
+        if (ec.category() != asio::error::get_ssl_category()) return {};
+        switch (ERR_GET_REASON(static_cast<unsigned long>(ec.value()))) {
+            case SSL_R_TLSV1_ALERT_PROTOCOL_VERSION:
+            case SSL_R_UNSUPPORTED_PROTOCOL: return ": the server knows only versions older than TLS 1.2";
+            case SSL_R_WRONG_VERSION_NUMBER: return ": what answers there does not speak TLS";
+            default: return {};
+        }
     }
 
     http_answer failed(transport_failure f, const std::string& doing, error_code ec, bool sent = false) {

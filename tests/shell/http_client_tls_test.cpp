@@ -123,6 +123,8 @@ TEST_F(HttpClientTls, RefusesAServerThatSpeaksNoTlsOrNothing) {
             http_connection connection(loop_.executor(), to, trusting_.get(), patience, patience);
             const http_answer answer = ask(connection);
             EXPECT_EQ(name_of(answer.failure), "tls") << answer.detail;
+            EXPECT_EQ(answer.detail.find("does not speak TLS") != std::string::npos, *greeting != '\0')
+                << answer.detail;
             EXPECT_FALSE(answer.sent);
             EXPECT_LT(answer.took, patience + std::chrono::seconds(2));
         }

@@ -135,6 +135,37 @@ TEST(PlanVerify, AnAskThatGetsNoAnswerIsRepeatedThenGivenUp) {
     EXPECT_GE(now - start, 24h);
 }
 
+// Behind an open breaker they go one at a time: were each to be given up for itself, that would take 24 h for each.
+TEST(PlanVerify, AsksThatNobodyAnswersEndTogether) {
+    plan p(rules(verify_mode::failed), {.ids = 400}, start);
+    while (const batch* b = take(p)) EXPECT_THAT(p.landed(b, answer(b, {0, 1, 2, 3}), start, 0), IsEmpty());
+    steady_time now = start + 1min;
+    for (; !p.done(); now += 15s) {
+        const batch* ask = take(p, now);
+        if (ask != nullptr) static_cast<void>(p.missed(ask, plan::miss::in_doubt, now, now, 1.0));
+        ASSERT_LT(now - start, 25h);
+    }
+    EXPECT_GE(now - start, 24h);
+    EXPECT_EQ(p.counts().failed, 400U);
+}
+
+TEST(PlanVerify, OneAnswerShowsThatAsksAreWorthWaitingFor) {
+    for (const bool declined : {false, true}) {
+        plan p(rules(verify_mode::failed), {.ids = 8}, start);
+        while (const batch* b = take(p)) EXPECT_THAT(p.landed(b, answer(b, {0, 1, 2, 3}), start, 0), IsEmpty());
+        steady_time now = start + 1min;
+        for (int i = 0; i < 6; ++i, now += 13h) {
+            const batch* ask = take(p, now);
+            if (i % 2 == 0)
+                EXPECT_THAT(p.missed(ask, plan::miss::in_doubt, now, now, 1.0), IsEmpty());
+            else if (declined)
+                EXPECT_THAT(p.missed(ask, plan::miss::declined, now, now, 1.0), IsEmpty());
+            else
+                EXPECT_THAT(p.asked(ask, presence::gone, now, 1.0), SizeIs(1));
+        }
+    }
+}
+
 TEST(PlanVerify, AsksWaitForTheDeletions) {
     plan p(rules(verify_mode::all), {.ids = 8}, start);
     const batch* first = take(p);

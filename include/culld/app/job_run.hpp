@@ -82,7 +82,7 @@ class job_run {
                 std::string_view code, std::string_view detail, steady_time earliest, std::string_view sent);
     void halved(const batch* b, const http_answer& answer, const reading& why, std::string_view sent);
     void asked(const batch* b, presence answer);
-    void ask_missed(const batch* b, steady_time earliest);
+    void ask_missed(const batch* b, plan::miss how, steady_time earliest);
     void give_back(const batch* b);  // nothing was done with it
 
     // ---- for operators ----

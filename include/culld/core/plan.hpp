@@ -133,7 +133,8 @@ class plan {
     // A deletion was answered. `chance` in [0,1) jitters the retries' delay.
     [[nodiscard]] std::vector<verdict> landed(const batch* b, const judgement& j, steady_time now, double chance);
     // Nothing usable came back: the same batch goes again, not before `earliest` and not before its back-off. In doubt
-    // it may have been carried out, and give_up_after is counted from the first time that was so.
+    // it may have been carried out, and give_up_after is counted from the first time that was so. Asks that nobody
+    // answers for as long end all together: they wait for one another, and each for itself could take for ever.
     enum class miss : std::uint8_t {
         unsent,    // nothing left this machine
         declined,  // it was answered, and surely not carried out
@@ -206,6 +207,8 @@ class plan {
     void skip(std::vector<verdict>& out, const spans& at);
     // One try less, or none left.
     void try_again(std::vector<verdict>& out, key k, const spans& at, steady_time due);
+    // Nobody answers: what is left to be asked for stays unknown.
+    void end_asks(std::vector<verdict>& out);
     // The ids had their last try: ask for them, or fail them.
     void doom(std::vector<verdict>& out, key k, const spans& at, steady_time due);
 
@@ -222,6 +225,7 @@ class plan {
     std::multimap<steady_time, batch> asks_parked_;  // likewise asks
     queues again_;                                   // ids that failed and have tries left
     queues asks_;                                    // ids to be asked for
+    std::optional<steady_time> asks_unanswered_;     // since when; none: the last request of any kind had an answer
     std::vector<verdict> owed_;
     std::uint64_t outstanding_ = 0;  // ids in parked_, asks_parked_, again_, asks_
     std::uint64_t in_flight_ = 0;
