@@ -153,9 +153,9 @@ struct http_connection::parts {
         if (broken_off) co_return failed(transport_failure::connect, "broken off", {});
         if (read_error) co_return failed(transport_failure::connect, asked + ": read its answer", read_error);
         const unsigned status = answer.get().result_int();
-        if (status == 407)
+        if (status == 407 || status == 401)  // tinyproxy refuses a login with 401
             co_return failed(transport_failure::connect,
-                             asked + " wants a login (407): see api.proxy_login_file, or culld's login is wrong", {});
+                             asked + " wants a login (" + std::to_string(status) + "): see api.proxy_login_file, or culld's login is wrong", {});
         if (status < 200 || status > 299)
             co_return failed(transport_failure::connect,
                              asked + " refuses to connect to " + target + ": " + std::to_string(status) + " " +

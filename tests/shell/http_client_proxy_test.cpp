@@ -73,6 +73,7 @@ TEST_F(HttpClientProxy, AProxyThatRefusesIsNoConnection) {
         return [text](const victim& client) { return client.send(text), false; };
     };
     expect_no_way(says("HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n"), "wants a login");
+    expect_no_way(says("HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n"), "wants a login (401)");
     expect_no_way(says("HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n"), "api.invalid:8080: 403 Forbidden");
     expect_no_way(says("HTTP/1.1 302 Found\r\nLocation: http://evil.test/\r\n\r\n"), "302");
     expect_no_way(says("HTTP/1.1 100 Continue\r\n\r\n"), "100");
