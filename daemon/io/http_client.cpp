@@ -155,7 +155,9 @@ struct http_connection::parts {
         const unsigned status = answer.get().result_int();
         if (status == 407 || status == 401)  // tinyproxy refuses a login with 401
             co_return failed(transport_failure::connect,
-                             asked + " wants a login (" + std::to_string(status) + "): see api.proxy_login_file, or culld's login is wrong", {});
+                             asked + " wants a login (" + std::to_string(status) +
+                                 "): see api.proxy_login_file, or culld's login is wrong",
+                             {});
         if (status < 200 || status > 299)
             co_return failed(transport_failure::connect,
                              asked + " refuses to connect to " + target + ": " + std::to_string(status) + " " +
