@@ -61,23 +61,34 @@ void sha256::free_context::operator()(evp_md_ctx_st* context) const noexcept {
     EVP_MD_CTX_free(context);
 }
 
-sha256::sha256() : context_(EVP_MD_CTX_new()) {
-    if (!context_) throw std::bad_alloc();
-    need(EVP_DigestInit_ex2(context_.get(), algorithm(), nullptr));
+sha256::sha256() {
+    begin();
 }
 sha256::~sha256() = default;
 sha256::sha256(sha256&&) noexcept = default;
 sha256& sha256::operator=(sha256&&) noexcept = default;
 
+void sha256::begin() {
+    context_.reset(EVP_MD_CTX_new());
+    if (!context_) throw std::bad_alloc();
+    if (EVP_DigestInit_ex2(context_.get(), algorithm(), nullptr) == 1) return;
+    context_.reset();
+    need(0);
+}
+
 void sha256::update(std::string_view bytes) {
+    if (!context_) begin();
     need(EVP_DigestUpdate(context_.get(), bytes.data(), bytes.size()));
 }
 
 digest sha256::finish() {
+    if (!context_) begin();
     digest out{};
     unsigned length = 0;
     need(EVP_DigestFinal_ex(context_.get(), out.data(), &length));
-    need(EVP_DigestInit_ex2(context_.get(), algorithm(), nullptr));
+    // OpenSSL 3.0 allocates anew here, and leaves a context that would crash where it cannot: whoever needs it next
+    // begins again.
+    if (EVP_DigestInit_ex2(context_.get(), algorithm(), nullptr) != 1) context_.reset();
     return out;
 }
 

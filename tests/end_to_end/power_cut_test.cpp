@@ -2,70 +2,29 @@
 // that was not on stable storage is gone at once (FS_IOC_SHUTDOWN with "no log flush": dirty pages and the file
 // system's own uncommitted transactions), the daemon is killed, the file system mounted again, and what was promised is
 // looked for. Needs root, loop devices and the file system's tools.
-#include <linux/types.h>
-#include <sched.h>
-#include <sys/ioctl.h>
-#include <sys/mount.h>
-
 #include <random>
 
-#include "programs.hpp"
+#include "own_disk.hpp"
 
 namespace culld::programs {
 namespace {
 
-// The same number for every file system that has it (linux/fs/xfs/libxfs/xfs_fs.h: XFS_IOC_GOINGDOWN;
-// EXT4_IOC_SHUTDOWN).
-constexpr unsigned long shut_down = _IOR('X', 125, __u32);
-constexpr __u32 no_log_flush = 2;
-
 class PowerCut : public Programs, public testing::WithParamInterface<const char*> {
   protected:
     void SetUp() override {
-        if (::geteuid() != 0) GTEST_SKIP() << "NOT TESTED: power cuts need root, to mount a file system of their own";
-        // Mounts of ours are nobody else's, and go away with this process.
-        if (::unshare(CLONE_NEWNS) != 0) GTEST_SKIP() << "NOT TESTED: no mount namespace to be had here";
-        ASSERT_EQ(::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr), 0);
-        const std::string image = here_.write("image", "");
-        ASSERT_EQ(::truncate(image.c_str(), 320L << 20U), 0);
-        const std::string kind = GetParam();
-        const std::string maker = "/sbin/mkfs." + kind;
-        if (!fs::exists(maker)) GTEST_SKIP() << "NOT TESTED: " << maker << " is not installed";
-        ASSERT_EQ(run({maker, "-q", image}), 0) << read("tools.log");
-        fs::create_directories(here_.path("disk"));
-        if (!mount_again()) GTEST_SKIP() << "NOT TESTED: no loop device to be had: " << read("tools.log");
+        disk_ = std::make_unique<image_disk>(here_.path("image"), here_.path("disk"), here_.path("tools.log"));
+        if (const std::string why = disk_->make(GetParam(), 320); !why.empty()) GTEST_SKIP() << "NOT TESTED: " << why;
     }
-    void TearDown() override { static_cast<void>(::umount2(here_.path("disk").c_str(), MNT_DETACH)); }
+    void TearDown() override { disk_.reset(); }
 
-    int run(std::vector<std::string> command) const {
-        return child(std::move(command), here_.path("tools.log")).ends_within(patience).value_or(-2);
-    }
-    bool mount_again() const { return run({"/bin/mount", "-o", "loop", here_.path("image"), here_.path("disk")}) == 0; }
     void configure_on_disk(const setup& s) {
+        data_ = "disk/";
         configure(s);
-        fs::create_directories(here_.path("disk/spool/incoming"));
-        fs::create_directories(here_.path("disk/spool/tmp"));
-        fs::create_directories(here_.path("disk/journal"));
-        std::string text = read("culld.yaml");
-        for (const char* folder : {"spool", "journal"}) {
-            const std::string from = here_.path(folder);
-            for (std::size_t at = 0; (at = text.find(from, at)) != std::string::npos;) {
-                text.replace(at, from.size(), here_.path(std::string("disk/") + folder));
-                at += from.size();
-            }
-        }
-        here_.write("culld.yaml", text);
         ::sync();
     }
-    void cut() const {
-        const unique_fd root(::open(here_.path("disk").c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-        __u32 how = no_log_flush;
-        ASSERT_EQ(::ioctl(root.get(), shut_down, &how), 0) << "this file system cannot be cut off";
-    }
     void power_on() const {
-        // The killed daemon's loop device and threads may take a moment to let go.
-        ASSERT_TRUE(eventually([&] { return ::umount2(here_.path("disk").c_str(), 0) == 0; }));
-        ASSERT_TRUE(mount_again()) << read("tools.log");
+        disk_->unmount();
+        ASSERT_TRUE(disk_->mount()) << disk_->told();
     }
     // What the disk says right after a cut, before anybody mends it: whole lines only.
     struct found {
@@ -92,6 +51,8 @@ class PowerCut : public Programs, public testing::WithParamInterface<const char*
         }
         return out;
     }
+
+    std::unique_ptr<image_disk> disk_;
 };
 
 TEST_P(PowerCut, LosesNothingThatWasReportedAndEndsEveryIdOnce) {
@@ -121,7 +82,7 @@ TEST_P(PowerCut, LosesNothingThatWasReportedAndEndsEveryIdOnce) {
                     reported, totals.at("ids").to_number<std::size_t>() - now.at("remaining").to_number<std::size_t>());
                 over = now.at("state").as_string() == "finished";
             }
-            cut();
+            disk_->cut();
             if (HasFatalFailure()) return;
             daemon.kill();
             power_on();

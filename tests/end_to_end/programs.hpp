@@ -89,6 +89,7 @@ struct setup {
     std::string api{};   // further members of `api`, as `, method: post`
     std::string more{};  // further sections, whole lines
     int batch_size = 20;
+    std::string rescan = "1s";
 };
 
 class Programs : public testing::Test {
@@ -98,19 +99,19 @@ class Programs : public testing::Test {
     void configure(const setup& s) {
         settings_ = s;
         if (!server_) restart_server(s.scenario);
-        fs::create_directories(here_.path("spool/incoming"));
-        fs::create_directories(here_.path("spool/tmp"));
-        fs::create_directories(here_.path("journal"));
+        fs::create_directories(at("spool/incoming"));
+        fs::create_directories(at("spool/tmp"));
+        fs::create_directories(at("journal"));
         write_config(s);
     }
     void write_config(const setup& s) const {
         here_.write("culld.yaml",
                     fmt::format("api: {{endpoint: \"http://127.0.0.1:{}\", project_id: p, workspace_id: w{}}}\n"
-                                "spool: {{dir: {}, sidecar_wait: 700ms, rescan: 1s}}\njournal: {{dir: {}}}\n"
+                                "spool: {{dir: {}, sidecar_wait: 700ms, rescan: {}}}\njournal: {{dir: {}}}\n"
                                 "limits: {{{}}}\nbatch: {{size: {}}}\n"
                                 "retry: {{base_delay: 20ms, max_delay: 200ms, max_attempts: 3}}\n"
                                 "http: {{listen: \"\", socket: {}}}\n{}",
-                                port_, s.api, here_.path("spool"), here_.path("journal"), s.limits, s.batch_size,
+                                port_, s.api, at("spool"), s.rescan, at("journal"), s.limits, s.batch_size,
                                 here_.path("control.sock"), s.more));
     }
     // Another emulator where the last one was: its truth begins anew.
@@ -123,7 +124,8 @@ class Programs : public testing::Test {
     }
 
     [[nodiscard]] std::vector<std::string> command(std::vector<std::string> more = {}) const {
-        std::vector<std::string> out{CULLD, "--config", here_.path("culld.yaml")};
+        std::vector<std::string> out = wrapped_in_;
+        out.insert(out.end(), {CULLD, "--config", here_.path("culld.yaml")});
         out.insert(out.end(), more.begin(), more.end());
         return out;
     }
@@ -149,7 +151,7 @@ class Programs : public testing::Test {
 
     // Complete at once: renamed in.
     void drop(const std::string& name, const std::string& content) const {
-        fs::rename(here_.write("spool/tmp/" + name, content), here_.path("spool/incoming/" + name));
+        fs::rename(here_.write(data_ + "spool/tmp/" + name, content), at("spool/incoming/" + name));
     }
     // A job `id` with a list of `n` ids `<id>-0`, `<id>-1`, …; `options` are further whole lines.
     void drop_job(const std::string& id, int n, const std::string& options = "") const {
@@ -165,10 +167,10 @@ class Programs : public testing::Test {
         return rfc3339(std::chrono::time_point_cast<std::chrono::microseconds>(std::chrono::system_clock::now() + d));
     }
     [[nodiscard]] bool in(const std::string& folder, const std::string& name) const {
-        return fs::exists(here_.path("spool/" + folder + "/" + name));
+        return fs::exists(at("spool/" + folder + "/" + name));
     }
     [[nodiscard]] json::value reason(const std::string& name) const {
-        return json::parse(read("spool/rejected/" + name + ".reason.json"));
+        return json::parse(read(data_ + "spool/rejected/" + name + ".reason.json"));
     }
 
     // As `cullctl status` tells it; null if it knows no such job.
@@ -199,7 +201,7 @@ class Programs : public testing::Test {
 
     // The whole lines of its journal.
     [[nodiscard]] std::vector<json::object> journal(const std::string& job) const {
-        return lines("journal/" + job + ".jsonl");
+        return lines(data_ + "journal/" + job + ".jsonl");
     }
     [[nodiscard]] std::vector<json::object> records(const std::string& job, std::string_view type) const {
         std::vector<json::object> out;
@@ -212,7 +214,7 @@ class Programs : public testing::Test {
         EXPECT_EQ(all.size(), 1U);
         return all.empty() ? json::object{{"status", "none"}} : all.front();
     }
-    [[nodiscard]] std::vector<json::object> ledger() const { return lines("journal/ledger.jsonl"); }
+    [[nodiscard]] std::vector<json::object> ledger() const { return lines(data_ + "journal/ledger.jsonl"); }
     // The reasons that records of `type` give.
     [[nodiscard]] std::set<std::string> reasons(const std::string& job, std::string_view type) const {
         std::set<std::string> out;
@@ -257,7 +259,12 @@ class Programs : public testing::Test {
         return out;
     }
 
+    // Where spool/… and journal/… are.
+    [[nodiscard]] std::string at(const std::string& name) const { return here_.path(data_ + name); }
+
     scratch here_;
+    std::string data_;                     // the folder in here_ with spool/ and journal/, "disk/" say; empty: here_
+    std::vector<std::string> wrapped_in_;  // what culld is started by, with its arguments
     setup settings_;
     std::uint16_t port_ = 0;
     std::unique_ptr<emulator> server_;

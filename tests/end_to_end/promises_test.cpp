@@ -1,49 +1,15 @@
 // The five promises, where the daemon is stopped, its disk fills up, or somebody bends its records.
-#include <sched.h>
-#include <sys/mount.h>
-
-#include "programs.hpp"
+#include "own_disk.hpp"
 
 namespace culld::programs {
 namespace {
-
-// A small file system of our own, in a mount namespace of our own.
-class small_disk {
-  public:
-    small_disk(std::string where, int kib) : where_(std::move(where)) {
-        fs::create_directories(where_);
-        if (::unshare(CLONE_NEWNS) != 0) return;
-        if (::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) return;
-        mounted_ = ::mount("small", where_.c_str(), "tmpfs", 0, fmt::format("size={}k,mode=0755", kib).c_str()) == 0;
-    }
-    ~small_disk() {
-        if (mounted_) ::umount2(where_.c_str(), MNT_DETACH);
-    }
-    small_disk(const small_disk&) = delete;
-    small_disk& operator=(const small_disk&) = delete;
-
-    [[nodiscard]] bool mounted() const { return mounted_; }
-    // To the last byte.
-    void fill() const {
-        const unique_fd fd(::open((where_ + "/.filler").c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600));
-        const std::string page(4096, 'x');
-        std::size_t size = page.size();
-        while (size > 0)
-            if (::write(fd.get(), page.data(), size) <= 0) size /= 2;
-    }
-    void make_room() const { fs::remove(where_ + "/.filler"); }
-
-  private:
-    std::string where_;
-    bool mounted_ = false;
-};
 
 class OnAFullDisk : public Programs {
   protected:
     void SetUp() override { mount("journal"); }
     void TearDown() override { disk_.reset(); }
     void mount(const std::string& folder) {
-        disk_ = std::make_unique<small_disk>(here_.path(folder), 2048);
+        disk_ = std::make_unique<small_disk>(here_.path(folder), "size=2048k");
         if (!disk_->mounted())
             GTEST_SKIP() << "NOT TESTED: a full disk needs root, to mount a small file system of its own";
     }

@@ -1,7 +1,6 @@
 // What a running daemon shows: the page, the metrics, and the commands that people gave it.
 #include <fmt/format.h>
 #include <gtest/gtest.h>
-#include <sys/un.h>
 
 #include <chrono>
 #include <regex>
@@ -79,22 +78,7 @@ class Status : public testing::Test {
     }
     std::string log() const { return read("culld.log"); }
 
-    // The answer to a GET, head and all; empty where nobody listens.
-    std::string get(const std::string& target) const {
-        const unique_fd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-        sockaddr_un address{};
-        address.sun_family = AF_UNIX;
-        socket_.copy(address.sun_path, sizeof address.sun_path - 1);
-        if (::connect(fd.get(), static_cast<sockaddr*>(static_cast<void*>(&address)), sizeof address) != 0) return {};
-        if (!write_all(fd.get(), fmt::format("GET {} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", target),
-                       "socket"))
-            return {};
-        std::string out;
-        char block[65536];
-        for (ssize_t n = 0; (n = ::read(fd.get(), block, sizeof block)) > 0;)
-            out.append(block, static_cast<std::size_t>(n));
-        return out;
-    }
+    std::string get(const std::string& target) const { return emulator_test::get_from_socket(socket_, target); }
     static std::string body(const std::string& answer) { return answer.substr(answer.find("\r\n\r\n") + 4); }
     // Looks again until `text` shows in the answer to `target`.
     std::string await(const std::string& target, const std::string& text) const {

@@ -7,6 +7,7 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -211,6 +212,22 @@ class emulator {
     process child_;
     std::uint16_t port_ = 0;
 };
+
+// The answer to a GET on a Unix socket, head and all; empty where nobody listens.
+inline std::string get_from_socket(const std::string& path, std::string_view target) {
+    const unique_fd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    path.copy(address.sun_path, sizeof address.sun_path - 1);
+    if (::connect(fd.get(), static_cast<sockaddr*>(static_cast<void*>(&address)), sizeof address) != 0) return {};
+    const std::string request = "GET " + std::string(target) + " HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+    if (!write_all(fd.get(), request, "socket")) return {};
+    std::string out;
+    std::array<char, 65536> block{};
+    for (ssize_t n = 0; (n = ::read(fd.get(), block.data(), block.size())) > 0;)
+        out.append(block.data(), static_cast<std::size_t>(n));
+    return out;
+}
 
 inline boost::json::value json(std::string_view text) {
     return boost::json::parse(boost::json::string_view(text.data(), text.size()));

@@ -21,8 +21,8 @@ void append_hex(std::string& out, const digest& d);
 // The reverse; false if `text` is not 64 lower-case hex digits.
 [[nodiscard]] bool parse_hex(std::string_view text, digest& out);
 
-// A running hash. Reusable: finish() starts it anew. Throws std::runtime_error if the library refuses to work,
-// since nothing that is recorded may rest on a digest that was not made.
+// A running hash. Reusable: finish() starts it anew. Throws std::runtime_error if the library refuses to work (or
+// std::bad_alloc), since nothing that is recorded may rest on a digest that was not made.
 class sha256 {
   public:
     sha256();
@@ -34,10 +34,12 @@ class sha256 {
     [[nodiscard]] digest finish();
 
   private:
+    void begin();
+
     struct free_context {
         void operator()(evp_md_ctx_st* context) const noexcept;
     };
-    std::unique_ptr<evp_md_ctx_st, free_context> context_;
+    std::unique_ptr<evp_md_ctx_st, free_context> context_;  // null: memory ran out since
 };
 
 // HMAC-SHA256 (RFC 2104), reusable. The key is needed for one call only: its place in the library's memory is
