@@ -82,7 +82,7 @@ job_line line_of(const stuck_job& job) {
             .state = "blocked",
             .status = {},
             .reason = job.why.detail,
-            .totals = {}};
+            .totals = job.totals};
 }
 
 bool may_command(const server_request& r) {
@@ -165,7 +165,7 @@ server_answer control::answer(const server_request& request, bool writable) {
         const bool ok = !live || live();
         return {.status = ok ? 200U : 503U,
                 .content_type = "text/plain; charset=utf-8",
-                .body = ok ? "ok\n" : "the journal thread hangs\n"};
+                .body = ok ? "ok\n" : "the disk does not answer\n"};
     }
     if (path == "/readyz" || path == "/healthz")
         return {.status = ready ? 200U : 503U,
@@ -180,7 +180,15 @@ server_answer control::answer(const server_request& request, bool writable) {
 server_answer control::command(const server_request& request, std::string_view id, std::string_view verb) {
     if (!may_command(request)) return problem_answer(403, "only root, culld's own user and its group may change jobs");
     job_run* job = jobs_.find(id);
-    if (job == nullptr) return problem_answer(404, fmt::format("no job \"{}\" is open", id));
+    if (job == nullptr) {
+        const auto stuck = jobs_.stuck().find(id);
+        if (stuck == jobs_.stuck().end()) return problem_answer(404, fmt::format("no job \"{}\" is open", id));
+        if (verb != "resume" || stuck->second.damaged)
+            return problem_answer(
+                409, fmt::format("the job is blocked, and {} does not apply: {}", verb, stuck->second.why.detail));
+        try_again();
+        return {.body = job_json(id).value_or("{}\n")};
+    }
     std::string reason;
     std::optional<double> rate;
     if (!request.body.empty()) {

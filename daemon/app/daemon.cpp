@@ -12,6 +12,7 @@
 #include <random>
 
 #include "culld/app/control.hpp"
+#include "culld/app/heartbeat.hpp"
 #include "culld/app/job_table.hpp"
 #include "culld/app/load.hpp"
 #include "culld/app/restart.hpp"
@@ -30,8 +31,8 @@ namespace culld {
 
 namespace {
 
-constexpr auto look_again_every = std::chrono::seconds(5);  // at whatever does not get on by itself
-constexpr auto journal_hangs_after = std::chrono::seconds(10);
+constexpr auto look_again_every = std::chrono::seconds(5);    // at whatever does not get on by itself
+constexpr auto last_words = std::chrono::milliseconds(1500);  // of the end, beside what answers in flight may take
 
 void complain(const std::vector<config_complaint>& all) {
     for (const config_complaint& c : all) std::fputs((c.text() + "\n").c_str(), stderr);
@@ -45,12 +46,13 @@ class life {
   public:
     life(const daemon_options& options, loaded from, std::shared_ptr<credential_memory> memory,
          asio::io_context& context, const spool& files, const folder& journals, const folder& plans,
-         ledger_file& ledger, bool full_bucket)
+         ledger_file& ledger, rate_mark& mark, bool full_bucket)
         : options_(options),
           memory_(std::move(memory)),
           project_(std::move(from.project)),
           loop_(context.get_executor()),
           journals_(journals),
+          mark_(mark),
           rules_(from.rules),
           disk_(loop_),
           with_{.loop = loop_,
@@ -70,7 +72,7 @@ class life {
           signals_(loop_, SIGTERM, SIGINT),
           hangup_(loop_, SIGHUP),
           changed_(loop_),
-          watchdog_(loop_),
+          heart_(loop_, disk_, [this] { return status_line(); }),
           look_again_(loop_) {
         memory_->guard_changed = [this] { leave_key_mark(); };
     }
@@ -84,6 +86,7 @@ class life {
     life& operator=(const life&) = delete;
 
     task<void> run() {
+        heart_.watch_disk([this](bool hangs) { disk_hangs(hangs); });
         if (auto opened = open_doors(); !opened) {
             log(log_level::error, "start.failed", opened.error());
             exit_code_ = io_error;
@@ -94,12 +97,13 @@ class life {
             if (ec) return;
             log(log_level::info, "stopping", signal == SIGINT ? "interrupted" : "told to stop");
             stop_asked_ = true;
+            heart_.bound_the_end(with_.settings->api.request_timeout + last_words);
             changed_.notify();
         });
         wait_for_hangup();
         learn_project();
         co_await go_on_with_open_jobs();
-        start_watchdog();
+        heart_.begin();
         asio::co_spawn(loop_, taker_.run(), or_leave_the_loop);
         control_.ready = true;
         control_.begin();
@@ -117,7 +121,6 @@ class life {
     }
 
     [[nodiscard]] int exit_code() const { return exit_code_; }
-    [[nodiscard]] std::optional<wall_time> last_sent() const { return sender_->last_sent(); }
 
   private:
     // A refusal comes a few times in five minutes at most, so that these do not pile up.
@@ -142,9 +145,10 @@ class life {
 
     result<void> open_doors() {
         const config& c = *with_.settings;
-        control_.live = [this] {
-            const auto since = disk_.busy_since();
-            return !since || steady_now() - *since < journal_hangs_after;
+        control_.live = [this] { return heart_.disk_answers(); };
+        control_.try_again = [this] {
+            look_due_ = true;
+            changed_.notify();
         };
         if (!c.http.socket.empty()) {
             auto socket = http_server::on_socket(loop_, c.http.socket, 0660,
@@ -318,8 +322,7 @@ class life {
     task<void> look_at_troubles() {
         sender_->look_at_credentials();
         for (const auto& [id, job] : jobs_.running()) {
-            if (job->blocked() && job->blocked()->error_class == "journal" && !job->journal_dead())
-                job->unblock("trying again");
+            if (waits_for_disk(*job) && control_.live()) job->unblock("trying again");
             // Nobody asks a job for batches that is paused, blocked, or behind one that has to wait.
             job->check_deadline();
         }
@@ -345,27 +348,20 @@ class life {
                            t.settled(), t.ids, t.failed, first->rate_now(steady_now()), jobs_.open(), left);
     }
 
-    void start_watchdog() {
-        auto timeout = watchdog_timeout();
-        if (!timeout) {
-            log(log_level::warn, "systemd.watchdog", timeout.error());
-            return;
+    // Nothing can be written, and no error says so: jobs that run are shown as what they are, until it can.
+    void disk_hangs(bool hangs) {
+        for (const auto& [id, job] : jobs_.running()) {
+            if (hangs && !job->blocked())
+                job->block({"journal", "", "the disk does not answer",
+                            "look at the disk that journal.dir is on; culld goes on by itself when it answers"});
+            else if (!hangs && waits_for_disk(*job))
+                job->unblock("the disk answers again");
         }
-        if (!*timeout) return;
-        watchdog_every_ = **timeout / 2;
-        ping();
+        sender_->pump();
+        changed_.notify();
     }
-
-    void ping() {
-        // Only while the work moves: a journal thread that hangs stops the pings, and systemd restarts us.
-        if (control_.live()) {
-            tell(notify_watchdog());
-            tell(notify_status(status_line()));
-        }
-        watchdog_.expires_after(watchdog_every_);
-        watchdog_.async_wait([this](boost::system::error_code ec) {
-            if (!ec) ping();
-        });
+    static bool waits_for_disk(const job_run& job) {
+        return job.blocked() && job.blocked()->error_class == "journal" && !job.journal_dead();
     }
 
     void wait_for_hangup() {
@@ -408,6 +404,7 @@ class life {
             disk_.post(std::move(swap_key), [](bool) {});
             if (const auto level = log_level_of(with_.settings->log.level)) set_log_level(*level);
             taker_.rescan();
+            look_due_ = true;
             control_.reloaded = {true, wall_now()};
             log(log_level::info, "reloaded", "the configuration was read again",
                 {{"config_sha256", with_.config_sha256}});
@@ -422,10 +419,11 @@ class life {
 
     task<void> close_down() {
         tell(notify_stopping("letting answers in flight land"));
+        heart_.bound_the_end(with_.settings->api.request_timeout + last_words);
         boost::system::error_code ignored;
         signals_.cancel(ignored);
         hangup_.cancel(ignored);
-        watchdog_.cancel();
+        heart_.end();
         look_again_.cancel();
         control_.end();
         const bool disk_awaited = taker_.waiting_for_disk() > 0;
@@ -435,6 +433,10 @@ class life {
         co_await taker_.stopped();
         for (const auto& [id, job] : jobs_.running()) co_await job->close();
         for (auto& server : servers_) co_await server->stop();
+        // The last thing the disk thread does: whatever it was at before is over then, too.
+        auto leave = [this, sent = sender_->last_sent()] { return mark_.leave(sent, wall_now()); };
+        if (const auto left = co_await disk_.run(leave); !left) log(log_level::warn, "rate.mark", left.error());
+        heart_.ended();
         if (exit_code_ == 0 && options_.once) {
             if (jobs_.open() > 0 || taker_.waits_for_project() || disk_awaited)
                 exit_code_ = try_later;
@@ -451,6 +453,7 @@ class life {
     std::unique_ptr<project_lookup> next_project_;  // from a reload meanwhile
     loop_executor loop_;
     const folder& journals_;
+    rate_mark& mark_;
     std::shared_ptr<const intake_settings> rules_;
     worker_thread disk_;
     services with_;
@@ -462,8 +465,7 @@ class life {
     asio::basic_signal_set<loop_executor> signals_;
     asio::basic_signal_set<loop_executor> hangup_;
     event changed_;
-    loop_timer watchdog_;
-    nanoseconds watchdog_every_{};
+    heartbeat heart_;
     loop_timer look_again_;
     bool looking_ = false;
     bool look_due_ = false;
@@ -544,7 +546,7 @@ int run_daemon(const daemon_options& options) {
     asio::io_context context(1);
     int code = 0;
     {
-        life alive(options, std::move(*from), memory, context, *files, *journals, *plans, *ledger, *full);
+        life alive(options, std::move(*from), memory, context, *files, *journals, *plans, *ledger, mark, *full);
         asio::co_spawn(context, alive.run(), [&](std::exception_ptr e) {
             or_leave_the_loop(e);
             context.stop();
@@ -558,8 +560,6 @@ int run_daemon(const daemon_options& options) {
             std::_Exit(internal_error);
         }
         code = alive.exit_code();
-        if (auto done = mark.leave(alive.last_sent(), wall_now()); !done)
-            log(log_level::warn, "rate.mark", done.error());
     }
     log(log_level::info, "stopped", fmt::format("exit code {}", code));
     return code;

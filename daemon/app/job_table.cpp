@@ -19,6 +19,8 @@ void job_table::add(std::unique_ptr<job_run> job) {
 
 void job_table::set_aside(stuck_job job) {
     const std::string id = job.job_id;
+    // What was told of it is durable, and stays so.
+    if (const auto before = stuck_.find(id); before != stuck_.end()) job.totals = before->second.totals;
     stuck_[id] = std::move(job);
 }
 
@@ -52,7 +54,7 @@ std::vector<std::string> job_table::reap(sender& from) {
         } else {
             to_recover.push_back(it->first);
             set_aside({job.spec().id, job.intake().source.file,
-                       job.blocked().value_or(block_facts{"journal", "", "", ""}), false});
+                       job.blocked().value_or(block_facts{"journal", "", "", ""}), false, job.totals()});
         }
         it = running_.erase(it);
     }

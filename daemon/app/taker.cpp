@@ -8,6 +8,7 @@
 #include "culld/core/backoff.hpp"
 #include "culld/core/resource.hpp"
 #include "culld/io/log.hpp"
+#include "culld/io/process.hpp"
 
 namespace culld {
 
@@ -16,6 +17,9 @@ namespace {
 constexpr std::size_t open_jobs_max = 1000;      // accepted and not over; further files wait where they are
 constexpr std::uint64_t large_file = 1U << 20U;  // bytes; packed ones count eightfold
 constexpr auto try_again_after = std::chrono::seconds(5);
+// Descriptors: of a job that runs (its journal and its store), of one on its way (its file, its list, the store, two
+// scratch files, the journal), and of all the rest.
+constexpr std::uint64_t files_of_a_run = 2, files_of_a_taking = 6, files_of_ours = 32;
 
 }  // namespace
 
@@ -109,6 +113,12 @@ void taker::stop() {
     changed_.notify();
 }
 
+void taker::rescan() {
+    ++rescans_;
+    arrivals_.rescan();
+    changed_.notify();
+}
+
 void taker::stop_waiting_for_project() {
     project_pending_ = false;
     changed_.notify();
@@ -125,18 +135,33 @@ task<void> taker::refuse_arrival(arrived_file file) {
 }
 
 task<void> taker::take(std::string name, bool orphan) {
-    attempt a(std::move(name), orphan, rules_, with_.plans, stop_flag_, static_cast<std::uint32_t>(with_.dice()));
-    co_await take_inside(a);
-    starting_.erase(a.claimed);
-    if ((a.again || a.awaits_project) && !stopping_) {
-        // In active/ by now: nobody but us will look at it again.
-        if (a.awaits_project)
-            co_await changed_.wait_until(steady_now() + try_again_after);
-        else
-            co_await sit_out(steady_now() + try_again_after, false);
-        std::string same = a.name;
-        if (!stopping_) start(take(std::move(same), true));
-    }
+    while (!stopping_ && !descriptors_left())
+        co_await changed_.wait_until(steady_now() + std::chrono::milliseconds(50));
+    if (stopping_) co_return;
+    bool again = false, awaits_project = false;
+    {
+        attempt a(name, orphan, rules_, with_.plans, stop_flag_, static_cast<std::uint32_t>(with_.dice()));
+        ++inside_;
+        co_await take_inside(a);
+        --inside_;
+        starting_.erase(a.claimed);
+        again = a.again;
+        awaits_project = a.awaits_project;
+    }  // its files are closed while it waits
+    if (stopping_ || !(again || awaits_project)) co_return;
+    // In active/ by now: nobody but us will look at it again.
+    if (awaits_project)
+        co_await changed_.wait_until(steady_now() + try_again_after);
+    else
+        co_await sit_out(steady_now() + try_again_after, false);
+    if (!stopping_) start(take(std::move(name), true));
+}
+
+bool taker::descriptors_left() const {
+    const auto limit = file_limit();
+    if (!limit) return true;
+    const std::uint64_t used = jobs_.running().size() * files_of_a_run + inside_ * files_of_a_taking;
+    return used == 0 || used + files_of_a_taking + files_of_ours + with_.settings->limits.concurrency <= *limit;
 }
 
 task<void> taker::take_inside(attempt& a) {
@@ -151,6 +176,12 @@ task<void> taker::take_inside(attempt& a) {
         co_return;
     }
     a.job = std::move(*taken);
+    if (a.job.what == take_result::outcome::moved) {
+        log(log_level::error, "spool.take", a.job.why.text(), {{"file", a.name}});
+        arrivals_.settled(a.name);
+        a.again = true;
+        co_return;
+    }
     if (a.job.what == take_result::outcome::name_busy) {
         arrivals_.again(a.name, std::chrono::seconds(1));
         co_return;
@@ -170,9 +201,12 @@ task<bool> taker::read(attempt& a) {
     const auto weight = [](const std::string& name, const node_facts& f) {
         return type_of(name).packed == compression::none ? f.size : f.size * 8;
     };
-    worker_thread& lane = weight(a.name, a.job.job.facts) > large_file ? large_ : small_;
+    const auto lane_of = [&](const std::string& name, const node_facts& f) {
+        return weight(name, f) > large_file ? &large_ : &small_;
+    };
+    worker_thread* lane = lane_of(a.name, a.job.job.facts);
     auto read_job = [&a] { return a.reading.read_job(a.job.job.fd.get(), a.name); };
-    auto spec = co_await lane.run(read_job);
+    auto spec = co_await lane->run(read_job);
     problem why;
     if (spec) {
         a.spec = std::move(*spec);
@@ -181,14 +215,14 @@ task<bool> taker::read(attempt& a) {
         if (a.reading.wants_list()) {
             const bool there = co_await fetch_sidecar(a);
             if (!there) co_return false;
-            worker_thread& list_lane = weight(a.spec.ids_file, a.list.job.facts) > large_file ? large_ : small_;
+            lane = lane_of(a.spec.ids_file, a.list.job.facts);  // and to the end: finishing it takes as long again
             auto read_list = [&a] { return a.reading.read_sidecar(a.list.job.fd.get(), a.spec.ids_file); };
-            auto listed = co_await list_lane.run(read_list);
+            auto listed = co_await lane->run(read_list);
             if (!listed) why = std::move(listed.error());
         }
         if (why.what.empty()) {
             auto finish = [&a] { return a.reading.finish(); };
-            auto found = co_await lane.run(finish);
+            auto found = co_await lane->run(finish);
             if (found) {
                 a.found = std::move(*found);
                 co_return true;
@@ -282,6 +316,11 @@ task<bool> taker::fetch_sidecar(attempt& a) {
             co_return false;
         }
         a.list = std::move(*taken);
+        if (a.list.what == take_result::outcome::moved) {
+            log(log_level::error, "spool.take", a.list.why.text(), {{"file", a.spec.ids_file}});
+            a.again = true;
+            co_return false;
+        }
         if (a.list.what == take_result::outcome::taken) co_return true;
         if (a.list.what == take_result::outcome::name_busy)
             answer.why = problem{.what = fmt::format("the list {} is in use by another job", a.spec.ids_file),
@@ -396,7 +435,8 @@ task<void> taker::sit_out(steady_time until, bool handed) {
     ++sitting_out_;
     sitting_handed_ += handed ? 1U : 0U;
     with_.jobs_changed();
-    while (!stopping_ && steady_now() < until) co_await changed_.wait_until(until);
+    const std::uint64_t rescans = rescans_;
+    while (!stopping_ && rescans_ == rescans && steady_now() < until) co_await changed_.wait_until(until);
     --sitting_out_;
     sitting_handed_ -= handed ? 1U : 0U;
 }

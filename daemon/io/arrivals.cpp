@@ -119,7 +119,10 @@ const folder* arrivals::incoming() {
     if (incoming_) return &*incoming_;
     auto in = spool_.at(spool_folder::incoming);
     if (!in) {
-        in.error().hint = "make it again, with the owner and mode it had; until then nothing new is taken";
+        const auto there = look(spool_.root(), std::string(name_of(spool_folder::incoming)));
+        in.error().hint = there && !*there
+                              ? "make it again, with the owner and mode it had; until then nothing new is taken"
+                              : "nothing new is taken until it can be opened; culld tries again by itself";
         lose_folder(std::move(in.error()));
         return nullptr;
     }

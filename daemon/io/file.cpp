@@ -26,6 +26,13 @@ problem errno_problem(std::string_view doing, std::string_view name, int error) 
                    .file = std::string(name)};
 }
 
+problem change_problem(std::string_view doing, std::string_view name, int error) {
+    problem out = errno_problem(doing, name, error);
+    if (error == EPERM)
+        out.hint = fmt::format("culld must be able to cut and rewrite it: see lsattr {0}, and chattr -a -i {0}", name);
+    return out;
+}
+
 result<folder> folder::open(const std::string& path, mode_t create_mode) {
     if (create_mode != 0) {
         for (std::size_t slash = path.find('/', 1);; slash = path.find('/', slash + 1)) {
@@ -70,7 +77,10 @@ result<void> folder::sync() const {
 
 result<unique_fd> folder::open_file(const std::string& name, int flags, mode_t mode) const {
     unique_fd out(::openat(fd(), name.c_str(), flags | safe_flags, mode));
-    if (!out) return fail(errno_problem("open", name, errno));
+    if (!out) {
+        const bool changes = (flags & (O_WRONLY | O_RDWR)) != 0;
+        return fail(changes ? change_problem("open", name, errno) : errno_problem("open", name, errno));
+    }
     return out;
 }
 

@@ -24,7 +24,7 @@ result<void> find_room(int fd, off_t end, const std::string& name) {
         why.hint = "make room, or mend the disk; culld tries again by itself";
         return fail(std::move(why));
     }
-    if (::ftruncate(fd, end) != 0) return fail(errno_problem("give back the room of", name, errno));
+    if (::ftruncate(fd, end) != 0) return fail(change_problem("give back the room of", name, errno));
     return {};
 }
 }  // namespace
@@ -42,7 +42,7 @@ result<unique_fd> journal_file::reopen(const folder& dir, const std::string& nam
         return fail(problem{.what = "is shorter than what was read of it", .hint = {}, .file = name});
     if (static_cast<std::uint64_t>(st.st_size) != size) {
         if (::ftruncate(fd->get(), static_cast<off_t>(size)) != 0)
-            return fail(errno_problem("cut torn tail of", name, errno));
+            return fail(change_problem("cut torn tail of", name, errno));
     }
     if (auto room = find_room(fd->get(), static_cast<off_t>(size), name); !room) return fail(std::move(room.error()));
     // What was read may be in memory only, and so may the name: after a crash, or after a failed commit of ours.

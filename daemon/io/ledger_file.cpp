@@ -114,7 +114,7 @@ result<void> ledger_file::load() {
     torn_bytes_ = static_cast<std::uint64_t>(st.st_size) - good;
     if (torn_bytes_ > 0) {
         if (::ftruncate(fd_.get(), static_cast<off_t>(good)) != 0)
-            return fail(errno_problem("cut torn tail of", ledger_name, errno));
+            return fail(change_problem("cut torn tail of", ledger_name, errno));
     }
     // It may be in memory only: after a crash, or after a failed append of ours.
     if (auto done = make_durable_again(*dir_, ledger_name, good); !done) return done;

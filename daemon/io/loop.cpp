@@ -38,4 +38,32 @@ task<void> event::wait_until(steady_time at) {
     co_await timer.async_wait(quietly);
 }
 
+void worker_thread::watch(nanoseconds limit, std::function<void(bool)> told) {
+    stall_limit_ = limit;
+    stall_told_ = std::move(told);
+    watch_on();
+}
+
+void worker_thread::moved() {
+    --posted_;
+    moved_at_ = steady_now();
+    if (std::exchange(stalled_, false) && stall_told_) stall_told_(false);
+    watch_on();
+}
+
+void worker_thread::watch_on() {
+    if (!stall_told_ || watching_ || stalled_ || posted_ == 0) return;
+    watching_ = true;
+    stall_timer_.expires_at(moved_at_ + stall_limit_);
+    stall_timer_.async_wait([this, alive = alive_](boost::system::error_code ec) {
+        if (ec || !*alive) return;
+        watching_ = false;
+        if (posted_ > 0 && steady_now() - moved_at_ >= stall_limit_) {
+            stalled_ = true;
+            stall_told_(true);
+        }
+        watch_on();
+    });
+}
+
 }  // namespace culld

@@ -30,6 +30,13 @@ result<std::uint64_t> raise_file_limit() {
     return static_cast<std::uint64_t>(files.rlim_cur);
 }
 
+result<std::uint64_t> file_limit() {
+    rlimit files{};
+    if (::getrlimit(RLIMIT_NOFILE, &files) != 0)
+        return fail(errno_problem("ask for the limit of open files (RLIMIT_NOFILE)", {}, errno));
+    return static_cast<std::uint64_t>(files.rlim_cur);
+}
+
 result<void> ignore_write_signals() {
     struct sigaction ignore {};
     ignore.sa_handler = SIG_IGN;

@@ -143,6 +143,19 @@ result<take_result> open_settled(const folder& active, const std::string& name) 
     return out;
 }
 
+// Opens a file in active/ and makes it durable there. Whoever moved it may have been killed before the move was: a
+// power cut must not put a file whose job was accepted back into incoming/. And `cp` does not fsync: it must not empty
+// one either.
+result<take_result> settle(const folder& incoming, const folder& active, const std::string& name) {
+    auto out = open_settled(active, name);
+    if (!out || out->what == take_result::outcome::gone) return out;
+    if (auto synced = active.sync(); !synced) return fail(std::move(synced.error()));
+    if (auto synced = incoming.sync(); !synced) return fail(std::move(synced.error()));
+    if (out->what == take_result::outcome::taken)
+        if (auto synced = sync_file(out->job.fd.get(), name); !synced) return fail(std::move(synced.error()));
+    return out;
+}
+
 }  // namespace
 
 std::string_view name_of(spool_folder where) {
@@ -260,29 +273,20 @@ result<take_result> spool::take(const std::string& name) const {
         case EEXIST: early.what = take_result::outcome::name_busy; return early;
         default: return fail(move_problem(name, *active, error));
     }
-    if (auto synced = active->sync(); !synced) return fail(std::move(synced.error()));
-    if (auto synced = incoming->sync(); !synced) return fail(std::move(synced.error()));
-    auto out = open_settled(*active, name);
-    // `cp` does not fsync: a power cut must not empty a file whose job was accepted.
-    if (out && out->what == take_result::outcome::taken)
-        if (auto synced = sync_file(out->job.fd.get(), name); !synced) return fail(std::move(synced.error()));
-    return out;
+    auto out = settle(*incoming, *active, name);
+    if (out) return out;
+    // It is ours from the rename on: nobody will see it in incoming/ any more.
+    early.what = take_result::outcome::moved;
+    early.why = std::move(out.error());
+    return early;
 }
 
 result<take_result> spool::open_active(const std::string& name) const {
     const auto active = at(spool_folder::active);
     if (!active) return fail(active.error());
-    auto out = open_settled(*active, name);
-    if (!out || out->what == take_result::outcome::gone) return out;
-    // Whoever moved it here may have been killed before that was durable: a power cut must not put a file whose job was
-    // accepted back into incoming/.
     const auto incoming = at(spool_folder::incoming);
     if (!incoming) return fail(incoming.error());
-    if (auto synced = active->sync(); !synced) return fail(std::move(synced.error()));
-    if (auto synced = incoming->sync(); !synced) return fail(std::move(synced.error()));
-    if (out->what == take_result::outcome::taken)
-        if (auto synced = sync_file(out->job.fd.get(), name); !synced) return fail(std::move(synced.error()));
-    return out;
+    return settle(*incoming, *active, name);
 }
 
 }  // namespace culld

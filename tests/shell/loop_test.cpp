@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <memory>
 #include <stdexcept>
 #include <thread>
@@ -163,7 +164,7 @@ TEST_F(WorkerThread, HandsAResultToTheCoroutineThatWaits) {
     EXPECT_EQ(*got, 42);
 }
 
-TEST_F(WorkerThread, SaysSinceWhenTheOldestPieceWaits) {
+TEST_F(WorkerThread, SaysSinceWhenNothingGotDone) {
     worker_thread worker(loop_.executor());
     EXPECT_FALSE(worker.busy_since());
     int answered = 0;
@@ -181,6 +182,38 @@ TEST_F(WorkerThread, SaysSinceWhenTheOldestPieceWaits) {
     EXPECT_GE(*worker.busy_since(), *first);
     loop_.until([&] { return answered == 2; });
     EXPECT_FALSE(worker.busy_since());
+}
+
+TEST_F(WorkerThread, ThatGetsOnIsNotStalledHoweverLongItsQueue) {
+    worker_thread worker(loop_.executor());
+    int answered = 0, told = 0;
+    worker.watch(std::chrono::milliseconds(60), [&](bool) { ++told; });
+    const auto brief = [] {
+        std::this_thread::sleep_for(std::chrono::milliseconds(3));
+        return 0;
+    };
+    for (int i = 0; i < 50; ++i) worker.post(brief, [&](int) { ++answered; });
+    loop_.until([&] { return answered == 50; });
+    EXPECT_EQ(told, 0);
+}
+
+TEST_F(WorkerThread, ThatHangsSaysSoOnceAndWhenItGetsOn) {
+    worker_thread worker(loop_.executor());
+    std::vector<bool> told;
+    worker.watch(std::chrono::milliseconds(20), [&](bool stalled) { told.push_back(stalled); });
+    std::atomic<bool> go{false};
+    bool answered = false;
+    const auto hang = [&go] {
+        while (!go) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+        return 0;
+    };
+    worker.post(hang, [&](int) { answered = true; });
+    loop_.until([&] { return !told.empty(); });
+    EXPECT_EQ(told, std::vector<bool>{true});
+    EXPECT_FALSE(answered);
+    go = true;
+    loop_.until([&] { return answered; });
+    EXPECT_EQ(told, (std::vector<bool>{true, false}));
 }
 
 // The owner of the work may be a coroutine that nobody looks at: an exception there must not be lost.

@@ -30,6 +30,7 @@ class control {
 
     bool ready = false;  // set once recovery is done and the drop box is watched
     std::function<bool()> live;
+    std::function<void()> try_again;  // those jobs whose disk did not answer
     struct {
         bool successful = true;  // the last reload, or the start
         wall_time at = wall_now();

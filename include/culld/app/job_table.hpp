@@ -22,6 +22,7 @@ struct stuck_job {
     std::string file;
     block_facts why;
     bool damaged = false;  // never repaired, never tried again; else tried again every few seconds
+    job_totals totals{};   // as they were last told; none if this process never read its journal
 };
 
 // What is left of a job when it is over.

@@ -46,7 +46,8 @@ class taker {
     [[nodiscard]] bool at_rest() const { return taking_ == sitting_out_ && arrivals_.idle(sitting_handed_); }
     // Files that could not be taken or rejected, since our own disk is full or does not answer: each is tried again.
     [[nodiscard]] std::size_t waiting_for_disk() const { return sitting_out_; }
-    void rescan() { arrivals_.rescan(); }
+    // What waits for our own disk is tried again now, too.
+    void rescan();
     // While IAM is asked for the project's id, jobs that name none wait; afterwards they are taken, or rejected.
     void wait_for_project() { project_pending_ = true; }
     void stop_waiting_for_project();
@@ -61,6 +62,8 @@ class taker {
 
     [[nodiscard]] task<void> take(std::string name, bool orphan);
     [[nodiscard]] task<void> take_inside(attempt& a);
+    // As many jobs as there are descriptors for: more would take them from one another, and none would end.
+    [[nodiscard]] bool descriptors_left() const;
     [[nodiscard]] task<bool> read(attempt& a);
     [[nodiscard]] task<bool> claim(attempt& a);
     [[nodiscard]] task<bool> fetch_sidecar(attempt& a);
@@ -97,8 +100,10 @@ class taker {
     std::atomic<bool> stop_flag_{false};
     std::set<std::string> starting_;  // job ids whose journal is being made
     std::size_t taking_ = 0;          // coroutines of start()
+    std::size_t inside_ = 0;          // those of them that have files open
     std::size_t sitting_out_ = 0;     // those of them that wait for our own disk
     std::size_t sitting_handed_ = 0;  // and whose file is still in incoming/
+    std::uint64_t rescans_ = 0;
     bool stopping_ = false;
     bool running_ = false;
     bool project_pending_ = false;

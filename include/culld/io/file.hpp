@@ -40,6 +40,9 @@ class unique_fd {
 // "open cleanup.json: Permission denied", with errno's text.
 [[nodiscard]] problem errno_problem(std::string_view doing, std::string_view name, int error);
 
+// The same for what would change a file of ours: where attributes of the file forbid that (chattr +a, +i), what helps.
+[[nodiscard]] problem change_problem(std::string_view doing, std::string_view name, int error);
+
 // An open folder and its path for messages.
 class folder {
   public:

@@ -7,8 +7,8 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/thread_pool.hpp>
 #include <boost/asio/use_awaitable.hpp>
-#include <deque>
 #include <exception>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <type_traits>
@@ -71,8 +71,14 @@ class event {
 // ends the process (std::terminate, which prints it): handed on, it could be lost in a coroutine nobody looks at.
 class worker_thread {
   public:
-    explicit worker_thread(loop_executor home) : home_(home), pool_(1) {}
-    ~worker_thread() { join(); }
+    explicit worker_thread(loop_executor home)
+        : home_(home), pool_(1), stall_timer_(home), alive_(std::make_shared<bool>(true)) {}
+    ~worker_thread() {
+        join();
+        *alive_ = false;
+    }
+    worker_thread(const worker_thread&) = delete;
+    worker_thread& operator=(const worker_thread&) = delete;
 
     // Runs `work()` there and hands its result (not void) back on the loop. The caller's frame must outlive it: a
     // coroutine that waits here is not destroyed before the work is done.
@@ -91,26 +97,41 @@ class worker_thread {
     // Runs `work()` there, then `then(result)` on the loop.
     template <class Work, class Then>
     void post(Work work, Then then) {
-        started_.push_back(steady_now());
+        if (posted_++ == 0) moved_at_ = steady_now();
+        watch_on();
         asio::post(pool_, [this, work = std::move(work), then = std::move(then)]() mutable noexcept {
             auto value = work();
             asio::post(home_, [this, then = std::move(then), value = std::move(value)]() mutable {
-                started_.pop_front();
+                moved();
                 then(std::move(value));
             });
         });
     }
 
-    // Since when the oldest piece of work has been waiting or running; none if there is none. For the watchdog.
+    // Since when it has got nothing done though it has something to do. However long the queue, a thread that gets on
+    // is none that hangs.
     [[nodiscard]] std::optional<steady_time> busy_since() const {
-        return started_.empty() ? std::nullopt : std::optional(started_.front());
+        return posted_ == 0 ? std::nullopt : std::optional(moved_at_);
     }
+    // `told(true)` when it has got nothing done for `limit`, `told(false)` when it gets on again.
+    void watch(nanoseconds limit, std::function<void(bool stalled)> told);
     void join() { pool_.join(); }
 
   private:
+    void moved();     // a piece is done
+    void watch_on();  // looks again when the limit may be over
+
     loop_executor home_;
     asio::thread_pool pool_;
-    std::deque<steady_time> started_;  // loop thread only
+    // Loop thread only:
+    std::size_t posted_ = 0;  // and not done
+    steady_time moved_at_{};  // when a piece was done, or the first of them posted
+    nanoseconds stall_limit_{};
+    std::function<void(bool)> stall_told_;
+    loop_timer stall_timer_;
+    bool watching_ = false;  // stall_timer_ is set
+    bool stalled_ = false;
+    std::shared_ptr<bool> alive_;
 };
 
 }  // namespace culld

@@ -17,5 +17,7 @@ namespace culld {
 
 // SIGPIPE and SIGXFSZ become EPIPE and EFBIG of the call that caused them.
 [[nodiscard]] result<void> ignore_write_signals();
+// How many files may be open now: somebody may have changed it while we run.
+[[nodiscard]] result<std::uint64_t> file_limit();
 
 }  // namespace culld

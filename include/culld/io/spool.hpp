@@ -59,10 +59,11 @@ struct take_result {
         gone,       // was not there any more: no error, somebody took it back
         name_busy,  // active/ has a file of that name: left where it was, try again when that job is over
         refused,    // in active/, but not to be worked with: reject(active, name, why)
+        moved,      // in active/, but the system did not let us go on (`why`): open_active() does, later
     };
     outcome what = outcome::gone;
     open_job job;  // taken
-    problem why;   // refused
+    problem why;   // refused, moved
 };
 
 class spool {
@@ -87,9 +88,10 @@ class spool {
 
     // Moves incoming/NAME to active/NAME, makes the move and the file's content durable, opens it. For jobs
     // and for sidecars. An error is the system's, not the file's (read-only disk, no descriptors left): the
-    // file is then in incoming/, or already in active/, where open_active finds it.
+    // file is then still in incoming/.
     [[nodiscard]] result<take_result> take(const std::string& name) const;
-    // The same for a file that is in active/ already (after a restart): taken, gone or refused.
+    // The same for a file that is in active/ already (after a restart, or moved): taken, gone or refused. After an
+    // error it is still there.
     [[nodiscard]] result<take_result> open_active(const std::string& name) const;
 
     // Moves active/NAME to done/ or failed/ under a free name, durably; returns that name, nothing if it is

@@ -1,0 +1,77 @@
+#include "culld/app/heartbeat.hpp"
+
+#include <algorithm>
+#include <cstdlib>
+#include <utility>
+
+#include "culld/core/exit_code.hpp"
+#include "culld/io/log.hpp"
+#include "culld/io/systemd.hpp"
+
+namespace culld {
+
+namespace {
+
+constexpr nanoseconds hangs_after_at_most = std::chrono::seconds(10);
+
+void tell(const result<bool>& notified) {
+    if (!notified) log(log_level::warn, "systemd.notify", notified.error());
+}
+
+}  // namespace
+
+heartbeat::heartbeat(loop_executor loop, worker_thread& disk, std::function<std::string()> status)
+    : disk_(disk), status_(std::move(status)), hangs_after_(hangs_after_at_most), ping_again_(loop), give_up_(loop) {
+    const auto timeout = watchdog_timeout();
+    if (!timeout) {
+        log(log_level::warn, "systemd.watchdog", timeout.error());
+    } else if (*timeout) {
+        every_ = **timeout / 2;
+        hangs_after_ = std::min<nanoseconds>(hangs_after_at_most, **timeout);
+    }
+}
+
+void heartbeat::watch_disk(std::function<void(bool)> told) {
+    disk_.watch(hangs_after_, [told = std::move(told)](bool hangs) {
+        if (hangs)
+            log(log_level::error, "disk.hangs",
+                "the disk does not answer: nothing is written, so nothing more is deleted; culld goes on when it does");
+        else
+            log(log_level::info, "disk.answers", "the disk answers again");
+        told(hangs);
+    });
+}
+
+bool heartbeat::disk_answers() const {
+    const auto since = disk_.busy_since();
+    return !since || steady_now() - *since < hangs_after_;
+}
+
+void heartbeat::begin() {
+    if (every_ > nanoseconds(0)) ping();
+}
+
+void heartbeat::ping() {
+    // Only while the work moves: a disk that hangs stops the pings, and systemd restarts us.
+    if (disk_answers()) {
+        tell(notify_watchdog());
+        tell(notify_status(status_()));
+    }
+    ping_again_.expires_after(every_);
+    ping_again_.async_wait([this](boost::system::error_code ec) {
+        if (!ec) ping();
+    });
+}
+
+void heartbeat::bound_the_end(nanoseconds limit) {
+    if (std::exchange(bounded_, true)) return;
+    give_up_.expires_after(limit);
+    give_up_.async_wait([](boost::system::error_code ec) {
+        if (ec) return;
+        log(log_level::error, "stop.given_up",
+            "something does not end, most likely the disk; what was not written yet is found out at the next start");
+        std::_Exit(io_error);
+    });
+}
+
+}  // namespace culld

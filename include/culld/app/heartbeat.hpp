@@ -1,0 +1,43 @@
+// Whether the work moves: what the service manager's watchdog is told, what /livez says, when a disk that neither
+// answers nor fails is called one that hangs, and that the process ends all the same when it is told to. Loop thread.
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "culld/io/loop.hpp"
+
+namespace culld {
+
+class heartbeat {
+  public:
+    // `disk` must outlive it. `status` is what the service manager shows.
+    heartbeat(loop_executor loop, worker_thread& disk, std::function<std::string()> status);
+
+    // `told(true)` when the disk has done nothing for 10 s, or the watchdog's time if that is shorter, though there is
+    // something to do; `told(false)` when it answers again. Both are logged before.
+    void watch_disk(std::function<void(bool hangs)> told);
+    [[nodiscard]] bool disk_answers() const;
+
+    // Pings, where the service manager wants any, while the disk answers.
+    void begin();
+    void end() { ping_again_.cancel(); }
+
+    // From the first call on the process has so long to end by itself; then it ends with io_error, whatever hangs: what
+    // is durable stays, and the next start finds out the rest.
+    void bound_the_end(nanoseconds limit);
+    void ended() { give_up_.cancel(); }
+
+  private:
+    void ping();
+
+    worker_thread& disk_;
+    std::function<std::string()> status_;
+    nanoseconds every_{};  // 0: nobody asks for pings
+    nanoseconds hangs_after_;
+    loop_timer ping_again_;
+    loop_timer give_up_;
+    bool bounded_ = false;
+};
+
+}  // namespace culld
