@@ -5,10 +5,9 @@
 
 Works in this tree, and puts each file back as it was. Exits 1 where a bug went unnoticed.
 """
-import os, pathlib, subprocess, sys
+import planted
+from planted import SHELL, UNIT
 
-UNIT, SHELL, WHOLE = "culld_unit_tests", "culld_shell_tests", "culld_end_to_end_tests"
-# name: file, what stands there, what is planted, test program, tests that must fail
 BUGS = {
     "chain-not-checked": ("daemon/core/chain.cpp", "if (out.prev != head_) {", "if (out.prev != head_ && false) {",
                           UNIT, "Tamper.*:Chain*"),
@@ -58,40 +57,4 @@ BUGS = {
                                   "*LedgerFile*"),
 }
 
-
-def build_and_test(build, program, tests):
-    """0 passed, 1 failed, 2 did not build."""
-    built = subprocess.run(["cmake", "--build", build, "--target", program], stdout=subprocess.PIPE,
-                           stderr=subprocess.STDOUT, text=True)
-    if built.returncode != 0:
-        print(built.stdout[-3000:])
-        return 2
-    done = subprocess.run([f"{build}/tests/{program}", f"--gtest_filter={tests}", "--gtest_brief=1"],
-                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=300)
-    return 0 if done.returncode == 0 else 1
-
-
-def main():
-    os.chdir(pathlib.Path(__file__).resolve().parents[2])
-    words = sys.argv[1:]
-    build = words.pop(0) if words and words[0] not in BUGS else "build/release"
-    missed = []
-    for name in words or BUGS:
-        file, was, planted, program, tests = BUGS[name]
-        path = pathlib.Path(file)
-        good = path.read_text()
-        if good.count(was) != 1:
-            sys.exit(f"{name}: {file} holds what is to be replaced {good.count(was)} times: mend this list")
-        try:
-            path.write_text(good.replace(was, planted))
-            outcome = build_and_test(build, program, tests)
-        finally:
-            path.write_text(good)
-        print(f"{name}: {['NOT NOTICED', 'found', 'does not build'][outcome]}", flush=True)
-        if outcome != 1:
-            missed.append(name)
-    print(f"{len(words or BUGS) - len(missed)} of {len(words or BUGS)} planted bugs found")
-    return 1 if missed else 0
-
-
-sys.exit(main())
+planted.main(BUGS)
