@@ -322,7 +322,7 @@ class life {
     task<void> look_at_troubles() {
         sender_->look_at_credentials();
         for (const auto& [id, job] : jobs_.running()) {
-            if (waits_for_disk(*job) && control_.live()) job->unblock("trying again");
+            if (job->waits_for_disk() && control_.live()) job->unblock("trying again");
             // Nobody asks a job for batches that is paused, blocked, or behind one that has to wait.
             job->check_deadline();
         }
@@ -334,34 +334,12 @@ class life {
         changed_.notify();
     }
 
-    std::string status_line() const {
-        std::uint64_t left = 0;
-        const job_run* first = nullptr;
-        for (const auto& [id, job] : jobs_.running()) {
-            left += job->totals().ids - job->totals().settled();
-            if (first == nullptr && job->state() == job_state::running) first = job.get();
-        }
-        if (first == nullptr)
-            return jobs_.open() == 0 ? "idle" : fmt::format("{} jobs open, none running", jobs_.open());
-        const job_totals& t = first->totals();
-        return fmt::format("{}: {}/{} ids, {} failed, {:.0f} ids/s; {} jobs open, {} ids left", first->spec().id,
-                           t.settled(), t.ids, t.failed, first->rate_now(steady_now()), jobs_.open(), left);
-    }
+    std::string status_line() const { return jobs_.status_line(steady_now()); }
 
-    // Nothing can be written, and no error says so: jobs that run are shown as what they are, until it can.
     void disk_hangs(bool hangs) {
-        for (const auto& [id, job] : jobs_.running()) {
-            if (hangs && !job->blocked())
-                job->block({"journal", "", "the disk does not answer",
-                            "look at the disk that journal.dir is on; culld goes on by itself when it answers"});
-            else if (!hangs && waits_for_disk(*job))
-                job->unblock("the disk answers again");
-        }
+        jobs_.disk_hangs(hangs);
         sender_->pump();
         changed_.notify();
-    }
-    static bool waits_for_disk(const job_run& job) {
-        return job.blocked() && job.blocked()->error_class == "journal" && !job.journal_dead();
     }
 
     void wait_for_hangup() {

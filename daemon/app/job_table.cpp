@@ -1,5 +1,7 @@
 #include "culld/app/job_table.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "culld/app/sender.hpp"
@@ -75,6 +77,29 @@ bool job_table::all_stuck() const {
         const job_run& job = *entry.second;
         return job.idle() && (job.state() == job_state::blocked || job.state() == job_state::paused);
     });
+}
+
+std::string job_table::status_line(steady_time now) const {
+    std::uint64_t left = 0;
+    const job_run* first = nullptr;
+    for (const auto& [id, job] : running_) {
+        left += job->totals().ids - job->totals().settled();
+        if (first == nullptr && job->state() == job_state::running) first = job.get();
+    }
+    if (first == nullptr) return open() == 0 ? "idle" : fmt::format("{} jobs open, none running", open());
+    const job_totals& t = first->totals();
+    return fmt::format("{}: {}/{} ids, {} failed, {:.0f} ids/s; {} jobs open, {} ids left", first->spec().id,
+                       t.settled(), t.ids, t.failed, first->rate_now(now), open(), left);
+}
+
+void job_table::disk_hangs(bool hangs) {
+    for (const auto& [id, job] : running_) {
+        if (hangs && !job->blocked())
+            job->block({"journal", "", "the disk does not answer",
+                        "look at the disk that journal.dir is on; culld goes on by itself when it answers"});
+        else if (!hangs && job->waits_for_disk())
+            job->unblock("the disk answers again");
+    }
 }
 
 }  // namespace culld

@@ -43,9 +43,6 @@ std::string_view failure_name(word last) {
     return "unknown";
 }
 
-constexpr std::string_view word_names[] = {"unsent",   "lost",    "refused", "unaccounted",
-                                           "reported", "present", "rejected"};
-
 }  // namespace
 
 spans positions(const spans& at, const std::vector<std::uint32_t>& indices) {
@@ -57,27 +54,6 @@ spans positions(const spans& at, const std::vector<std::uint32_t>& indices) {
         append(out, {at[run].first + (index - before), 1});
     }
     return out;
-}
-
-std::string_view name_of(word w) {
-    return word_names[static_cast<std::size_t>(w)];
-}
-
-std::optional<word> word_named(std::string_view name) {
-    for (std::size_t i = 0; i < std::size(word_names); ++i)
-        if (word_names[i] == name) return static_cast<word>(i);
-    return std::nullopt;
-}
-
-std::string_view name_of(skip_reason r) {
-    switch (r) {
-        case skip_reason::cancelled: return "cancelled";
-        case skip_reason::aborted: return "aborted";
-        case skip_reason::deadline: return "deadline";
-        case skip_reason::dry_run: return "dry_run";
-        case skip_reason::protected_id: break;
-    }
-    return "protected";
 }
 
 plan::plan(const plan_rules& rules, const plan_state& state, steady_time now)

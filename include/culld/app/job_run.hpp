@@ -123,6 +123,10 @@ class job_run {
     [[nodiscard]] wall_time accepted_at() const { return accepted_at_; }
     [[nodiscard]] std::optional<wall_time> finished_at() const { return finished_at_; }
     [[nodiscard]] bool journal_dead() const { return journal_.dead(); }
+    // Blocked by its disk, and it may go on once that answers.
+    [[nodiscard]] bool waits_for_disk() const {
+        return blocked_ && blocked_->error_class == "journal" && !journal_dead();
+    }
     // The disk thread does nothing for this job: it may be destroyed.
     [[nodiscard]] bool disk_quiet() const { return journal_.quiet() && !filing_; }
     [[nodiscard]] const std::string& active_file() const { return active_file_; }

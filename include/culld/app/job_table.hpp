@@ -50,6 +50,10 @@ class job_table {
     [[nodiscard]] std::size_t open() const { return running_.size() + stuck_.size(); }
     // No job can get on by itself; so it is where there are none.
     [[nodiscard]] bool all_stuck() const;
+    // One line for systemd's status: the first job that runs, and how much is left of all.
+    [[nodiscard]] std::string status_line(steady_time now) const;
+    // Nothing can be written, and no error says so: jobs that run are shown as what they are, until it can.
+    void disk_hangs(bool hangs);
 
     // The worst of what finished jobs ask of --once's exit code: 0, 1, 2.
     [[nodiscard]] int worst() const { return worst_; }
