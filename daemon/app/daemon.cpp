@@ -38,10 +38,6 @@ void complain(const std::vector<config_complaint>& all) {
     for (const config_complaint& c : all) std::fputs((c.text() + "\n").c_str(), stderr);
 }
 
-void tell(const result<bool>& notified) {
-    if (!notified) log(log_level::warn, "systemd.notify", notified.error());
-}
-
 class life {
   public:
     life(const daemon_options& options, loaded from, std::shared_ptr<credential_memory> memory,
@@ -322,7 +318,7 @@ class life {
     task<void> look_at_troubles() {
         sender_->look_at_credentials();
         for (const auto& [id, job] : jobs_.running()) {
-            if (job->waits_for_disk() && control_.live()) job->unblock("trying again");
+            if (job->waits_for_disk() && heart_.disk_answers()) job->unblock("trying again");
             // Nobody asks a job for batches that is paused, blocked, or behind one that has to wait.
             job->check_deadline();
         }

@@ -14,10 +14,6 @@ namespace {
 
 constexpr nanoseconds hangs_after_at_most = std::chrono::seconds(10);
 
-void tell(const result<bool>& notified) {
-    if (!notified) log(log_level::warn, "systemd.notify", notified.error());
-}
-
 }  // namespace
 
 heartbeat::heartbeat(loop_executor loop, worker_thread& disk, std::function<std::string()> status)

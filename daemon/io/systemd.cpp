@@ -8,6 +8,7 @@
 #include <string>
 
 #include "culld/io/file.hpp"
+#include "culld/io/log.hpp"
 
 namespace culld {
 
@@ -62,6 +63,10 @@ result<bool> notify_watchdog() {
 
 result<bool> notify_extend_timeout(nanoseconds more) {
     return notify(fmt::format("EXTEND_TIMEOUT_USEC={}", micros(more)));
+}
+
+void tell(const result<bool>& notified) {
+    if (!notified) log(log_level::warn, "systemd.notify", notified.error());
 }
 
 result<std::optional<nanoseconds>> watchdog_timeout() {

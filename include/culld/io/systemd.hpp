@@ -26,6 +26,9 @@ namespace culld {
 // EXTEND_TIMEOUT_USEC=: start-up, reload or stop goes on for at least `more` from now.
 [[nodiscard]] result<bool> notify_extend_timeout(nanoseconds more);
 
+// For whoever goes on whether the manager was told or not: logs the problem, as systemd.notify.
+void tell(const result<bool>& notified);
+
 // The unit's WatchdogSec= if it is meant for this process, else nothing. Ping at half of it.
 [[nodiscard]] result<std::optional<nanoseconds>> watchdog_timeout();
 
