@@ -165,6 +165,17 @@ result<void> write_all_at(int fd, std::string_view bytes, std::uint64_t offset, 
     return {};
 }
 
+result<std::optional<std::string>> folder::read_start(const std::string& name, std::size_t most) const {
+    if (!exists(name)) return std::optional<std::string>{};
+    const auto fd = open_file(name, O_RDONLY);
+    if (!fd) return fail(fd.error());
+    std::string text(most, '\0');
+    const auto got = read_some_at(fd->get(), text.data(), text.size(), 0, name);
+    if (!got) return fail(got.error());
+    text.resize(*got);
+    return text;
+}
+
 result<std::size_t> read_some_at(int fd, char* to, std::size_t bytes, std::uint64_t offset, std::string_view name) {
     std::size_t got = 0;
     while (got < bytes) {

@@ -20,7 +20,8 @@ const std::string head_name = "ledger.head";
 constexpr const char* what_to_do =
     "the ledger was changed or damaged; culld adds nothing to it: see `cullctl verify`, bring back ledger.jsonl and "
     "ledger.head from a copy, or move both aside to begin a new one";
-constexpr std::size_t rejected_max = 1024;  // more than are ever on their way to rejected/ at a time
+constexpr std::size_t head_bytes_max = 4096;  // more than that is no ledger.head, and is found to be none
+constexpr std::size_t rejected_max = 1024;    // more than are ever on their way to rejected/ at a time
 
 std::pair<std::uint64_t, std::uint64_t> key_of(std::string_view job_id) {
     sha256 hash;
@@ -133,14 +134,10 @@ result<void> ledger_file::load() {
 
 // None where there is none: a crash may come between the first line and its head.
 result<std::optional<ledger_head>> ledger_file::load_head(const std::string& name) const {
-    if (!dir_->exists(name)) return std::nullopt;
-    auto fd = dir_->open_file(name, O_RDONLY);
-    if (!fd) return fail(std::move(fd.error()));
-    std::string text(4096, '\0');
-    const auto got = read_some_at(fd->get(), text.data(), text.size(), 0, name);
-    if (!got) return fail(got.error());
-    text.resize(*got);
-    auto head = read_ledger_head(text);
+    const auto text = dir_->read_start(name, head_bytes_max);
+    if (!text) return fail(text.error());
+    if (!text->has_value()) return std::nullopt;
+    auto head = read_ledger_head(**text);
     if (!head) {
         problem why = std::move(head.error());
         why.file = dir_->path() + "/" + name;

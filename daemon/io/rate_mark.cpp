@@ -6,20 +6,17 @@ namespace culld {
 
 namespace {
 const std::string mark_name = ".last-request";
+constexpr std::size_t mark_bytes_max = 64;
 constexpr std::string_view running = "running\n";
 }  // namespace
 
 result<bool> rate_mark::quiet_for(std::chrono::duration<double> span, wall_time now) {
-    const bool used = where_.exists(mark_name);
+    auto text = where_.read_start(mark_name, mark_bytes_max);
+    if (!text) return fail(std::move(text.error()));
+    const bool used = text->has_value();
     if (used) {
-        auto fd = where_.open_file(mark_name, O_RDONLY);
-        if (!fd) return fail(std::move(fd.error()));
-        std::string text(64, '\0');
-        const auto got = read_some_at(fd->get(), text.data(), text.size(), 0, mark_name);
-        if (!got) return fail(got.error());
-        text.resize(*got);
-        while (!text.empty() && text.back() == '\n') text.pop_back();
-        if (const auto t = parse_rfc3339(text); t) before_ = *t;
+        while (!(*text)->empty() && (*text)->back() == '\n') (*text)->pop_back();
+        if (const auto t = parse_rfc3339(**text); t) before_ = *t;
     }
     if (auto done = where_.replace(mark_name, running, 0640); !done) {
         if (!used) return fail(std::move(done.error()));

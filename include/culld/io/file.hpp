@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -73,6 +74,8 @@ class folder {
     // put_staged() renames it over `name` and fsyncs the folder.
     [[nodiscard]] result<void> stage(const std::string& name, std::string_view content, mode_t mode) const;
     [[nodiscard]] result<void> put_staged(const std::string& name) const;
+    // What a small file begins with, `most` bytes at most; none if there is no such file.
+    [[nodiscard]] result<std::optional<std::string>> read_start(const std::string& name, std::size_t most) const;
     // The name under which stage() and replace() write.
     [[nodiscard]] static std::string staged_name(const std::string& name);
 
