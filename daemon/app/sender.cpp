@@ -305,7 +305,10 @@ void sender::went_well(const worker& w) {
     const bool current = w.generation == who_->generation();
     // An answer to what was sent before the credentials changed says nothing of those on trial.
     if (!current && traffic_.credentials() == credential_state::trial) return;
-    traffic_.went_well();
+    if (traffic_.went_well(steady_now()))
+        log(log_level::info, "rate.adapted",
+            fmt::format("{:.3g} requests a second from now on, by what the gateway let through",
+                        traffic_.per_second()));
     if (!current) return;
     who_->accepted();
     remedied_ = false;

@@ -335,7 +335,8 @@ constexpr std::array table{
         "limits.concurrency", 1, 256, "requests on their way at the same time",
         [](auto& c) -> auto& { return c.limits.concurrency; }),
     boolean(
-        "limits.adaptive", "keep to the limit that a 429 names", [](auto& c) -> auto& { return c.limits.adaptive; }),
+        "limits.adaptive", "keep to the limit that a 429 names, and find out one that it does not",
+        [](auto& c) -> auto& { return c.limits.adaptive; }),
     count(
         "limits.max_ids_per_job", 0, 1e12, "longer jobs are rejected; 0: no cap",
         [](auto& c) -> auto& { return c.limits.max_ids_per_job; }),

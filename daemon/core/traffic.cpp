@@ -26,10 +26,15 @@ std::uint64_t traffic::sent(steady_time now) {
     return pace_.sent(now);
 }
 
-void traffic::went_well() {
+bool traffic::went_well(steady_time now) {
     failures_ = 0;
     throttles_ = 0;
     if (credentials_ == credential_state::trial) credentials_ = credential_state::good;
+    if (!rules_.adaptive) return false;
+    const double before = pace_.per_second();
+    learned_.let_through(now, ceiling());
+    keep_to_limits(now);
+    return pace_.per_second() != before;
 }
 
 bool traffic::went_badly(steady_time now) {
@@ -42,21 +47,35 @@ bool traffic::went_badly(steady_time now) {
 steady_time traffic::throttled(steady_time now, std::optional<nanoseconds> pause, std::optional<double> limit,
                                double chance) {
     failures_ = 0;
-    ++throttles_;
+    // What was under way when the pause began is refused for the same reason: that is no second time.
+    const bool again = !paused_until_ || now >= *paused_until_;
+    if (again) ++throttles_;
     const nanoseconds wait =
         std::clamp(pause ? *pause : rules_.throttle_backoff.delay(throttles_, chance), nanoseconds(0), pause_max);
     paused_until_ = std::max(paused_until_.value_or(now), now + wait);
-    if (rules_.adaptive && limit && *limit > 0 && *limit < pace_.per_second()) {
-        learned_ = limit;
-        pace_.set(*limit, 1, now);
-    }
+    if (!rules_.adaptive) return *paused_until_;
+    if (limit && *limit > 0)
+        named_ = std::min(*limit, named_.value_or(*limit));
+    else if (again && !pause)
+        learned_.refused(now);
+    keep_to_limits(now);
     return *paused_until_;
 }
 
 void traffic::set_rules(const traffic_rules& rules, steady_time now) {
     rules_ = rules;
-    const bool capped = rules_.adaptive && learned_ && *learned_ < rules_.per_second;
-    pace_.set(capped ? *learned_ : rules_.per_second, capped ? 1 : rules_.burst, now);
+    if (!rules_.adaptive) learned_ = {};
+    keep_to_limits(now);
+}
+
+double traffic::ceiling() const {
+    return rules_.adaptive ? std::min(rules_.per_second, named_.value_or(rules_.per_second)) : rules_.per_second;
+}
+
+void traffic::keep_to_limits(steady_time now) {
+    const double limit = std::min(ceiling(), learned_.get().value_or(ceiling()));
+    const std::uint32_t burst = limit < rules_.per_second ? 1 : rules_.burst;
+    if (limit != pace_.per_second() || burst != pace_.burst()) pace_.set(limit, burst, now);
 }
 
 }  // namespace culld

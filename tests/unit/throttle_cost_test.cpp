@@ -5,6 +5,7 @@
 
 #include <cmath>
 #include <deque>
+#include <random>
 
 #include "culld/core/traffic.hpp"
 
@@ -20,6 +21,8 @@ struct gateway {
     double ours;         // requests a second
     int others_in = 0;   // of the limit, what others who share it use up in each window
     bool dated = false;  // Retry-After: until the window's end
+    bool adaptive = true;
+    int refused_of_100 = 0;  // by chance, whatever the rate
 };
 
 struct cost {
@@ -30,7 +33,9 @@ struct cost {
 cost pay(const gateway& g, int wanted) {
     constexpr steady_time start{1h};
     constexpr nanoseconds there_and_back = 40ms;
-    traffic t({.per_second = g.ours, .burst = 1, .throttle_backoff = {500ms, 60s}}, start, true);
+    traffic t({.per_second = g.ours, .burst = 1, .adaptive = g.adaptive, .throttle_backoff = {500ms, 60s}}, start,
+              true);
+    std::minstd_rand dice(4);
     struct sent {
         steady_time answered;
         bool well;
@@ -44,7 +49,7 @@ cost pay(const gateway& g, int wanted) {
     for (steady_time now = start; done < wanted; now += 1ms) {
         while (!flying.empty() && flying.front().answered <= now) {
             if (flying.front().well) {
-                t.went_well();
+                static_cast<void>(t.went_well(now));
                 ++done;
             } else {
                 ++out.throttled;
@@ -65,7 +70,8 @@ cost pay(const gateway& g, int wanted) {
             const std::int64_t w = (now - start) / g.window;
             if (w != window) in_window = static_cast<std::uint64_t>(g.others_in);
             window = w;
-            flying.push_back({now + there_and_back, ++in_window <= g.limit});
+            const bool lucky = static_cast<int>(dice() % 100) >= g.refused_of_100;
+            flying.push_back({now + there_and_back, ++in_window <= g.limit && lucky});
         }
     }
     return out;
@@ -82,9 +88,11 @@ TEST(ThrottleCost, IsSmallWhateverTheLimit) {
         {"20 a second, named", {20, 1s, true, 40}, 200, 4, 0.85},
         {"100 a minute, named", {100, 60s, true, 200.0 / 60}, 200, 4, 0.6},
         {"5 a minute, named", {5, 60s, true, 10.0 / 60}, 200, 4, 0.95},
-        {"20 a second, not named", {20, 1s, false, 40}, 200, 20, 0.7},
+        {"20 a second, not named", {20, 1s, false, 40}, 200, 30, 0.7},
         {"100 a minute, not named", {100, 60s, false, 200.0 / 60}, 200, 20, 0.6},
-        {"5 a minute, not named", {5, 60s, false, 10.0 / 60}, 200, 200, 0.9},
+        {"5 a minute, not named", {5, 60s, false, 10.0 / 60}, 200, 40, 0.8},
+        {"5 a minute, not named, far below ours", {5, 60s, false, 5}, 200, 40, 0.8},
+        {"100 a minute, not named, far below ours", {100, 60s, false, 50}, 2000, 60, 0.7},
         {"20 a second, Retry-After", {20, 1s, false, 40, 0, true}, 200, 40, 0.8},
         {"5 a minute, Retry-After", {5, 60s, false, 10.0 / 60, 0, true}, 200, 80, 0.8},
         {"20 a second, half of it used by others", {20, 1s, true, 40, 10}, 200, 40, 0.6},
@@ -100,6 +108,22 @@ TEST(ThrottleCost, IsSmallWhateverTheLimit) {
         EXPECT_GE(share, r.share_min) << r.what;
         RecordProperty(r.what, fmt::format("{} answered 429, {:.1f} s, {:.2f} of the limit used", paid.throttled,
                                            std::chrono::duration<double>(paid.took).count(), share));
+    }
+}
+
+// A quota is found out by rows of refusals. One that comes and goes by chance has none: to slow down would not help.
+TEST(ThrottleCost, RefusalsByChanceDoNotSlowDownForGood) {
+    for (const int percent : {2, 5, 20}) {
+        gateway by_chance{1000000, 1s, false, 50};
+        by_chance.refused_of_100 = percent;
+        const cost adaptive = pay(by_chance, 5000);
+        by_chance.adaptive = false;
+        const cost plain = pay(by_chance, 5000);
+        EXPECT_LE(adaptive.took, plain.took * 5 / 4) << percent;
+        RecordProperty(
+            fmt::format("{} % refused by chance", percent),
+            fmt::format("{:.1f} s, {:.1f} s without adaptive", std::chrono::duration<double>(adaptive.took).count(),
+                        std::chrono::duration<double>(plain.took).count()));
     }
 }
 

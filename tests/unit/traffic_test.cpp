@@ -48,7 +48,7 @@ TEST(Traffic, TheBreakerOpensAfterFailuresInARowOnly) {
     traffic t(fast(), start, true);
     EXPECT_FALSE(t.went_badly(start));
     EXPECT_FALSE(t.went_badly(start));
-    t.went_well();
+    static_cast<void>(t.went_well(start));
     EXPECT_FALSE(t.went_badly(start));
     EXPECT_FALSE(t.went_badly(start));
     EXPECT_FALSE(t.breaker_open());
@@ -95,7 +95,7 @@ TEST(Traffic, AProbeThatGoesWellClosesTheBreaker) {
     for (int i = 0; i < 3; ++i) static_cast<void>(t.went_badly(start));
     ASSERT_TRUE(t.admit(start + 15s, 0).go);
     t.sent(start + 15s);
-    t.went_well();
+    static_cast<void>(t.went_well(start));
     EXPECT_FALSE(t.breaker_open());
     EXPECT_TRUE(t.admit(start + 15s, 7).go);
 }
@@ -139,7 +139,7 @@ TEST(Traffic, A429ThatNamesNoPauseBacksOffMoreEachTime) {
         last = until - now;
         now = until;
     }
-    t.went_well();
+    static_cast<void>(t.went_well(start));
     EXPECT_EQ(t.throttled(now, std::nullopt, std::nullopt, 1.0), now + 1s) << "a good answer ends the row";
 }
 
@@ -172,6 +172,37 @@ TEST(Traffic, WithoutAdaptiveTheLimitIsNotLearned) {
     EXPECT_EQ(t.per_second(), 5.0);
 }
 
+TEST(Traffic, WhatWasUnderWayWhenThePauseBeganIsRefusedOnce) {
+    traffic_rules r = fast();
+    r.throttle_backoff = {.base = 1s, .cap = 60s};
+    traffic t(r, start, true);
+    EXPECT_EQ(t.throttled(start, std::nullopt, std::nullopt, 1.0), start + 1s);
+    for (int i = 1; i < 4; ++i)
+        EXPECT_LE(t.throttled(start + i * 1ms, std::nullopt, std::nullopt, 1.0), start + 1s + i * 1ms);
+    EXPECT_EQ(t.throttled(start + 2s, std::nullopt, std::nullopt, 1.0), start + 4s);
+}
+
+TEST(Traffic, ALimitThatIsNotNamedIsFoundOutAndGivenBack) {
+    traffic t({.per_second = 50, .burst = 3}, start, true);
+    for (int i = 0; i < 5; ++i) EXPECT_FALSE(t.went_well(start));
+    steady_time now = start;
+    for (int i = 0; i < 4; ++i) now = t.throttled(now, std::nullopt, std::nullopt, 0.5);
+    EXPECT_TRUE(t.went_well(start + 60s));
+    EXPECT_NEAR(t.per_second(), 5.0 / 60, 1e-9);
+    EXPECT_GE(t.admit(now, 0).at.value_or(start), start + 11s);
+    for (now = start + 60s; t.per_second() < 50 && now < start + 2h; now += 1s) static_cast<void>(t.went_well(now));
+    EXPECT_LT(now, start + 1h);
+}
+
+TEST(Traffic, WithoutAdaptiveNothingIsFoundOut) {
+    traffic t({.per_second = 50, .burst = 1, .adaptive = false}, start, true);
+    static_cast<void>(t.went_well(start));
+    steady_time now = start;
+    for (int i = 0; i < 6; ++i) now = t.throttled(now, std::nullopt, std::nullopt, 0.5);
+    EXPECT_FALSE(t.went_well(start + 60s));
+    EXPECT_EQ(t.per_second(), 50);
+}
+
 TEST(Traffic, NewRulesKeepALearnedLimitUntilItIsAboveThemOrUnwanted) {
     traffic t({.per_second = 5, .burst = 3}, start, true);
     static_cast<void>(t.throttled(start, 0s, 2.0, 0));
@@ -190,7 +221,7 @@ TEST(Traffic, RefusedCredentialsStopEverythingUntilTheyChange) {
     const auto a = t.admit(start + 1h, 0);
     EXPECT_FALSE(a.go);
     EXPECT_FALSE(a.at) << "time does not mend it";
-    t.went_well();  // the answer of a request sent before
+    static_cast<void>(t.went_well(start));  // the answer of a request sent before
     EXPECT_EQ(t.credentials(), credential_state::refused);
 }
 
@@ -202,7 +233,7 @@ TEST(Traffic, RenewedCredentialsAreTriedByOneRequestAlone) {
     ASSERT_TRUE(t.admit(start, 0).go);
     t.sent(start);
     EXPECT_FALSE(t.admit(start, 1).go);
-    t.went_well();
+    static_cast<void>(t.went_well(start));
     EXPECT_EQ(t.credentials(), credential_state::good);
     EXPECT_TRUE(t.admit(start, 5).go);
 }

@@ -32,6 +32,7 @@ class pace {
     // Another rate from now on. What was sent before still counts, at the new rate.
     void set(double per_second, std::uint32_t burst, steady_time now);
     [[nodiscard]] double per_second() const { return per_second_; }
+    [[nodiscard]] std::uint32_t burst() const { return burst_; }
     // A timer alone is too late for this rate: 99.5 % of it needs sends within some ten microseconds of ready_at().
     [[nodiscard]] bool exact() const;
 

@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "culld/core/backoff.hpp"
+#include "culld/core/learned_rate.hpp"
 #include "culld/core/pace.hpp"
 #include "culld/core/time.hpp"
 
@@ -41,12 +42,13 @@ class traffic {
     std::uint64_t sent(steady_time now);  // its place in the pace
     void left(std::uint64_t place, steady_time at) { pace_.left(place, at); }
 
-    // The server did what a healthy one does, whatever it thought of the request.
-    void went_well();
+    // The server did what a healthy one does, whatever it thought of the request. True if the rate kept to is another
+    // now, as happens with `adaptive` only.
+    bool went_well(steady_time now);
     // It could not be reached, broke off, or answered 5xx. True if the breaker opened just now.
     bool went_badly(steady_time now);
     // 429: everybody pauses for `pause`, or backs off where the answer names none; with `adaptive` a limit that the
-    // answer names is kept to from now on. Returns when sending goes on.
+    // answer names is kept to from now on, and one that it does not name is found out. Returns when sending goes on.
     steady_time throttled(steady_time now, std::optional<nanoseconds> pause, std::optional<double> limit,
                           double chance);
     void credentials_refused() { credentials_ = credential_state::refused; }
@@ -61,9 +63,13 @@ class traffic {
     [[nodiscard]] std::optional<steady_time> paused_until() const { return paused_until_; }
 
   private:
+    [[nodiscard]] double ceiling() const;
+    void keep_to_limits(steady_time now);
+
     traffic_rules rules_;
     pace pace_;
-    std::optional<double> learned_;  // the gateway's own limit, where it named one
+    std::optional<double> named_;  // the gateway's own limit, where it named one
+    learned_rate learned_;         // where it did not
     std::optional<steady_time> paused_until_;
     std::uint32_t throttles_ = 0;  // 429s in a row
     std::uint32_t failures_ = 0;   // in a row
