@@ -194,12 +194,38 @@ TEST_F(Stopping, ByTermEndsInTimeThoughTheServerHangs) {
     expect_verified();
 }
 
+// For how long this machine keeps whoever wants to run waiting. The server's stamps are late by as much, and where that
+// is more than the pace leaves for the way (pace.hpp), one request more seems to fall into a window.
+class hold_up {
+  public:
+    hold_up() : watch_([this](const std::stop_token& stop) { look(stop); }) {}
+
+    nanoseconds longest() {
+        watch_.request_stop();
+        watch_.join();
+        return longest_;
+    }
+
+  private:
+    void look(const std::stop_token& stop) {
+        while (!stop.stop_requested()) {
+            const auto due = std::chrono::steady_clock::now() + 1ms;
+            std::this_thread::sleep_until(due);
+            longest_ = std::max<nanoseconds>(longest_, std::chrono::steady_clock::now() - due);
+        }
+    }
+
+    nanoseconds longest_{};
+    std::jthread watch_;
+};
+
 using TheRate = Programs;
 
 TEST_F(TheRate, IsKeptOverRestartsGetsAndRetries) {
     configure({.scenario = "seed: 1\nfail_ratio: 0.2\nlost_ratio: 0.05\nlatency: {fixed: 10ms}\n",
                .limits = "requests_per_second: 40, concurrency: 8"});
     drop_job("paced", 3000);
+    hold_up machine;
     for (int i = 0; i < 4; ++i) {
         child daemon = start();
         const int before = truth("api_requests");
@@ -211,9 +237,13 @@ TEST_F(TheRate, IsKeptOverRestartsGetsAndRetries) {
     }
     const int code = once();
     EXPECT_TRUE(code == 0 || code == 1) << code << log();
+    const nanoseconds held_up = machine.longest();
+    RecordProperty("held_up_us", static_cast<int>(held_up / 1us));
+    const int late = held_up > 1500us ? 1 : 0;
     for (const auto& [seconds, most] : {std::pair("0.5", 20), {"1", 40}, {"3", 120}}) {
         const auto window = server_->call("GET", std::string("/_emulator/windows?seconds=") + seconds).json();
-        EXPECT_LE(window.at("max").to_number<int>(), most) << seconds;
+        EXPECT_LE(window.at("max").to_number<int>(), most + late)
+            << seconds << " s, held up " << held_up / 1us << " us";
     }
     EXPECT_GT(truth("get_requests"), 0);
     expect_true_verdicts("paced", 3000);
@@ -223,10 +253,12 @@ TEST_F(TheRate, IsUsedWhileThereIsWork) {
     if (sanitized) GTEST_SKIP() << "a sanitized culld is too slow for that";
     configure({.scenario = "seed: 1\nlatency: {fixed: 5ms}\n", .limits = "requests_per_second: 50, concurrency: 4"});
     drop_job("steady", 4000);
+    hold_up machine;
     ASSERT_EQ(once(), 0) << log();
+    const double held_up = std::chrono::duration<double>(machine.longest()).count();  // never made up for
     const auto all = server_->call("GET", "/_emulator/windows?seconds=1").json();
     const double seconds = (all.at("last_us").to_number<double>() - all.at("first_us").to_number<double>()) / 1e6;
-    EXPECT_GE(199 / seconds, 50 * 0.995);
+    EXPECT_GE(199 / (seconds - held_up), 50 * 0.995) << held_up;
 }
 
 using TheRecords = Programs;
