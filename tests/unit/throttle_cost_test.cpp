@@ -23,6 +23,7 @@ struct gateway {
     bool dated = false;  // Retry-After: until the window's end
     bool adaptive = true;
     int refused_of_100 = 0;  // by chance, whatever the rate
+    nanoseconds shut{};      // from the third second on it refuses all for so long
 };
 
 struct cost {
@@ -71,7 +72,8 @@ cost pay(const gateway& g, int wanted) {
             if (w != window) in_window = static_cast<std::uint64_t>(g.others_in);
             window = w;
             const bool lucky = static_cast<int>(dice() % 100) >= g.refused_of_100;
-            flying.push_back({now + there_and_back, ++in_window <= g.limit && lucky});
+            const bool shut = now - start >= 3s && now - start < 3s + g.shut;
+            flying.push_back({now + there_and_back, ++in_window <= g.limit && lucky && !shut});
         }
     }
     return out;
@@ -125,6 +127,18 @@ TEST(ThrottleCost, RefusalsByChanceDoNotSlowDownForGood) {
             fmt::format("{:.1f} s, {:.1f} s without adaptive", std::chrono::duration<double>(adaptive.took).count(),
                         std::chrono::duration<double>(plain.took).count()));
     }
+}
+
+// Somebody else in the account had his burst: once that is over, so is what it cost.
+TEST(ThrottleCost, AWhileOfRefusalsDoesNotSlowDownWhatComesAfter) {
+    gateway shut_once{1000000, 1s, false, 50};
+    shut_once.shut = 20s;
+    const cost adaptive = pay(shut_once, 1000);
+    shut_once.adaptive = false;
+    const cost plain = pay(shut_once, 1000);
+    EXPECT_EQ(adaptive.took, plain.took);
+    EXPECT_LT(plain.took, 60s);
+    EXPECT_LE(plain.throttled, 12);
 }
 
 }  // namespace

@@ -184,13 +184,16 @@ TEST(Traffic, WhatWasUnderWayWhenThePauseBeganIsRefusedOnce) {
 
 TEST(Traffic, ALimitThatIsNotNamedIsFoundOutAndGivenBack) {
     traffic t({.per_second = 50, .burst = 3}, start, true);
-    for (int i = 0; i < 5; ++i) EXPECT_FALSE(t.went_well(start));
     steady_time now = start;
-    for (int i = 0; i < 4; ++i) now = t.throttled(now, std::nullopt, std::nullopt, 0.5);
-    EXPECT_TRUE(t.went_well(start + 60s));
+    for (const steady_time window : {start, start + 60s}) {
+        for (int i = 0; i < 5; ++i) EXPECT_FALSE(t.went_well(window));
+        now = window;
+        for (int i = 0; i < 4; ++i) now = t.throttled(now, std::nullopt, std::nullopt, 0.5);
+    }
+    EXPECT_TRUE(t.went_well(start + 120s));
     EXPECT_NEAR(t.per_second(), 5.0 / 60, 1e-9);
-    EXPECT_GE(t.admit(now, 0).at.value_or(start), start + 11s);
-    for (now = start + 60s; t.per_second() < 50 && now < start + 2h; now += 1s) static_cast<void>(t.went_well(now));
+    EXPECT_GE(t.admit(now, 0).at.value_or(start), start + 71s);
+    for (now = start + 120s; t.per_second() < 50 && now < start + 2h; now += 1s) static_cast<void>(t.went_well(now));
     EXPECT_LT(now, start + 1h);
 }
 
