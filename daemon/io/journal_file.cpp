@@ -104,7 +104,7 @@ void journal_file::start_commit() {
         if (sync_name) return dir_.sync();
         return {};
     };
-    thread_.post(std::move(work), [this, alive = alive_](result<void> outcome) {
+    thread_.post(std::move(work), [this, alive = alive_](const result<void>& outcome) {
         if (*alive) committed(outcome);
     });
 }
