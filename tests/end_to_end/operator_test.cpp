@@ -30,11 +30,10 @@ TEST_F(Reload, ABadConfigurationChangesNothingAtAll) {
         ASSERT_TRUE(eventually([&] { return count(log(), "stays as it was") > before; })) << log();
     }
     EXPECT_NE(log().find("concurrency"), std::string::npos) << "no did-you-mean";
-    // A whole window later the rate is what it was.
+    // A whole window later the rate is what it was: nothing like 500. How exactly it is kept, TheRate.* says.
     const int sent = truth("delete_requests");
     ASSERT_TRUE(eventually([&] { return truth("delete_requests") >= sent + 12; })) << log();
-    EXPECT_LE(server_->call("GET", "/_emulator/windows?seconds=1").json().at("max").to_number<int>(),
-              sanitized ? 11 : 10);
+    EXPECT_LT(server_->call("GET", "/_emulator/windows?seconds=1").json().at("max").to_number<int>(), 15);
     EXPECT_TRUE(daemon.runs());
     write_config({});
     daemon.signal(SIGHUP);

@@ -194,8 +194,8 @@ TEST_F(Stopping, ByTermEndsInTimeThoughTheServerHangs) {
     expect_verified();
 }
 
-// For how long this machine keeps whoever wants to run waiting. The server's stamps are late by as much, and where that
-// is more than the pace leaves for the way (pace.hpp), one request more seems to fall into a window.
+// For how long this machine kept whoever wanted to run waiting. The server's stamps are late by as much, which says
+// nothing of culld: such a measurement is made again. The bound is the promise's, and the last one has to keep it.
 class hold_up {
   public:
     hold_up() : watch_([this](const std::stop_token& stop) { look(stop); }) {}
@@ -219,46 +219,69 @@ class hold_up {
     std::jthread watch_;
 };
 
-using TheRate = Programs;
-
-TEST_F(TheRate, IsKeptOverRestartsGetsAndRetries) {
-    configure({.scenario = "seed: 1\nfail_ratio: 0.2\nlost_ratio: 0.05\nlatency: {fixed: 10ms}\n",
-               .limits = "requests_per_second: 40, concurrency: 8"});
-    drop_job("paced", 3000);
-    hold_up machine;
-    for (int i = 0; i < 4; ++i) {
-        child daemon = start();
-        const int before = truth("api_requests");
-        ASSERT_TRUE(eventually([&] { return truth("api_requests") > before + 20; })) << log();
-        if (i % 2 == 0) {
-            daemon.signal(SIGTERM);
-            EXPECT_EQ(daemon.ends_within(10s), 0);
+class TheRate : public Programs {
+  protected:
+    static constexpr int tries = 4;
+    // Makes the measurement, which says whether the bound was kept, until it was, or until the machine did not disturb.
+    void measure(const std::function<bool(int)>& once) {
+        for (int i = 0; i < tries; ++i) {
+            hold_up machine;
+            const bool kept = once(i);
+            const auto held_up = machine.longest();
+            if (kept || HasFatalFailure()) return;
+            if (held_up < 1ms || i + 1 == tries) FAIL() << "held up for " << held_up / 1us << " us\n" << told_;
         }
     }
-    const int code = once();
-    EXPECT_TRUE(code == 0 || code == 1) << code << log();
-    const nanoseconds held_up = machine.longest();
-    RecordProperty("held_up_us", static_cast<int>(held_up / 1us));
-    const int late = held_up > 1500us ? 1 : 0;
-    for (const auto& [seconds, most] : {std::pair("0.5", 20), {"1", 40}, {"3", 120}}) {
-        const auto window = server_->call("GET", std::string("/_emulator/windows?seconds=") + seconds).json();
-        EXPECT_LE(window.at("max").to_number<int>(), most + late)
-            << seconds << " s, held up " << held_up / 1us << " us";
+    // Four starts and stops, then to the end.
+    void paced(const std::string& job) {
+        for (int i = 0; i < 4; ++i) {
+            child daemon = start();
+            const int before = truth("api_requests");
+            ASSERT_TRUE(eventually([&] { return truth("api_requests") > before + 20; })) << log();
+            if (i % 2 == 0) {
+                daemon.signal(SIGTERM);
+                EXPECT_EQ(daemon.ends_within(10s), 0);
+            }
+        }
+        const int code = once();
+        EXPECT_TRUE(code == 0 || code == 1) << code << job << log();
     }
-    EXPECT_GT(truth("get_requests"), 0);
-    expect_true_verdicts("paced", 3000);
+    std::string told_;
+};
+
+TEST_F(TheRate, IsKeptOverRestartsGetsAndRetries) {
+    measure([&](int n) {
+        const std::string job = fmt::format("paced-{}", n);
+        const std::string scenario = "seed: 1\nfail_ratio: 0.2\nlost_ratio: 0.05\nlatency: {fixed: 10ms}\n";
+        configure({.scenario = scenario, .limits = "requests_per_second: 40, concurrency: 8"});
+        if (n > 0) restart_server(scenario);
+        drop_job(job, 3000);
+        paced(job);
+        bool kept = true;
+        for (const auto& [seconds, most] : {std::pair("0.5", 20), {"1", 40}, {"3", 120}}) {
+            const auto window = server_->call("GET", std::string("/_emulator/windows?seconds=") + seconds).json();
+            kept = kept && window.at("max").to_number<int>() <= most;
+            told_ += fmt::format("{} in {} s\n", window.at("max").to_number<int>(), seconds);
+        }
+        EXPECT_GT(truth("get_requests"), 0);
+        expect_true_verdicts(job, 3000);
+        return kept;
+    });
 }
 
 TEST_F(TheRate, IsUsedWhileThereIsWork) {
     if (sanitized) GTEST_SKIP() << "a sanitized culld is too slow for that";
-    configure({.scenario = "seed: 1\nlatency: {fixed: 5ms}\n", .limits = "requests_per_second: 50, concurrency: 4"});
-    drop_job("steady", 4000);
-    hold_up machine;
-    ASSERT_EQ(once(), 0) << log();
-    const double held_up = std::chrono::duration<double>(machine.longest()).count();  // never made up for
-    const auto all = server_->call("GET", "/_emulator/windows?seconds=1").json();
-    const double seconds = (all.at("last_us").to_number<double>() - all.at("first_us").to_number<double>()) / 1e6;
-    EXPECT_GE(199 / (seconds - held_up), 50 * 0.995) << held_up;
+    measure([&](int n) {
+        const std::string scenario = "seed: 1\nlatency: {fixed: 5ms}\n";
+        configure({.scenario = scenario, .limits = "requests_per_second: 50, concurrency: 4"});
+        if (n > 0) restart_server(scenario);
+        drop_job(fmt::format("steady-{}", n), 4000);
+        EXPECT_EQ(once(), 0) << log();
+        const auto all = server_->call("GET", "/_emulator/windows?seconds=1").json();
+        const double seconds = (all.at("last_us").to_number<double>() - all.at("first_us").to_number<double>()) / 1e6;
+        told_ += fmt::format("{:.3f} a second\n", 199 / seconds);
+        return 199 / seconds >= 50 * 0.995;
+    });
 }
 
 using TheRecords = Programs;
