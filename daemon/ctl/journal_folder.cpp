@@ -9,6 +9,7 @@
 #include <memory>
 #include <utility>
 
+#include "culld/core/journal_read.hpp"
 #include "culld/io/hashed_lines.hpp"
 #include "culld/io/line_reader.hpp"
 
@@ -17,7 +18,6 @@ namespace culld::ctl {
 namespace {
 
 constexpr std::string_view journal_suffix = ".jsonl";
-constexpr std::size_t head_bytes_max = 4096;  // more than that is no ledger.head, and is found to be none
 
 // A regular file, or none: a link, a folder or a device in its place is `no_file`.
 struct opened {
@@ -71,7 +71,7 @@ result<std::optional<std::string>> read_ledger_head_file(const folder& dir) {
     auto file = open_regular(dir, ledger_head_name);
     if (!file) return fail(std::move(file.error()));
     if (file->no_file) return fail(not_a_file(ledger_head_name));
-    std::string text(head_bytes_max, '\0');
+    std::string text(ledger_head_bytes_max, '\0');
     const auto got = read_some_at(file->file.get(), text.data(), text.size(), 0, ledger_head_name);
     if (!got) return fail(got.error());
     text.resize(*got);

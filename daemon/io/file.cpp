@@ -84,6 +84,17 @@ result<unique_fd> folder::open_file(const std::string& name, int flags, mode_t m
     return out;
 }
 
+result<std::optional<std::string>> folder::read_start(const std::string& name, std::size_t most) const {
+    if (!exists(name)) return std::optional<std::string>{};
+    const auto fd = open_file(name, O_RDONLY);
+    if (!fd) return fail(fd.error());
+    std::string text(most, '\0');
+    const auto got = read_some_at(fd->get(), text.data(), text.size(), 0, name);
+    if (!got) return fail(got.error());
+    text.resize(*got);
+    return text;
+}
+
 result<struct stat> folder::stat(const std::string& name) const {
     struct stat out {};
     if (::fstatat(fd(), name.c_str(), &out, AT_SYMLINK_NOFOLLOW) != 0)
@@ -163,17 +174,6 @@ result<void> write_all_at(int fd, std::string_view bytes, std::uint64_t offset, 
         offset += static_cast<std::uint64_t>(n);
     }
     return {};
-}
-
-result<std::optional<std::string>> folder::read_start(const std::string& name, std::size_t most) const {
-    if (!exists(name)) return std::optional<std::string>{};
-    const auto fd = open_file(name, O_RDONLY);
-    if (!fd) return fail(fd.error());
-    std::string text(most, '\0');
-    const auto got = read_some_at(fd->get(), text.data(), text.size(), 0, name);
-    if (!got) return fail(got.error());
-    text.resize(*got);
-    return text;
 }
 
 result<std::size_t> read_some_at(int fd, char* to, std::size_t bytes, std::uint64_t offset, std::string_view name) {

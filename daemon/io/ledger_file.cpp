@@ -15,13 +15,10 @@ namespace culld {
 
 namespace {
 
-const std::string ledger_name = "ledger.jsonl";
-const std::string head_name = "ledger.head";
 constexpr const char* what_to_do =
     "the ledger was changed or damaged; culld adds nothing to it: see `cullctl verify`, bring back ledger.jsonl and "
     "ledger.head from a copy, or move both aside to begin a new one";
-constexpr std::size_t head_bytes_max = 4096;  // more than that is no ledger.head, and is found to be none
-constexpr std::size_t rejected_max = 1024;    // more than are ever on their way to rejected/ at a time
+constexpr std::size_t rejected_max = 1024;  // more than are ever on their way to rejected/ at a time
 
 std::pair<std::uint64_t, std::uint64_t> key_of(std::string_view job_id) {
     sha256 hash;
@@ -65,7 +62,7 @@ result<void> ledger_file::load() {
         if (auto synced = dir_->sync(); !synced) return synced;
     fd_ = std::move(*fd);
 
-    auto head = load_head(head_name);
+    auto head = load_head(ledger_head_name);
     if (!head) return fail(std::move(head.error()));
     bool head_found = !*head;
     unique_fd reading(::fcntl(fd_.get(), F_DUPFD_CLOEXEC, 3));
@@ -105,7 +102,7 @@ result<void> ledger_file::load() {
                                             ? "another one now"
                                             : fmt::format("not there: it was cut to {} lines", chain.records())),
                     .hint = what_to_do,
-                    .file = dir_->path() + "/" + head_name});
+                    .file = dir_->path() + "/" + ledger_head_name});
     if (*head && !(*head)->sig.empty()) was_signed_ = true;
     if (signing_)
         if (auto fine = vouched_for(*head, chain.records(), chain.head()); !fine) return fine;
@@ -126,7 +123,7 @@ result<void> ledger_file::load() {
     const bool behind = !*head || (*head)->seq + 1 != chain.records() || (signing_ && (*head)->sig.empty());
     if (chain.records() > 0 && behind) {
         const std::string sig = signature_of(hex(chain.head()));
-        if (auto done = dir_->replace(head_name, ledger_head_text(chain_.head(), sig), 0640); !done) return done;
+        if (auto done = dir_->replace(ledger_head_name, ledger_head_text(chain_.head(), sig), 0640); !done) return done;
     }
     trusted_ = true;
     return {};
@@ -134,7 +131,7 @@ result<void> ledger_file::load() {
 
 // None where there is none: a crash may come between the first line and its head.
 result<std::optional<ledger_head>> ledger_file::load_head(const std::string& name) const {
-    const auto text = dir_->read_start(name, head_bytes_max);
+    const auto text = dir_->read_start(name, ledger_head_bytes_max);
     if (!text) return fail(text.error());
     if (!text->has_value()) return std::nullopt;
     auto head = read_ledger_head(**text);
@@ -153,7 +150,7 @@ result<void> ledger_file::vouched_for(const std::optional<ledger_head>& head, st
                                       const digest& last) const {
     if (!was_signed_) return {};  // the key is new
     const auto refuse = [&](std::string what, const char* hint = what_to_do) {
-        return fail(problem{.what = std::move(what), .hint = hint, .file = dir_->path() + "/" + head_name});
+        return fail(problem{.what = std::move(what), .hint = hint, .file = dir_->path() + "/" + ledger_head_name});
     };
     if (head) {
         if (head->sig.empty()) return refuse("is not signed, though the ledger was");
@@ -168,7 +165,7 @@ result<void> ledger_file::vouched_for(const std::optional<ledger_head>& head, st
         return refuse(head ? fmt::format("names line {} as the last, but the ledger has {} lines", named, lines)
                            : "is missing, though the ledger is signed");
     // One line more: a crash came before the head was put in its place, and then it lies staged.
-    auto staged = load_head(folder::staged_name(head_name));
+    auto staged = load_head(folder::staged_name(ledger_head_name));
     const bool foreseen = staged && *staged && (*staged)->seq + 1 == lines && (*staged)->sha256 == hex(last) &&
                           signing_->known.signed_by_one((*staged)->sha256, (*staged)->sig);
     if (!foreseen) return refuse(fmt::format("does not name line {} of the ledger, which nobody signed", lines));
@@ -210,10 +207,10 @@ result<ledger_file::line> ledger_file::append(const ledger_facts& facts, wall_ti
     // Signed before it is written: so a restart can tell a line that a crash cut off from its head from one that
     // somebody else added.
     if (signing_)
-        if (auto done = dir_->stage(head_name, head, 0640); !done) return fail(std::move(done.error()));
+        if (auto done = dir_->stage(ledger_head_name, head, 0640); !done) return fail(std::move(done.error()));
     if (auto done = write_all(fd_.get(), text, ledger_name); !done) return fail(std::move(done.error()));
     if (auto done = sync_data(fd_.get(), ledger_name); !done) return fail(std::move(done.error()));
-    auto put = signing_ ? dir_->put_staged(head_name) : dir_->replace(head_name, head, 0640);
+    auto put = signing_ ? dir_->put_staged(ledger_head_name) : dir_->replace(ledger_head_name, head, 0640);
     if (!put) return fail(std::move(put.error()));
     trusted_ = true;
     tried_.text.clear();

@@ -98,6 +98,10 @@ struct ledger_head {
     std::string sha256;
     std::string sig;  // empty if not signed
 };
+inline constexpr const char* ledger_name = "ledger.jsonl";
+inline constexpr const char* ledger_head_name = "ledger.head";
+// What is longer is no ledger.head: to read so much of the file is enough to find that out.
+inline constexpr std::size_t ledger_head_bytes_max = 4096;
 [[nodiscard]] result<ledger_head> read_ledger_head(std::string_view text);
 
 }  // namespace culld

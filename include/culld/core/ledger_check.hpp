@@ -21,9 +21,6 @@
 
 namespace culld {
 
-inline constexpr const char* ledger_name = "ledger.jsonl";
-inline constexpr const char* ledger_head_name = "ledger.head";
-
 // What must hold beside the chain. Borrowed; outlives the check.
 struct ledger_rules {
     const public_keys* keys = nullptr;  // null: signatures are not looked at
