@@ -59,6 +59,7 @@ class life {
                 .ledger = ledger,
                 .settings = from.settings,
                 .config_sha256 = from.file.sha256,
+                .checkpoints = options.checkpoints,
                 .dice = std::mt19937_64(std::random_device{}()),
                 .pump = [this] { sender_->pump(); },
                 .jobs_changed = [this] { changed_.notify(); }},
@@ -264,7 +265,8 @@ class life {
     task<void> recover(std::string id, std::set<std::string>* active) {
         // Shared: a variant of move-only parts must come back through a copyable completion.
         auto work = [this, &id] {
-            return std::make_shared<recovered>(recover_job(id, journals_, with_.files, surroundings()));
+            return std::make_shared<recovered>(
+                recover_job(id, journals_, with_.files, surroundings(), with_.checkpoints));
         };
         const auto found = co_await disk_.run(work);
         if (auto* ready = std::get_if<ready_to_run>(found.get())) {

@@ -11,8 +11,7 @@ namespace culld {
 
 namespace {
 
-constexpr std::uint64_t checkpoint_every = 16U << 20U;  // bytes of journal that a restart reads at the most
-constexpr std::uint64_t listed_max = 1000;              // ids in a record that could also name positions
+constexpr std::uint64_t listed_max = 1000;  // ids in a record that could also name positions
 
 plan_rules rules_of(const job_spec& spec, const config& settings) {
     plan_rules out;
@@ -65,7 +64,7 @@ job_run::job_run(services& with, job_seed seed, std::optional<id_store> ids)
       final_(seed.totals),
       alive_(std::make_shared<bool>(true)) {
     if (seed.rate) own_pace_.emplace(*seed.rate, 1, steady_now(), false);
-    checkpoint_at_ = checkpoint_every - std::min(checkpoint_every, seed.behind_checkpoint);
+    checkpoint_at_ = with_.checkpoints.every - std::min(with_.checkpoints.every, seed.behind_checkpoint);
     journal_.on_commit = [this] { pending_ = count(); };
     journal_.on_durable = [this] { on_durable(); };
     journal_.on_dead = [this](const problem& why) {
@@ -316,7 +315,7 @@ void job_run::follow_up() {
     }
     // Not while an intent is on its way: the plan does not count its ids as intended yet, and the journal does.
     if (intent_.empty() && journal_.appended() >= checkpoint_at_) {
-        checkpoint_at_ = journal_.appended() + checkpoint_every;
+        checkpoint_at_ = journal_.appended() + with_.checkpoints.every;
         const plan_state state = plan_.state();
         write_checkpoint(chain_, journal_.buffer(), wall_now(),
                          {.state = &state,

@@ -18,36 +18,40 @@ namespace culld {
 namespace {
 
 constexpr std::string_view journal_suffix = ".jsonl";
-constexpr std::uint64_t read_whole_up_to = 32U << 20U;  // a larger journal is read from its last checkpoint
 
 std::optional<std::string> job_of(std::string_view name, std::string_view suffix) {
     if (!name.ends_with(suffix) || name.starts_with('.')) return std::nullopt;
     return std::string(name.substr(0, name.size() - suffix.size()));
 }
 
-// Where the last line that is a checkpoint begins. Ids hold no quotes, and quotes in strings are escaped, so the text
-// can stand nowhere else.
-result<std::optional<std::uint64_t>> last_checkpoint(int fd, std::uint64_t size, std::string_view name) {
-    constexpr std::string_view mark = R"("type":"checkpoint")";
-    constexpr std::size_t window = 4U << 20U, overlap = 256;
+// Where `text` stands for the last time in the file's first `end` bytes.
+result<std::optional<std::uint64_t>> last_in(int fd, std::uint64_t end, std::string_view text, std::string_view name) {
+    constexpr std::size_t window = 4U << 20U;
     std::string block;
-    for (std::uint64_t end = size; end > 0;) {
+    while (end >= text.size()) {
         const std::uint64_t begin = end > window ? end - window : 0;
-        block.resize(static_cast<std::size_t>(std::min(end + overlap, size) - begin));
+        block.resize(static_cast<std::size_t>(end - begin));
         const auto got = read_some_at(fd, block.data(), block.size(), begin, name);
         if (!got) return fail(got.error());
         block.resize(*got);
-        const std::size_t found = block.rfind(mark);
-        if (found != std::string::npos) {
-            const std::size_t line = block.rfind('\n', found);
-            if (line != std::string::npos) return std::optional(begin + line + 1);
-            if (begin == 0) return std::optional(std::uint64_t(0));
-            end = begin + found + mark.size();  // its line begins in the block before
-            continue;
-        }
-        end = begin;
+        const std::size_t found = block.rfind(text);
+        if (found != std::string::npos) return std::optional(begin + found);
+        if (begin == 0) break;
+        end = begin + text.size() - 1;  // it may reach from one block into the next
     }
     return std::optional<std::uint64_t>();
+}
+
+// Where the last line that is a checkpoint begins. Ids hold no quotes, and quotes in strings are escaped, so the text
+// can stand nowhere else; but a checkpoint whose end is torn off is none.
+result<std::optional<std::uint64_t>> last_checkpoint(int fd, std::uint64_t size, std::string_view name) {
+    const auto end = last_in(fd, size, "\n", name);
+    if (!end || !*end) return end;
+    const auto type = last_in(fd, **end, R"("type":"checkpoint")", name);
+    if (!type || !*type) return type;
+    const auto before = last_in(fd, **type, "\n", name);
+    if (!before) return before;
+    return std::optional(*before ? **before + 1 : 0);
 }
 
 struct journal_reading {
@@ -77,7 +81,7 @@ tl::unexpected<reading_failure> damaged(const std::string& name, problem why) {
     return tl::unexpected(reading_failure{std::move(why), true});
 }
 
-reading_result read_journal(const folder& journals, const std::string& name) {
+reading_result read_journal(const folder& journals, const std::string& name, std::uint64_t read_whole_up_to) {
     auto fd = journals.open_file(name, O_RDONLY);
     if (!fd) return disk_failed(std::move(fd.error()));
     struct stat st {};
@@ -127,6 +131,8 @@ reading_result read_journal(const folder& journals, const std::string& name) {
             }
         }
     }
+    if (from && chain.records() == 0)
+        return damaged(name, problem{.what = "its last checkpoint is gone while it is read"});
     out.good_bytes = lines->good_bytes();  // counted from the file's beginning, wherever the reading began
     out.behind_checkpoint = out.good_bytes - checkpoint_at;
     out.torn_bytes = size - std::min(size, out.good_bytes);
@@ -195,12 +201,12 @@ result<std::vector<std::string>> open_jobs(const folder& journals, const folder&
 }
 
 recovered recover_job(const std::string& job_id, const folder& journals, const spool& files,
-                      const intake_surroundings& around) {
+                      const intake_surroundings& around, const checkpoint_rules& checkpoints) {
     const std::string name = job_id + std::string(journal_suffix);
     const auto stuck = [&](const problem& why, const std::string& file, bool is_damaged) {
         return stuck_job{job_id, file, {"journal", "", why.text(), why.hint}, is_damaged};
     };
-    auto reading = read_journal(journals, name);
+    auto reading = read_journal(journals, name, checkpoints.read_whole_up_to);
     if (!reading) return stuck(reading.error().why, "", reading.error().damaged);
     recovered_job& job = reading->job;
     if (!job.accepted) {

@@ -74,8 +74,8 @@ class LargeJob : public testing::Test {
 TEST_F(LargeJob, GoesOnFromItsLastCheckpoint) {
     kill_at(start(), large);
     kill_at(start(), fs::file_size(journal()) + (1U << 20U));
-    // A torn tail behind the checkpoint.
-    { std::ofstream(journal(), std::ios::app) << R"({"seq":99,"ts":"2026)"; }
+    // A torn tail behind the checkpoint, and it is a checkpoint itself.
+    { std::ofstream(journal(), std::ios::app) << R"({"seq":99,"ts":"2026","type":"checkpoint","intended":5)"; }
     int status = 0;
     const pid_t pid = start();
     ::waitpid(pid, &status, 0);

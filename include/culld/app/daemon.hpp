@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "culld/app/checkpoints.hpp"
 #include "culld/io/config_files.hpp"
 
 namespace culld {
@@ -12,6 +13,7 @@ struct daemon_options {
     config_sources sources;
     std::string credentials_folder;  // $CREDENTIALS_DIRECTORY
     bool once = false;               // take what is in the spool, finish it, exit
+    checkpoint_rules checkpoints{};
 };
 
 // Runs until a signal, or with `once` until nothing is left to do; the process's exit code (contract, section 5).

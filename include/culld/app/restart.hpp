@@ -7,6 +7,7 @@
 #include <variant>
 #include <vector>
 
+#include "culld/app/checkpoints.hpp"
 #include "culld/app/job_run.hpp"
 #include "culld/app/job_table.hpp"
 #include "culld/io/intake.hpp"
@@ -28,6 +29,6 @@ using recovered = std::variant<ready_to_run, never_accepted, stuck_job>;
 // Reads the journal (from its last checkpoint on, where it is large), opens the id store, or makes it anew from the
 // job's files in active/ where it is gone or damaged.
 [[nodiscard]] recovered recover_job(const std::string& job_id, const folder& journals, const spool& files,
-                                    const intake_surroundings& around);
+                                    const intake_surroundings& around, const checkpoint_rules& checkpoints);
 
 }  // namespace culld

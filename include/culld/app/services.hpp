@@ -7,6 +7,7 @@
 #include <random>
 #include <string>
 
+#include "culld/app/checkpoints.hpp"
 #include "culld/core/config.hpp"
 #include "culld/io/file.hpp"
 #include "culld/io/ledger_file.hpp"
@@ -24,6 +25,7 @@ struct services {
     ledger_file& ledger;                     // on the disk thread only
     std::shared_ptr<const config> settings;  // replaced as a whole on reload
     std::string config_sha256;
+    checkpoint_rules checkpoints{};
     std::mt19937_64 dice;  // jitter and job ids; no secret rests on it
 
     // Something became ready to be sent.
