@@ -521,27 +521,25 @@ plan_state plan::state() const {
                    .counts = counts_,
                    .first_good = first_good_,
                    .first_bad = first_bad_};
-    std::map<key, spans> open;
-    const auto add = [&](key k, span s) { append(open[k], s); };
+    std::map<std::pair<key, bool>, spans> open;
+    const auto add = [&](key k, bool sent, span s) { append(open[{k, sent || k.last != word::unsent}], s); };
     const auto add_batch = [&](const batch& b) {
         const std::uint32_t made = b.what == batch::purpose::ask ? b.attempt : b.attempt - 1;
-        for (const span& s : b.at) add({made, b.last}, s);
+        for (const span& s : b.at) add({made, b.last}, b.sent_before, s);
     };
     for (const auto& [p, b] : flying_) add_batch(*b);
     for (const auto& [due, b] : parked_) add_batch(b);
     for (const auto& [due, b] : asks_parked_) add_batch(b);
     for (const queues* all : {&again_, &asks_})
         for (const auto& [k, q] : *all)
-            for (const waiting& w : q.entries) add(k, w.at);
-    for (const span& s : unsettled(next_, std::max(next_, intended_))) add({0, word::unsent}, s);
+            for (const waiting& w : q.entries) add(k, true, w.at);
+    for (const span& s : unsettled(next_, std::max(next_, intended_))) add({0, word::unsent}, false, s);
     // From the first that ends beyond what is intended: the next fresh id may have gone past it already.
     std::size_t h = hole_;
     while (h > 0 && holes_[h - 1].end() > intended_) --h;
     for (; h < holes_.size(); ++h)
         if (holes_[h].end() > intended_) out.holes.push_back(holes_[h]);
-    for (auto& [k, at] : open) {
-        out.open.push_back({k.attempts, k.last, sorted(std::move(at))});
-    }
+    for (auto& [k, at] : open) out.open.push_back({k.first.attempts, k.first.last, sorted(std::move(at)), k.second});
     return out;
 }
 

@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <charconv>
+#include <map>
+#include <tuple>
 
 #include "culld/core/interval_set.hpp"
 
@@ -154,7 +156,7 @@ result<void> recovery::feed(const record_view& r) {
             if (const json_value* totals = r.find("totals"); totals != nullptr)
                 return put(job_.totals, read_totals(*totals));
             return fail("job.finished has no totals");
-        case record_type::job_recovered:
+        case record_type::job_recovered: recovered_before(); return {};
         case record_type::job_blocked:
         case record_type::job_unblocked:
         case record_type::unknown: return {};  // nothing about ids; a blocked job is tried again at a restart
@@ -326,6 +328,17 @@ result<void> recovery::verdict(const record_view& r, std::uint64_t& count, std::
     return {};
 }
 
+// What was open then may have been in a request that nothing is known of.
+void recovery::recovered_before() {
+    position_map<open_id> now;
+    for (const auto& run : open_.all()) {
+        open_id v = run.value;
+        v.sent = true;
+        now.assign(run.at, v);
+    }
+    open_ = std::move(now);
+}
+
 // Whoever stops a paused job wants it to end.
 void recovery::stop(skip_reason why) {
     if (!job_.stopped) job_.paused = false;
@@ -359,10 +372,11 @@ result<void> recovery::checkpoint(const record_view& r) {
     while (each.next(element)) {
         open_id v;
         spans at;
-        v.sent = true;
+        bool sent = false;
         auto read = members(element, [&](const json_member& m) -> result<void> {
             if (m.key == "attempts") return put(v.attempts, small(m.value));
             if (m.key == "at") return put(at, m.value.runs());
+            if (m.key == "sent") return put(sent, m.value.boolean());
             if (m.key == "word") {
                 const auto name = m.value.text();
                 const auto w = name ? word_named(*name) : std::nullopt;
@@ -373,7 +387,7 @@ result<void> recovery::checkpoint(const record_view& r) {
         });
         if (!read) return read;
         if (auto ok = within(at); !ok) return ok;
-        if (v.last == word::unsent) v.sent = false;
+        v.sent = sent || v.last != word::unsent;
         for (const span& run : at) {
             if (run.end() > s.intended || open_ids.erase(run) != 0)
                 return fail(fmt::format("the checkpoint has positions from {} to {} open twice or not intended",
@@ -415,12 +429,12 @@ result<void> recovery::checkpoint(const record_view& r) {
 
 recovered_job recovery::finish() {
     plan_state& s = job_.state;
-    std::map<std::pair<std::uint32_t, word>, spans> grouped;
+    std::map<std::tuple<std::uint32_t, word, bool>, spans> grouped;
     for (const auto& run : open_.all()) {
-        append(grouped[{run.value.attempts, run.value.last}], run.at);
+        append(grouped[{run.value.attempts, run.value.last, run.value.sent}], run.at);
         if (run.value.last == word::unsent || run.value.last == word::lost) append(job_.in_doubt, run.at);
     }
-    for (auto& [k, at] : grouped) s.open.push_back({k.first, k.second, std::move(at)});
+    for (auto& [k, at] : grouped) s.open.push_back({std::get<0>(k), std::get<1>(k), std::move(at), std::get<2>(k)});
     for (const auto& run : ahead_.all())
         if (run.at.end() > s.intended)
             append(s.holes, {std::max(run.at.first, s.intended), run.at.end() - std::max(run.at.first, s.intended)});

@@ -318,6 +318,7 @@ class history {
         EXPECT_EQ(part.stopped, full.stopped);
         EXPECT_EQ(part.throttled, full.throttled);
         EXPECT_EQ(part.requests, full.requests);
+        EXPECT_EQ(part.retries, full.retries);
         // A checkpoint may know less of ids that were never answered for: whether they were sent does not matter to
         // them.
         EXPECT_EQ(part.in_doubt, full.in_doubt);

@@ -289,6 +289,18 @@ TEST(Recovery, ACheckpointBehindTheFirstRecordIsWhereItBegins) {
     EXPECT_EQ(job.stopped, skip_reason::deadline);
 }
 
+// A request that was declined (401, 404, 429) had no effect on its ids, but it was one: the next is a retry.
+TEST(Recovery, ACheckpointTellsWhatWasOnlyEverDeclinedFromWhatWasNeverSent) {
+    const auto retries = [](const char* sent) {
+        const std::string open = fmt::format(
+            R"([{{"attempts":1,"word":"refused","at":[[3,1]]}},{{"attempts":0,"word":"unsent"{},"at":[[8,2]]}}])",
+            sent);
+        return recovered(begun().add("checkpoint", checkpoint_text(open)).result(1, {{8, 2}}, {})).retries;
+    };
+    EXPECT_EQ(retries(""), 2U);
+    EXPECT_EQ(retries(R"(,"sent":true)"), 3U);
+}
+
 TEST(Recovery, ACheckpointInTheMiddleOfAReadingIsPassedOver) {
     const recovered_job job = recovered(begun().intent(0, 4).add("checkpoint", checkpoint_text()));
     EXPECT_EQ(job.state.intended, 4U);

@@ -80,6 +80,7 @@ struct plan_state {
         std::uint32_t attempts = 0;  // counted so far
         word last = word::unsent;
         spans at;
+        bool sent = false;  // in a request, as far as anybody knows: the word of what was only ever declined is unsent
     };
     std::uint64_t ids = 0;
     position intended = 0;  // ids below it were intended

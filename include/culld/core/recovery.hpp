@@ -52,6 +52,7 @@ class recovery {
     result<void> batch_error(const record_view& r);
     result<void> verdict(const record_view& r, std::uint64_t& count, std::string_view at_key);
     result<void> checkpoint(const record_view& r);
+    void recovered_before();
     void stop(skip_reason why);
     void count_request(const spans& at, std::uint32_t attempt);
     result<void> within(const spans& at) const;
