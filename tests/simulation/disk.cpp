@@ -134,13 +134,13 @@ void disk::apply(const change& c) {
             e.folder->stable_entries.erase(e.name);
 }
 
-void disk::apply_some(const std::function<bool(const change&)>& wanted) {
+void disk::apply_some(const choice& wanted) {
     std::vector<const change*> chosen;
     std::set<const node*> about;
-    for (auto c = changes_.rbegin(); c != changes_.rend(); ++c)
-        if (wanted(*c) || about.contains(c->about.get())) {
-            chosen.push_back(&*c);
-            about.insert(c->about.get());
+    for (std::size_t i = changes_.size(); i-- > 0;)
+        if (const change& c = changes_[i]; about.contains(c.about.get()) || wanted(i, c)) {
+            chosen.push_back(&c);
+            about.insert(c.about.get());
         }
     for (auto c = chosen.rbegin(); c != chosen.rend(); ++c) apply(**c);
     const std::set<const change*> done(chosen.begin(), chosen.end());
@@ -148,7 +148,7 @@ void disk::apply_some(const std::function<bool(const change&)>& wanted) {
 }
 
 void disk::sync_folder(const node& folder) {
-    const auto touches = [&](const change& c) {
+    const auto touches = [&](std::size_t, const change& c) {
         return std::any_of(c.entries.begin(), c.entries.end(),
                            [&](const auto& e) { return e.folder.get() == &folder; });
     };
@@ -182,29 +182,47 @@ void disk::settle(node& file) {
     file.data = file.stable;
 }
 
-void disk::power_cut() {
-    dice& chance = on_.chance;
-    if (now.ordered)
-        for (std::size_t i = chance.below(changes_.size() + 1); i-- > 0;) {
-            apply(changes_.front());
-            changes_.erase(changes_.begin());
-        }
-    else
-        apply_some([&](const change&) { return chance.chance(0.5); });
+void disk::settle(node& file, const chooser& pick) {
+    constexpr std::size_t one_by_one = 4;
+    const std::size_t n = file.unsynced.size(), size = file.data.size();
+    const bool each = n <= one_by_one;
+    const std::size_t first = each ? n : pick(n + 1);
+    for (std::size_t i = 0; i < first; ++i) {
+        node::patch& p = file.unsynced[i];
+        const std::uint64_t fate = each ? pick(p.bytes.size() > 1 ? 3 : 2) : 1;
+        if (fate == 0) continue;
+        if (fate == 2) p.bytes.resize(p.bytes.size() / 2);
+        apply(file, p);
+    }
+    if (n > 0 && file.stable.size() < size && pick(2) == 1) file.stable.resize(size);
+    file.unsynced.clear();
+    file.data = file.stable;
+}
+
+void disk::cut_with(const choice& kept, const std::function<void(node&)>& settle) {
+    apply_some(kept);
     changes_.clear();
     // Folders are visited by name, not by address: a seed is a run.
     const std::function<void(const node_ptr&)> visit = [&](const node_ptr& it) {
         it->writers = 0;
-        if (it->kind != node::kind_type::folder) {
-            settle(*it);
-            return;
-        }
+        if (it->kind != node::kind_type::folder) return settle(*it);
         // A socket's name means nothing without its process, and a file has one name.
         it->entries = it->stable_entries;
         for (const auto& [name, below] : it->entries) visit(below);
     };
     visit(root);
     if (on_stable) on_stable();
+}
+
+void disk::power_cut() {
+    dice& chance = on_.chance;
+    const std::size_t first = now.ordered ? chance.below(changes_.size() + 1) : 0;
+    cut_with([&](std::size_t i, const change&) { return now.ordered ? i < first : chance.chance(0.5); },
+             [this](node& file) { settle(file); });
+}
+
+void disk::power_cut(const chooser& pick) {
+    cut_with([&](std::size_t, const change&) { return pick(2) == 1; }, [&](node& file) { settle(file, pick); });
 }
 
 std::map<std::string, std::string> disk::snapshot(std::string_view path) const {

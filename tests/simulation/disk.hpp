@@ -1,9 +1,9 @@
 // The simulated file system, /sim: what the programs see of it, and what of that a power cut leaves.
 //
-// A file's content is stable up to its last fsync. What came after is a list of patches, of which a power cut keeps
-// none, all, or a first part with the last patch torn at any byte; the file may then be longer than its content, with
-// zeros at the end. Patches of which fsync said that they could not be written are still read back, as from the page
-// cache, and no later fsync makes them stable (Rebello, ATC '20).
+// A file's content is stable up to its last fsync. What came after is a list of patches, of which a power cut by chance
+// keeps none, all, or a first part with the last patch torn at any byte; the file may then be longer than its content,
+// with zeros at the end. Patches of which fsync said that they could not be written are still read back, as from the
+// page cache, and no later fsync makes them stable (Rebello, ATC '20).
 //
 // A folder's names are stable up to its last fsync. Later changes are kept by a power cut in the order they were made
 // (as by a journalling file system; there any fsync commits all names) or each by chance, with those before it that are
@@ -91,8 +91,14 @@ class disk {
         if (on_event) on_event(folder, what, name);
     }
 
-    // The power fails: what was not stable is kept or lost.
+    // The power fails: what was not stable is kept or lost, by chance.
     void power_cut();
+    // The same, with every say in it left to `pick`, which is asked for one of the numbers below its argument: a name's
+    // change kept or not; each patch of a file lost, kept or torn, whatever became of those before it; a file whose end
+    // is lost as long as it was or not. Where a file has more patches than can be tried one by one, a first part of
+    // them is kept. All that POSIX allows, but for the byte at which a write tears. Not with `ordered`.
+    using chooser = std::function<std::uint64_t(std::uint64_t)>;
+    void power_cut(const chooser& pick);
     [[nodiscard]] timespec time() const;
 
     // Every file below `path` with its content, for comparing; names that start with a dot left out.
@@ -108,13 +114,16 @@ class disk {
         node_ptr about;  // what was made, moved or removed
         std::vector<entry> entries;
     };
-    // Applies the changes that `wanted` picks, and those before them that are about the same file: no file system
-    // keeps a rename and forgets that the file was renamed before.
-    void apply_some(const std::function<bool(const change&)>& wanted);
+    // Applies the changes that `wanted` picks (the newest is asked for first), and those before them that are about the
+    // same file: no file system keeps a rename and forgets that the file was renamed before.
+    using choice = std::function<bool(std::size_t number, const change&)>;
+    void apply_some(const choice& wanted);
     void note(change c) { changes_.push_back(std::move(c)); }
     static void apply(const change& c);
     static void apply(node& file, const node::patch& p);
+    void cut_with(const choice& kept, const std::function<void(node&)>& settle);
     void settle(node& file);
+    static void settle(node& file, const chooser& pick);
 
     machine& on_;
     std::uint64_t numbers_ = 100;

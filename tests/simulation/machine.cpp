@@ -29,7 +29,7 @@ struct machine::fiber {
     std::uint64_t turns = 0;  // the number of its last turn: a wake-up for an earlier one comes too late
 };
 
-machine::machine(std::uint64_t seed, bool talk) : chance(seed * 2 + 1), seed_(seed), talk_(talk) {
+machine::machine(std::uint64_t seed, bool talk) : chance(seed * 2 + 1), talk_(talk) {
     the_one = this;
 }
 
@@ -248,7 +248,7 @@ void machine::fail(const std::string& what) {
         for (std::size_t i = 0; i < last_.size(); ++i)
             if (const std::string& line = last_[(told_ + i) % last_.size()]; !line.empty()) print_line(line);
     if (talk_ && on_fail) std::exchange(on_fail, nullptr)();
-    print_line(fmt::format("FAILED seed {} at {:.6f} s: {}", seed_, std::chrono::duration<double>(now_).count(), what));
+    print_line(fmt::format("FAILED {} at {:.6f} s: {}", subject, std::chrono::duration<double>(now_).count(), what));
     __real__Exit(1);
 }
 

@@ -110,7 +110,7 @@ class machine {
     // A promise was broken: prints what happened last and ends the process with 1.
     [[noreturn]] void fail(const std::string& what);
     std::function<void()> on_fail;  // what else is to be told, with `talk`
-    [[nodiscard]] std::uint64_t seed() const { return seed_; }
+    std::string subject;            // of what fails: "seed 7"
     [[nodiscard]] bool talks() const { return talk_; }
 
     class poll_set;
@@ -133,7 +133,6 @@ class machine {
     void rest_threads();
     void runnable(fiber& f, moment when);
 
-    std::uint64_t seed_;
     bool talk_;
     moment now_{};
     std::uint64_t order_ = 0;

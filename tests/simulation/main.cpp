@@ -4,6 +4,8 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
+#include <charconv>
 #include <chrono>
 #include <csignal>
 #include <cstdio>
@@ -22,10 +24,33 @@ void silence() {
     if (nowhere >= 0) static_cast<void>(::dup2(nowhere, STDERR_FILENO));
 }
 
+std::vector<std::uint64_t> numbers(std::string_view text, char between) {
+    std::vector<std::uint64_t> out;
+    while (!text.empty()) {
+        const std::size_t end = std::min(text.find(between), text.size());
+        std::uint64_t number = 0;
+        std::from_chars(text.data(), text.data() + end, number);
+        out.push_back(number);
+        text.remove_prefix(std::min(end + 1, text.size()));
+    }
+    return out;
+}
+
+cut_point cut_of(std::string_view text) {
+    const std::size_t colon = std::min(text.find(':'), text.size());
+    cut_point out;
+    for (const std::uint64_t call : numbers(text.substr(0, colon), ':')) out.call = call;
+    if (colon < text.size()) out.ways = numbers(text.substr(colon + 1), '.');
+    return out;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
     std::uint64_t seeds = 1000, from = 1, long_seconds = 0;
+    cut_plan plan;
+    std::string part;
+    std::vector<std::string> cuts;
     bool twice = false, list_plants = false;
     run_options options;
     CLI::App app("Runs the whole daemon on a simulated machine, one seed after another.");
@@ -34,6 +59,11 @@ int main(int argc, char** argv) {
     app.add_option("--seconds", long_seconds, "run so long, however many seeds that is");
     app.add_flag("--trace", options.talk, "print what happens");
     app.add_flag("--twice", twice, "run each seed twice and compare");
+    app.add_option("--every-cut", part, "every power cut of one story: PART/PARTS of them")->expected(1);
+    app.add_option("--ways", plan.ways, "with --every-cut: so many of the ways a cut may end, by chance; 0: all")
+        ->capture_default_str();
+    app.add_option("--again", plan.again, "with --every-cut: so many second cuts after each")->capture_default_str();
+    app.add_option("--cut", cuts, "the story with this cut (CALL:WAY.WAY…), twice for two")->expected(1);
     app.add_option("--plant", options.plant, "a bug to plant");
     app.add_flag("--list-plants", list_plants, "the bugs that can be planted");
     CLI11_PARSE(app, argc, argv);
@@ -50,6 +80,24 @@ int main(int argc, char** argv) {
     using clock = std::chrono::steady_clock;
     const auto begun = clock::now();
     const auto passed = [&] { return std::chrono::duration<double>(clock::now() - begun).count(); };
+    if (!cuts.empty()) {
+        std::vector<cut_point> points;
+        for (const std::string& text : cuts) points.push_back(cut_of(text));
+        run_cuts(points, options);
+        std::filesystem::remove_all(scratch);
+        return 0;
+    }
+    if (!part.empty()) {
+        const std::vector<std::uint64_t> of = numbers(part, '/');
+        if (of.size() != 2 || of[1] == 0) return fmt::print(stderr, "--every-cut wants PART/PARTS\n"), 64;
+        plan.part = of[0];
+        plan.parts = of[1];
+        const cut_tally all = run_every_cut(plan, options);
+        std::filesystem::remove_all(scratch);
+        fmt::print("power cuts at {} calls, {} states of the disk; {} second cuts; {:.1f} s\n", all.calls, all.states,
+                   all.again, passed());
+        return 0;
+    }
     run_outcome sum;
     std::uint64_t done = 0;
     for (std::uint64_t seed = from; long_seconds > 0 ? passed() < static_cast<double>(long_seconds) : done < seeds;

@@ -24,6 +24,7 @@ constexpr std::array bugs{
     planted_bug{"unknown-is-deleted", "ids that the answer does not account for count as deleted"},
     planted_bug{"verdicts-forgotten", "a restart does not look at verdicts: it sends everything again"},
     planted_bug{"rate-mark-ignored", "a restart takes the bucket to be full"},
+    planted_bug{"read-back-believed", "what is read back after a failed fsync is gone on with as it is"},
     planted_bug{"filed-before-ledger", "a job's file is put away before the ledger names the job"},
 };
 
@@ -133,6 +134,16 @@ result<bool> planted_quiet_for(rate_mark* self, std::chrono::duration<double> sp
     auto out = real_quiet_for(self, span, now);
     if (is("rate-mark-ignored") && out) return true;
     return out;
+}
+
+#define MAKE_DURABLE_AGAIN \
+    "_ZN5culld18make_durable_againERKNS_6folderERKNSt7__cxx1112basic_stringIcSt11char_traitsIcESaIcEEEm"
+result<void> real_make_durable_again(const folder& dir, const std::string& name, std::uint64_t size)
+    REAL(MAKE_DURABLE_AGAIN);
+result<void> planted_make_durable_again(const folder& dir, const std::string& name, std::uint64_t size)
+    WRAPPED(MAKE_DURABLE_AGAIN);
+result<void> planted_make_durable_again(const folder& dir, const std::string& name, std::uint64_t size) {
+    return is("read-back-believed") ? result<void>() : real_make_durable_again(dir, name, size);
 }
 
 #define APPEND                                                                                             \

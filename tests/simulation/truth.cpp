@@ -9,6 +9,7 @@
 #include "culld/core/audit.hpp"
 #include "culld/core/chain.hpp"
 #include "culld/core/file_kind.hpp"
+#include "culld/core/ledger_check.hpp"
 
 namespace culld::simulation {
 
@@ -41,8 +42,8 @@ char verdict_of(std::string_view type) {
 
 }  // namespace
 
-truth::truth(world& in, std::vector<job_plan> jobs, send_rules rules)
-    : in_(in), jobs_(std::move(jobs)), rules_(rules), state_(jobs_.size()) {
+truth::truth(world& in, std::vector<job_plan> jobs, send_rules rules, const public_keys* keys)
+    : in_(in), jobs_(std::move(jobs)), rules_(rules), keys_(keys), state_(jobs_.size()) {
     for (std::size_t i = 0; i < jobs_.size(); ++i) {
         state_[i].intended.resize(jobs_[i].ids.size());
         state_[i].verdict.resize(jobs_[i].ids.size());
@@ -330,25 +331,27 @@ void truth::judge_journal(const std::string& job_id, const std::function<bool(co
 void truth::judge_ledger() {
     const node_ptr file = in_.files.find("/sim/journal/ledger.jsonl");
     if (!file) fail("there is no ledger");
-    chain_checker chain;
-    record_view record;
-    std::set<std::string> named;
+    const node_ptr head = in_.files.find("/sim/journal/ledger.head");
+    ledger_check check({.keys = keys_});
     for (std::string_view text = file->data; !text.empty();) {
         const std::size_t end = text.find('\n');
-        if (end == std::string_view::npos) fail("the ledger ends in a torn line");
-        if (auto fed = chain.feed(text.substr(0, end), true, record); !fed)
-            fail(fmt::format("ledger: {}", fed.error().text()));
-        const auto entry = read_ledger_entry(record);
-        if (!entry) fail(fmt::format("ledger: {}", entry.error().text()));
+        const bool goes_on = check.feed(text.substr(0, end), end != std::string_view::npos);
+        if (!goes_on || end == std::string_view::npos) break;
         text.remove_prefix(end + 1);
-        if (entry->rejected) {
+    }
+    check.end(head ? std::optional<std::string_view>(head->data) : std::nullopt);
+    if (!check.findings().empty()) fail(fmt::format("ledger: {}", check.findings().front().text()));
+    std::set<std::string> named;
+    record_view record;
+    for (const ledger_entry& entry : check.entries()) {
+        if (entry.rejected) {
             for (const job_plan& job : jobs_)
-                if (job.file == entry->file) rejected_.insert(job.number);
+                if (job.file == entry.file) rejected_.insert(job.number);
             continue;
         }
-        if (!named.insert(entry->job_id).second) fail(fmt::format("the ledger names {} twice", entry->job_id));
-        const node_ptr journal = in_.files.find(std::string(journal_folder) + entry->journal);
-        if (!journal) fail(fmt::format("the ledger names {}, which is not there", entry->journal));
+        named.insert(entry.job_id);
+        const node_ptr journal = in_.files.find(std::string(journal_folder) + entry.journal);
+        if (!journal) fail(fmt::format("the ledger names {}, which is not there", entry.journal));
         chain_checker links;
         journal_audit audit;
         std::uint64_t line = 0;
@@ -359,16 +362,8 @@ void truth::judge_ledger() {
             rest.remove_prefix(cut + 1);
         }
         audit.end(true);
-        const auto wrong = compare_with_ledger(*entry, audit.summary(), links.records(), hex(links.head()));
-        if (!wrong.empty()) fail(fmt::format("ledger and {}: {}", entry->journal, wrong.front().text()));
-    }
-    const node_ptr head = in_.files.find("/sim/journal/ledger.head");
-    if (chain.records() > 0) {
-        if (!head) fail("there is no ledger.head");
-        const auto read = read_ledger_head(head->data);
-        if (!read) fail(fmt::format("ledger.head: {}", read.error().text()));
-        if (read->seq + 1 != chain.records() || read->sha256 != hex(chain.head()))
-            fail("ledger.head is not the head of the ledger");
+        const auto wrong = compare_with_ledger(entry, audit.summary(), links.records(), hex(links.head()));
+        if (!wrong.empty()) fail(fmt::format("ledger and {}: {}", entry.journal, wrong.front().text()));
     }
     for (const std::string& id : job_ids())
         if (!named.contains(id)) fail(fmt::format("the ledger does not name {}", id));

@@ -12,6 +12,7 @@
 #include <string_view>
 #include <vector>
 
+#include "culld/core/ledger_signature.hpp"
 #include "jobs.hpp"
 #include "world.hpp"
 
@@ -24,7 +25,8 @@ struct send_rules {
 
 class truth {
   public:
-    truth(world& in, std::vector<job_plan> jobs, send_rules rules);
+    // `keys`: whose signatures the ledger must bear; null for none.
+    truth(world& in, std::vector<job_plan> jobs, send_rules rules, const public_keys* keys);
 
     [[nodiscard]] const std::vector<job_plan>& jobs() const { return jobs_; }
     // The file is whole and durable in incoming/: nothing may happen to it any more but what was promised.
@@ -78,6 +80,7 @@ class truth {
     world& in_;
     std::vector<job_plan> jobs_;
     send_rules rules_;
+    const public_keys* keys_;
     std::vector<job_state> state_;
     std::set<std::string> gone_;                       // ids the server never had
     std::set<std::string, std::less<>> said_deleted_;  // the server called them deleted, and nothing else
