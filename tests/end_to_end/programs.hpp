@@ -86,8 +86,9 @@ class child {
 struct setup {
     std::string scenario = "seed: 1\n";
     std::string limits = "requests_per_second: 500, concurrency: 4";
-    std::string api{};   // further members of `api`, as `, method: post`
-    std::string more{};  // further sections, whole lines
+    std::string api{};      // further members of `api`, as `, method: post`
+    std::string journal{};  // and of `journal`
+    std::string more{};     // further sections, whole lines
     int batch_size = 20;
     std::string rescan = "1s";
 };
@@ -107,11 +108,11 @@ class Programs : public testing::Test {
     void write_config(const setup& s) const {
         here_.write("culld.yaml",
                     fmt::format("api: {{endpoint: \"http://127.0.0.1:{}\", project_id: p, workspace_id: w{}}}\n"
-                                "spool: {{dir: {}, sidecar_wait: 700ms, rescan: {}}}\njournal: {{dir: {}}}\n"
+                                "spool: {{dir: {}, sidecar_wait: 700ms, rescan: {}}}\njournal: {{dir: {}{}}}\n"
                                 "limits: {{{}}}\nbatch: {{size: {}}}\n"
                                 "retry: {{base_delay: 20ms, max_delay: 200ms, max_attempts: 3}}\n"
                                 "http: {{listen: \"\", socket: {}}}\n{}",
-                                port_, s.api, at("spool"), s.rescan, at("journal"), s.limits, s.batch_size,
+                                port_, s.api, at("spool"), s.rescan, at("journal"), s.journal, s.limits, s.batch_size,
                                 here_.path("control.sock"), s.more));
     }
     // Another emulator where the last one was: its truth begins anew.
