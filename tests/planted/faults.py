@@ -6,7 +6,7 @@
 Works in this tree, and puts each file back as it was. Needs root, as those tests do. Exits 1 where a bug went unnoticed.
 """
 import planted
-from planted import MEMORY, WHOLE
+from planted import MEMORY, UNIT, WHOLE
 
 BUGS = {
     "failed-write-ignored": ("daemon/io/journal_file.cpp",
@@ -71,6 +71,10 @@ BUGS = {
     "damaged-journal-tried-again": ("daemon/app/restart.cpp", "return tl::unexpected(reading_failure{std::move(why), true});",
                                     "return tl::unexpected(reading_failure{std::move(why), false});",
                                     WHOLE, "SpoolThreats.ADamagedJournal*"),
+    "torn-checkpoint-believed": ("daemon/app/restart.cpp", 'const auto type = last_in(fd, **end,',
+                                 "const auto type = last_in(fd, size,", WHOLE, "LargeJob.GoesOn*"),
+    "declined-is-unsent-to-a-checkpoint": ("daemon/core/recovery.cpp", "v.sent = sent || v.last != word::unsent;",
+                                           "v.sent = v.last != word::unsent;", UNIT, "Recovery.*:JobSimulation.*"),
 }
 
 planted.main(BUGS)
