@@ -24,11 +24,12 @@ std::optional<std::string> job_of(std::string_view name, std::string_view suffix
     return std::string(name.substr(0, name.size() - suffix.size()));
 }
 
-// Where `text` stands for the last time in the file's first `end` bytes.
+// Where `text` stands for the last time in the file's first `end` bytes. Read in blocks that grow: a line's end is
+// near, a checkpoint is not.
 result<std::optional<std::uint64_t>> last_in(int fd, std::uint64_t end, std::string_view text, std::string_view name) {
-    constexpr std::size_t window = 4U << 20U;
     std::string block;
-    while (end >= text.size()) {
+    for (std::uint64_t window = 64U << 10U; end >= text.size();
+         window = std::min<std::uint64_t>(4 * window, 4U << 20U)) {
         const std::uint64_t begin = end > window ? end - window : 0;
         block.resize(static_cast<std::size_t>(end - begin));
         const auto got = read_some_at(fd, block.data(), block.size(), begin, name);

@@ -174,7 +174,7 @@ void write_checkpoint(chain_writer& chain, std::string& out, wall_time ts, const
             if (i > 0) open += ',';
             json_object o(open);
             o.member("attempts", state.open[i].attempts).member("word", name_of(state.open[i].last));
-            if (state.open[i].sent && state.open[i].last == word::unsent) o.member("sent", true);
+            if (state.open[i].declined) o.member("sent", true);
             at(o, "at", state.open[i].at);
             o.close();
         }

@@ -522,18 +522,18 @@ plan_state plan::state() const {
                    .first_good = first_good_,
                    .first_bad = first_bad_};
     std::map<std::pair<key, bool>, spans> open;
-    const auto add = [&](key k, bool sent, span s) { append(open[{k, sent || k.last != word::unsent}], s); };
+    const auto add = [&](key k, span s, bool declined = false) { append(open[{k, declined}], s); };
     const auto add_batch = [&](const batch& b) {
         const std::uint32_t made = b.what == batch::purpose::ask ? b.attempt : b.attempt - 1;
-        for (const span& s : b.at) add({made, b.last}, b.sent_before, s);
+        for (const span& s : b.at) add({made, b.last}, s, b.sent_before && b.last == word::unsent);
     };
     for (const auto& [p, b] : flying_) add_batch(*b);
     for (const auto& [due, b] : parked_) add_batch(b);
     for (const auto& [due, b] : asks_parked_) add_batch(b);
     for (const queues* all : {&again_, &asks_})
         for (const auto& [k, q] : *all)
-            for (const waiting& w : q.entries) add(k, true, w.at);
-    for (const span& s : unsettled(next_, std::max(next_, intended_))) add({0, word::unsent}, false, s);
+            for (const waiting& w : q.entries) add(k, w.at);
+    for (const span& s : unsettled(next_, std::max(next_, intended_))) add({0, word::unsent}, s);
     // From the first that ends beyond what is intended: the next fresh id may have gone past it already.
     std::size_t h = hole_;
     while (h > 0 && holes_[h - 1].end() > intended_) --h;

@@ -3,8 +3,6 @@
 #include <fmt/format.h>
 
 #include <charconv>
-#include <map>
-#include <tuple>
 
 #include "culld/core/interval_set.hpp"
 
@@ -429,12 +427,12 @@ result<void> recovery::checkpoint(const record_view& r) {
 
 recovered_job recovery::finish() {
     plan_state& s = job_.state;
-    std::map<std::tuple<std::uint32_t, word, bool>, spans> grouped;
+    std::map<std::pair<std::uint32_t, word>, spans> grouped;
     for (const auto& run : open_.all()) {
-        append(grouped[{run.value.attempts, run.value.last, run.value.sent}], run.at);
+        append(grouped[{run.value.attempts, run.value.last}], run.at);
         if (run.value.last == word::unsent || run.value.last == word::lost) append(job_.in_doubt, run.at);
     }
-    for (auto& [k, at] : grouped) s.open.push_back({std::get<0>(k), std::get<1>(k), std::move(at), std::get<2>(k)});
+    for (auto& [k, at] : grouped) s.open.push_back({k.first, k.second, std::move(at)});
     for (const auto& run : ahead_.all())
         if (run.at.end() > s.intended)
             append(s.holes, {std::max(run.at.first, s.intended), run.at.end() - std::max(run.at.first, s.intended)});

@@ -107,7 +107,7 @@ TEST_F(Schema, JournalsAreWhatTheirSchemaSays) {
     state.intended = 10;
     state.open.resize(1);
     state.open[0].at = {{0, 1}};
-    state.open[0].sent = true;
+    state.open[0].declined = true;
     state.holes = {{1, 2}};
     write_checkpoint(
         chain, out, now,

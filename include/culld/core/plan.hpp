@@ -80,7 +80,7 @@ struct plan_state {
         std::uint32_t attempts = 0;  // counted so far
         word last = word::unsent;
         spans at;
-        bool sent = false;  // in a request, as far as anybody knows: the word of what was only ever declined is unsent
+        bool declined = false;  // sent though the word is unsent: every answer declined it. Only plan::state tells
     };
     std::uint64_t ids = 0;
     position intended = 0;  // ids below it were intended
