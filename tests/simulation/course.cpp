@@ -170,11 +170,11 @@ void course::write_slowly(std::size_t number) {
     ++file->writers;
     world_.files.event(*incoming, IN_OPEN, job.file);
     on_.tell(fmt::format("{} is being written", job.file));
-    write_on(number, file, 0, power_cuts_);
+    write_on(number, file, 0, out_.power_cuts);
 }
 
 void course::write_on(std::size_t number, const node_ptr& file, std::size_t at, std::uint64_t cuts) {
-    if (cuts != power_cuts_) return;  // its writer died with the machine: truth was told
+    if (cuts != out_.power_cuts) return;  // its writer died with the machine: truth was told
     const job_plan& job = truth_->jobs()[number];
     if (at < job.content.size()) {
         const std::size_t bytes = 1 + chance_.below(job.content.size() - at);
@@ -224,6 +224,7 @@ void course::command(const std::string& job, const std::string& verb, const std:
 
 int course::live(bool once) {
     ++life_;
+    told_to_stop_.reset();
     daemon_options options;
     options.sources.file = config_;
     options.once = once;
@@ -301,7 +302,6 @@ void course::finish() {
     for (int life = 0; !over(); ++life) {
         if (life == 5) on_.fail("after five starts in fair weather it is not over");
         tend(life_ + 1);
-        told_to_stop_.reset();
         const int code = live(false);
         if (code != 0) on_.fail(fmt::format("in fair weather it ended with {}", code));
         check_stop(code);

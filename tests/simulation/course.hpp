@@ -77,7 +77,7 @@ class course {
     settings with_;
     run_outcome out_;
     std::string token_;
-    std::uint64_t life_ = 0, power_cuts_ = 0;
+    std::uint64_t life_ = 0;
     std::optional<moment> told_to_stop_;
     bool alive_ = false;
 

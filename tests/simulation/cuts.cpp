@@ -1,4 +1,4 @@
-// Every power cut of one short story, and every one of what is started after it (docs/simulation.md).
+// Every power cut of one short story, and some of what is started after it (docs/simulation.md).
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
@@ -17,7 +17,7 @@ using std::chrono::seconds;
 class ways {
   public:
     explicit ways(std::vector<std::uint64_t> given = {}) : picks_(std::move(given)), below_(picks_.size()) {}
-    explicit ways(dice* chance) : chance_(chance) {}
+    explicit ways(dice* chance) : chance_(chance) {}  // null: one after another
 
     void rewind() { at_ = 0; }
     std::uint64_t pick(std::uint64_t below) {
@@ -28,8 +28,13 @@ class ways {
         below_[at_] = below;
         return picks_[at_++];
     }
-    // The next way; false if that was the last.
+    // The next way; false if that was the last. By chance there is always one more.
     bool next() {
+        if (chance_ != nullptr) {
+            picks_.clear();
+            below_.clear();
+            return true;
+        }
         picks_.resize(at_);
         below_.resize(at_);
         while (!picks_.empty() && ++picks_.back() >= below_.back()) {
@@ -90,9 +95,7 @@ class story : course {
                 if (left-- == 0) on_.die("the power fails");
             };
             tend(life_ + 1);
-            told_to_stop_.reset();
-            const int code = live(false);
-            if (code != -1) break;
+            if (live(false) != -1) break;
             c.how->rewind();
             world_.files.power_cut([&](std::uint64_t below) { return c.how->pick(below); });
             told += fmt::format(" --cut {}:{}", c.call, c.how->text());
@@ -155,18 +158,16 @@ cut_tally run_every_cut(const cut_plan& plan, const run_options& options) {
     // At most some hundred calls are made in a life. Most second cuts are early ones, in what is done at the start.
     const auto some_call = [&] { return chance.below(std::uint64_t(1) << chance.below(9)); };
     for (std::uint64_t call = plan.part;; call += plan.parts) {
-        ways every;
-        for (std::uint64_t n = 0; plan.ways == 0 || n < plan.ways; ++n) {
-            ways by_chance(&chance);
-            ways& first = plan.ways == 0 ? every : by_chance;
+        ways first(plan.ways == 0 ? nullptr : &chance);
+        std::uint64_t tried = 0;
+        do {
             if (tell_story({{call, &first}}, options) == 0) return out;
             ++out.states;
             for (std::uint64_t again = 0; again < plan.again; ++again) {
                 ways second(&chance);
                 if (tell_story({{call, &first}, {some_call(), &second}}, options) == 2) ++out.again;
             }
-            if (plan.ways == 0 && !first.next()) break;
-        }
+        } while (++tried != plan.ways && first.next());
         ++out.calls;
     }
 }

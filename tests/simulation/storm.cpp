@@ -177,9 +177,7 @@ class storm : course {
         });
         while (on_.now() < storm_) {
             choose_fate();
-            told_to_stop_.reset();
-            const int code = live(false);
-            after(code);
+            after(live(false));
         }
     }
 
@@ -217,7 +215,6 @@ class storm : course {
             if (chance_.chance(0.5)) {
                 ++out_.power_cuts;
                 doubt_unsynced();
-                ++power_cuts_;
                 world_.files.power_cut();
                 on_.tell("power cut");
             } else {
