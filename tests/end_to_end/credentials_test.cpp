@@ -1,6 +1,4 @@
 // Every way to log in, culld against cull-emulator: what is right works, what is wrong blocks and is taken up again.
-#include <sys/stat.h>
-
 #include <csignal>
 #include <thread>
 
@@ -14,12 +12,6 @@ const std::vector<std::string> keys{"--ak", "AKTESTEXAMPLE0000001", "--sk", std:
 
 class Credentials : public Programs {
   protected:
-    std::string secret_file(const std::string& name, std::string_view text) const {
-        here_.write(name + ".new", text);
-        EXPECT_EQ(::chmod(here_.path(name + ".new").c_str(), 0600), 0);
-        fs::rename(here_.path(name + ".new"), here_.path(name));
-        return here_.path(name);
-    }
     // `api` and `auth` as they stand inside the braces; EMULATOR is its URL, HERE the folder.
     void settings(std::string auth, std::string api = "project_id: p, workspace_id: w") {
         fs::create_directories(here_.path("spool/incoming"));

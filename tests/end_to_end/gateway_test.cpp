@@ -108,11 +108,7 @@ class Tokens : public Programs {
         write_token("first");
         configure({.limits = limits, .more = fmt::format("auth: {{token_file: {}}}\n", here_.path("token"))});
     }
-    void write_token(const std::string& token) const {
-        here_.write("token.new", token + "\n");
-        fs::permissions(here_.path("token.new"), fs::perms::owner_read | fs::perms::owner_write);
-        fs::rename(here_.path("token.new"), here_.path("token"));
-    }
+    void write_token(const std::string& token) const { secret_file("token", token + "\n"); }
     void accept(const std::string& token) const {
         ASSERT_EQ(server_->call("POST", "/_emulator/token", token).status, 200);
     }

@@ -32,9 +32,8 @@ class MiddleBoxes : public Programs {
     static constexpr const char* nginx = "/usr/sbin/nginx";
 
     // `location` says how nginx passes requests on; culld is told to go there, and to know no other authority.
-    void behind_nginx(const setup& s, const std::string& protocols, const std::string& location) {
+    void behind_nginx(setup s, const std::string& protocols, const std::string& location) {
         if (!fs::exists(nginx)) GTEST_SKIP() << "NOT TESTED: nginx is not installed";
-        configure(s);
         fs::permissions(here_.path(""), fs::perms::others_exec | fs::perms::others_read, fs::perm_options::add);
         const certificate authority = make_certificate({.name = "authority"});
         const certificate gateway =
@@ -42,9 +41,15 @@ class MiddleBoxes : public Programs {
         write_certificate(authority, here_.path("authority.pem"));
         write_certificate(gateway, here_.path("gateway.pem"));
         here_.write("gateway.key", key_pem(gateway));
-        here_.write("token", "a-token");
-        fs::permissions(here_.path("token"), fs::perms::owner_read | fs::perms::owner_write);
         gateway_port_ = free_port();
+        s.endpoint = fmt::format("https://localhost:{}", gateway_port_);
+        s.api += fmt::format(", ca_file: {}", here_.path("authority.pem"));
+        s.more += fmt::format("auth: {{method: token, token_file: {}}}\n", secret_file("token", "a-token"));
+        configure(s);
+        start_nginx("127.0.0.1", protocols, location);
+        ASSERT_TRUE(eventually([&] { return listens(gateway_port_); })) << read("nginx.out") << read("nginx.log");
+    }
+    void start_nginx(const std::string& address, const std::string& protocols, const std::string& location) {
         const std::string folder = here_.path("");
         const std::string user = ::geteuid() == 0 ? "user root;\n" : "";
         here_.write(
@@ -52,23 +57,14 @@ class MiddleBoxes : public Programs {
             user + fmt::format("daemon off;\nmaster_process off;\npid {0}nginx.pid;\nerror_log {0}nginx.log;\n"
                                "events {{}}\nhttp {{\n  access_log off;\n  client_body_temp_path {0}body;\n"
                                "  proxy_temp_path {0}proxy;\n  fastcgi_temp_path {0}f;\n  uwsgi_temp_path {0}u;\n"
-                               "  scgi_temp_path {0}s;\n  server {{\n    listen 127.0.0.1:{1} ssl;\n"
+                               "  scgi_temp_path {0}s;\n  server {{\n    listen {1}:{2} ssl;\n"
                                "    ssl_certificate {0}gateway.pem;\n    ssl_certificate_key {0}gateway.key;\n"
-                               "    ssl_protocols {2};\n    location / {{\n      proxy_pass http://127.0.0.1:{3};\n"
-                               "      proxy_http_version 1.1;\n      {4}\n    }}\n  }}\n}}\n",
-                               folder, gateway_port_, protocols, port_, location));
+                               "    ssl_protocols {3};\n    location / {{\n      proxy_pass http://127.0.0.1:{4};\n"
+                               "      proxy_http_version 1.1;\n      {5}\n    }}\n  }}\n}}\n",
+                               folder, address, gateway_port_, protocols, port_, location));
+        box_.reset();
         box_.emplace(std::vector<std::string>{nginx, "-c", here_.path("nginx.conf"), "-p", folder},
                      here_.path("nginx.out"));
-        ASSERT_TRUE(eventually([&] { return listens(gateway_port_); })) << read("nginx.out") << read("nginx.log");
-        point_at_gateway();
-    }
-    void point_at_gateway(const std::string& more = "") const {
-        std::string text = read("culld.yaml");
-        const std::string plain = fmt::format("\"http://127.0.0.1:{}\"", port_);
-        text.replace(
-            text.find(plain), plain.size(),
-            fmt::format("\"https://localhost:{}\", ca_file: {}{}", gateway_port_, here_.path("authority.pem"), more));
-        here_.write("culld.yaml", text + fmt::format("auth: {{method: token, token_file: {}}}\n", here_.path("token")));
     }
     // Classes of a job's batch.error records, with their status where there was an answer: `server 504`.
     [[nodiscard]] std::set<std::string> errors(const std::string& job) const {
@@ -88,8 +84,8 @@ class MiddleBoxes : public Programs {
 // nginx's own pages (HTML): 504 for a server that hangs, 502 for one that hangs up, 413 for a body over its limit; each
 // seventh request the end of its connection; request ids of its own beside the server's.
 TEST_F(MiddleBoxes, NginxAnswersForAServerThatDoesNot) {
-    for (const char* protocol : {"TLSv1.2", "TLSv1.3"}) {
-        const std::string job = fmt::format("tls-{}", protocol[std::char_traits<char>::length(protocol) - 1]);
+    for (const std::string protocol : {"TLSv1.2", "TLSv1.3"}) {
+        const std::string job = "tls-" + protocol.substr(protocol.size() - 1);
         const std::string scenario =
             "seed: 1\nfail_ratio: 0.1\noutages:\n  - {after_requests: 3, for_requests: 2, kind: hang}\n"
             "  - {after_requests: 12, for_requests: 2, kind: reset}\n";
@@ -129,15 +125,10 @@ TEST_F(MiddleBoxes, NginxWithoutAServerIsWaitedFor) {
 TEST_F(MiddleBoxes, NginxOfAnotherNameIsNotSpokenTo) {
     behind_nginx({}, "TLSv1.3", "");
     if (IsSkipped()) return;
-    std::string text = read("culld.yaml");
-    text.replace(text.find("https://localhost"), 17, "https://127.0.0.2");
-    here_.write("culld.yaml", text);
-    box_.reset();
-    std::string conf = read("nginx.conf");
-    conf.replace(conf.find("listen 127.0.0.1"), 16, "listen 127.0.0.2");
-    here_.write("nginx.conf", conf);
-    box_.emplace(std::vector<std::string>{nginx, "-c", here_.path("nginx.conf"), "-p", here_.path("")},
-                 here_.path("nginx.out"));
+    setup other = settings_;
+    other.endpoint = fmt::format("https://127.0.0.2:{}", gateway_port_);
+    write_config(other);
+    start_nginx("127.0.0.2", "TLSv1.3", "");
     child daemon = started();
     drop_job("nothing", 20);
     EXPECT_TRUE(eventually([&] { return errors("nothing").contains("tls"); })) << log();
@@ -176,11 +167,17 @@ class ForwardProxies : public MiddleBoxes, public testing::WithParamInterface<co
         ASSERT_TRUE(eventually([&] { return listens(proxy_port_); })) << read("proxy.out") << read("squid.log");
     }
     void go_through_it(const std::string& login) const {
-        write_config(settings_);
-        here_.write("login", login);
-        fs::permissions(here_.path("login"), fs::perms::owner_read | fs::perms::owner_write);
-        point_at_gateway(
-            fmt::format(", proxy: \"http://127.0.0.1:{}\", proxy_login_file: {}", proxy_port_, here_.path("login")));
+        setup s = settings_;
+        s.api += fmt::format(", proxy: \"http://127.0.0.1:{}\", proxy_login_file: {}", proxy_port_,
+                             secret_file("login", login));
+        write_config(s);
+    }
+    // nginx and the proxy run; false: the test is over.
+    bool both_run(setup s) {
+        s.more = "breaker: {failures: 3, probe: 300ms}\n";
+        behind_nginx(std::move(s), "TLSv1.2 TLSv1.3", "");
+        if (!IsSkipped() && !HasFatalFailure()) start_proxy();
+        return !IsSkipped() && !HasFatalFailure();
     }
 
     int proxy_port_ = 0;
@@ -188,12 +185,7 @@ class ForwardProxies : public MiddleBoxes, public testing::WithParamInterface<co
 };
 
 TEST_P(ForwardProxies, CarryTheJobAndAWrongLoginIsSaid) {
-    behind_nginx(
-        {.scenario = "seed: 1\nfail_ratio: 0.1\nlost_ratio: 0.05\n", .more = "breaker: {failures: 3, probe: 300ms}\n"},
-        "TLSv1.2 TLSv1.3", "");
-    if (IsSkipped()) return;
-    start_proxy();
-    if (IsSkipped() || HasFatalFailure()) return;
+    if (!both_run({.scenario = "seed: 1\nfail_ratio: 0.1\nlost_ratio: 0.05\n"})) return;
     go_through_it("culld:mistaken");
     {
         child daemon = started();
@@ -212,12 +204,7 @@ TEST_P(ForwardProxies, CarryTheJobAndAWrongLoginIsSaid) {
 
 // The proxy is killed in the middle, and comes back.
 TEST_P(ForwardProxies, MayGoAwayAndComeBack) {
-    behind_nginx(
-        {.limits = "requests_per_second: 50, concurrency: 4", .more = "breaker: {failures: 3, probe: 300ms}\n"},
-        "TLSv1.3", "");
-    if (IsSkipped()) return;
-    start_proxy();
-    if (IsSkipped() || HasFatalFailure()) return;
+    if (!both_run({.limits = "requests_per_second: 50, concurrency: 4"})) return;
     go_through_it("culld:secret");
     child daemon = started();
     drop_job("twice", 2000);

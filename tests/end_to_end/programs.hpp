@@ -86,9 +86,10 @@ class child {
 struct setup {
     std::string scenario = "seed: 1\n";
     std::string limits = "requests_per_second: 500, concurrency: 4";
-    std::string api{};      // further members of `api`, as `, method: post`
-    std::string journal{};  // and of `journal`
-    std::string more{};     // further sections, whole lines
+    std::string endpoint{};  // empty: the emulator's
+    std::string api{};       // further members of `api`, as `, method: post`
+    std::string journal{};   // and of `journal`
+    std::string more{};      // further sections, whole lines
     int batch_size = 20;
     std::string rescan = "1s";
 };
@@ -107,13 +108,21 @@ class Programs : public testing::Test {
     }
     void write_config(const setup& s) const {
         here_.write("culld.yaml",
-                    fmt::format("api: {{endpoint: \"http://127.0.0.1:{}\", project_id: p, workspace_id: w{}}}\n"
+                    fmt::format("api: {{endpoint: \"{}\", project_id: p, workspace_id: w{}}}\n"
                                 "spool: {{dir: {}, sidecar_wait: 700ms, rescan: {}}}\njournal: {{dir: {}{}}}\n"
                                 "limits: {{{}}}\nbatch: {{size: {}}}\n"
                                 "retry: {{base_delay: 20ms, max_delay: 200ms, max_attempts: 3}}\n"
                                 "http: {{listen: \"\", socket: {}}}\n{}",
-                                port_, s.api, at("spool"), s.rescan, at("journal"), s.journal, s.limits, s.batch_size,
+                                s.endpoint.empty() ? fmt::format("http://127.0.0.1:{}", port_) : s.endpoint, s.api,
+                                at("spool"), s.rescan, at("journal"), s.journal, s.limits, s.batch_size,
                                 here_.path("control.sock"), s.more));
+    }
+    // A file for its owner alone, put in place at once; its path.
+    std::string secret_file(const std::string& name, std::string_view text) const {
+        here_.write(name + ".new", text);
+        fs::permissions(here_.path(name + ".new"), fs::perms::owner_read | fs::perms::owner_write);
+        fs::rename(here_.path(name + ".new"), here_.path(name));
+        return here_.path(name);
     }
     // Another emulator where the last one was: its truth begins anew.
     void restart_server(const std::string& scenario, std::vector<std::string> arguments = {}) {

@@ -1,4 +1,5 @@
 // The five promises, where the daemon is stopped, its disk fills up, or somebody bends its records.
+#include "measured.hpp"
 #include "own_disk.hpp"
 
 namespace culld::programs {
@@ -194,46 +195,18 @@ TEST_F(Stopping, ByTermEndsInTimeThoughTheServerHangs) {
     expect_verified();
 }
 
-// For how long this machine kept whoever wanted to run waiting. The server's stamps are late by as much, which says
-// nothing of culld: such a measurement is made again. The bound is the promise's, and the last one has to keep it.
-class hold_up {
-  public:
-    hold_up() : watch_([this](const std::stop_token& stop) { look(stop); }) {}
-
-    nanoseconds longest() {
-        watch_.request_stop();
-        watch_.join();
-        return longest_;
-    }
-
-  private:
-    void look(const std::stop_token& stop) {
-        while (!stop.stop_requested()) {
-            const auto due = std::chrono::steady_clock::now() + 1ms;
-            std::this_thread::sleep_until(due);
-            longest_ = std::max<nanoseconds>(longest_, std::chrono::steady_clock::now() - due);
-        }
-    }
-
-    nanoseconds longest_{};
-    std::jthread watch_;
-};
-
 class TheRate : public Programs {
   protected:
-    static constexpr int tries = 4;
-    // Makes the measurement, which says whether the bound was kept, until it was, or until the machine did not disturb.
-    void measure(const std::function<bool(int)>& once) {
-        for (int i = 0; i < tries; ++i) {
-            hold_up machine;
-            const bool kept = once(i);
-            const auto held_up = machine.longest();
-            if (kept || HasFatalFailure()) return;
-            if (held_up < 1ms || i + 1 == tries) FAIL() << "held up for " << held_up / 1us << " us\n" << told_;
-        }
+    // A server, and a job with `ids` ids on the spool, for measurement `n`.
+    std::string begin(const setup& s, int n, int ids) {
+        const std::string job = fmt::format("paced-{}", n);
+        configure(s);
+        if (n > 0) restart_server(s.scenario);
+        drop_job(job, ids);
+        return job;
     }
     // Four starts and stops, then to the end.
-    void paced(const std::string& job) {
+    void stopped_and_started(const std::string& job) {
         for (int i = 0; i < 4; ++i) {
             child daemon = start();
             const int before = truth("api_requests");
@@ -246,42 +219,37 @@ class TheRate : public Programs {
         const int code = once();
         EXPECT_TRUE(code == 0 || code == 1) << code << job << log();
     }
-    std::string told_;
 };
 
 TEST_F(TheRate, IsKeptOverRestartsGetsAndRetries) {
-    measure([&](int n) {
-        const std::string job = fmt::format("paced-{}", n);
-        const std::string scenario = "seed: 1\nfail_ratio: 0.2\nlost_ratio: 0.05\nlatency: {fixed: 10ms}\n";
-        configure({.scenario = scenario, .limits = "requests_per_second: 40, concurrency: 8"});
-        if (n > 0) restart_server(scenario);
-        drop_job(job, 3000);
-        paced(job);
-        bool kept = true;
-        for (const auto& [seconds, most] : {std::pair("0.5", 20), {"1", 40}, {"3", 120}}) {
-            const auto window = server_->call("GET", std::string("/_emulator/windows?seconds=") + seconds).json();
-            kept = kept && window.at("max").to_number<int>() <= most;
-            told_ += fmt::format("{} in {} s\n", window.at("max").to_number<int>(), seconds);
-        }
+    EXPECT_TRUE(measured([&](int n) {
+        const std::string job =
+            begin({.scenario = "seed: 1\nfail_ratio: 0.2\nlost_ratio: 0.05\nlatency: {fixed: 10ms}\n",
+                   .limits = "requests_per_second: 40, concurrency: 8"},
+                  n, 3000);
+        stopped_and_started(job);
         EXPECT_GT(truth("get_requests"), 0);
         expect_true_verdicts(job, 3000);
-        return kept;
-    });
+        for (const auto& [seconds, most] : {std::pair("0.5", 20), {"1", 40}, {"3", 120}}) {
+            const auto window = server_->call("GET", std::string("/_emulator/windows?seconds=") + seconds).json();
+            if (const int max = window.at("max").to_number<int>(); max > most)
+                return testing::AssertionFailure() << max << " in " << seconds << " s";
+        }
+        return testing::AssertionSuccess();
+    }));
 }
 
 TEST_F(TheRate, IsUsedWhileThereIsWork) {
     if (sanitized) GTEST_SKIP() << "a sanitized culld is too slow for that";
-    measure([&](int n) {
-        const std::string scenario = "seed: 1\nlatency: {fixed: 5ms}\n";
-        configure({.scenario = scenario, .limits = "requests_per_second: 50, concurrency: 4"});
-        if (n > 0) restart_server(scenario);
-        drop_job(fmt::format("steady-{}", n), 4000);
+    EXPECT_TRUE(measured([&](int n) {
+        begin({.scenario = "seed: 1\nlatency: {fixed: 5ms}\n", .limits = "requests_per_second: 50, concurrency: 4"}, n,
+              4000);
         EXPECT_EQ(once(), 0) << log();
         const auto all = server_->call("GET", "/_emulator/windows?seconds=1").json();
         const double seconds = (all.at("last_us").to_number<double>() - all.at("first_us").to_number<double>()) / 1e6;
-        told_ += fmt::format("{:.3f} a second\n", 199 / seconds);
-        return 199 / seconds >= 50 * 0.995;
-    });
+        return (199 / seconds >= 50 * 0.995 ? testing::AssertionSuccess() : testing::AssertionFailure())
+               << 199 / seconds << " a second";
+    }));
 }
 
 using TheRecords = Programs;
