@@ -64,8 +64,11 @@ TEST_P(PowerCut, LosesNothingThatWasReportedAndEndsEveryIdOnce) {
     int round = 0;
     for (int done = 0; done < cuts; ++round) {
         const std::string job = fmt::format("job{}", round);
-        configure_on_disk({.scenario = "seed: 3\nfail_ratio: 0.05\nlost_ratio: 0.03\nlatency: 2ms\n",
-                           .limits = "requests_per_second: 400, concurrency: 4"});
+        const std::string scenario =
+            fmt::format("seed: {}\nfail_ratio: 0.05\nlost_ratio: 0.03\nlatency: 2ms\n", 3 + round);
+        configure_on_disk({.scenario = scenario, .limits = "requests_per_second: 400, concurrency: 4"});
+        // A server of its own: one names no more than 100,000 ids that it deleted.
+        if (round > 0) restart_server(scenario);
         here_.write("list.ids", list(job, ids));
         here_.write("list.yaml", fmt::format("version: 1\nid: {}\nids_file: list.ids\n", job));
         // Submitted means on stable storage: from here on the job may not be lost.
