@@ -15,7 +15,7 @@ constexpr std::array<std::string_view, 19> type_names = {
     "job.blocked",  "job.unblocked", "job.finished", "job.rejected",  "unknown"};
 static_assert(type_names[static_cast<std::size_t>(record_type::unknown)] == "unknown");
 
-record_type type_of(std::string_view name) {
+record_type record_type_of(std::string_view name) {
     for (std::size_t i = 0; i < type_names.size(); ++i)
         if (type_names[i] == name) return static_cast<record_type>(i);
     return record_type::unknown;
@@ -118,7 +118,7 @@ result<void> read_record(std::string_view line, record_view& out) {
         } else if (index == 2) {
             if (!is_string) return at_column("\"type\" must be a string", offset(member.value.raw));
             out.type_name = inside(member.value);
-            out.type = type_of(out.type_name);
+            out.type = record_type_of(out.type_name);
         } else if (member.key == "prev") {
             if (!is_string || !parse_hex(inside(member.value), out.prev))
                 return at_column("\"prev\" is not 64 lower-case hex digits", offset(member.value.raw));

@@ -31,8 +31,8 @@ tl::unexpected<control_error> failed(control_failure kind, const std::string& so
     return tl::unexpected(control_error{kind, {.what = why.message(), .hint = std::move(hint), .file = socket}});
 }
 
-// Completion handlers store their outcome here: one thing is under way at a time.
-struct outcome {
+// What a completion handler was told: one thing is under way at a time.
+struct completion {
     error_code ec;
     void operator()(error_code e, std::size_t = 0) { ec = e; }
 };
@@ -50,7 +50,7 @@ tl::expected<control_answer, control_error> ask(const std::string& socket, std::
                       "a socket's path may have 107 bytes at the most");
     asio::io_context io(1);
     beast::basic_stream<local, asio::io_context::executor_type> stream(io.get_executor());
-    outcome done;
+    completion done;
     const auto run = [&] {
         io.restart();
         io.run();

@@ -15,7 +15,6 @@ namespace culld::ctl {
 
 namespace {
 
-constexpr std::uint32_t names_max = 1000;
 // The folder keeps strangers out; within it the daemon, another user, must be able to read.
 constexpr mode_t file_mode = 0644;
 
@@ -82,7 +81,7 @@ dropping::~dropping() {
 }
 
 outcome<std::string> dropping::drop(name_policy policy) {
-    for (std::uint32_t attempt = 0; attempt < (policy == name_policy::exactly ? 1 : names_max); ++attempt) {
+    for (std::uint32_t attempt = 0; attempt < (policy == name_policy::exactly ? 1 : names_tried); ++attempt) {
         std::string name = free_name(name_, attempt);
         auto moved = tmp_.move(temporary_, incoming_, name);
         if (!moved) {

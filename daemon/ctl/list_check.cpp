@@ -57,7 +57,7 @@ exit_code code_of(intake_fault fault) {
     return fault == intake_fault::ours ? io_error : bad_job;
 }
 
-result<unique_fd> open_regular(const folder& dir, const std::string& name) {
+result<unique_fd> regular_file(const folder& dir, const std::string& name) {
     auto file = dir.open_file(name, O_RDONLY);
     if (!file) return file;
     struct stat facts {};
@@ -86,17 +86,16 @@ outcome<job_intake> run_intake(surroundings& around, const folder& plan, int fd,
 // The file of `facts` in the spool: under its own name, or the one it got when it was put away; told by its
 // hash.
 outcome<unique_fd> open_source(const context& with, const source_facts& facts) {
-    constexpr std::uint32_t names_max = 1000;
     for (const char* where : {"active", "done", "failed"}) {
         auto dir = folder::open(with.settings.spool.dir + "/" + where);
         if (!dir) continue;
-        for (std::uint32_t attempt = 0; attempt < names_max; ++attempt) {
+        for (std::uint32_t attempt = 0; attempt < names_tried; ++attempt) {
             const std::string name = free_name(facts.file, attempt);
             if (!dir->exists(name)) {
                 if (attempt == 0) continue;  // its own name may be free again, its other name not
                 break;
             }
-            auto file = open_regular(*dir, name);
+            auto file = regular_file(*dir, name);
             if (!file) continue;
             struct stat found {};
             if (::fstat(file->get(), &found) != 0 || static_cast<std::uint64_t>(found.st_size) != facts.bytes) continue;
@@ -159,7 +158,7 @@ outcome<job_intake> check_job(const context& with, int fd, const std::string& na
     return run_intake(**around, scratch->here(), fd, name, [&](const std::string& list) -> outcome<unique_fd> {
         auto dir = folder::open(beside);
         if (!dir) return give_up_on(beside, std::move(dir.error()));
-        auto file = open_regular(*dir, list);
+        auto file = regular_file(*dir, list);
         if (file) return std::move(*file);
         file.error().hint = fmt::format("ids_file names it: it must lie beside {}", name);
         return give_up(bad_job, std::move(file.error()));

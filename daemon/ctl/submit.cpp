@@ -143,9 +143,8 @@ std::optional<std::string> rejection_of(const context& with, const submitted& s)
     auto rejected = folder::open(with.settings.spool.dir + "/rejected");
     const auto submitted_at = parse_rfc3339(s.at);
     if (!rejected || !submitted_at) return std::nullopt;
-    constexpr std::uint32_t names_max = 1000;
     constexpr std::size_t reason_bytes_max = 1U << 20U;
-    for (std::uint32_t attempt = 0; attempt < names_max; ++attempt) {
+    for (std::uint32_t attempt = 0; attempt < names_tried; ++attempt) {
         const std::string name = free_name(s.file, attempt) + ".reason.json";
         auto facts = rejected->stat(name);
         if (!facts) break;

@@ -1,7 +1,6 @@
 #include "culld/io/arrivals.hpp"
 
 #include <algorithm>
-#include <boost/asio/as_tuple.hpp>
 #include <boost/asio/experimental/awaitable_operators.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/this_coro.hpp>
@@ -13,9 +12,6 @@ namespace culld {
 namespace asio = boost::asio;
 
 namespace {
-
-using executor = arrivals::executor;
-constexpr auto token = asio::as_tuple(asio::use_awaitable_t<executor>());
 
 constexpr nanoseconds slice_time = std::chrono::milliseconds(1);  // of scanning, before others get their turn
 constexpr nanoseconds watch_retry = std::chrono::seconds(1);      // while the folder is away
@@ -36,10 +32,10 @@ problem folder_gone() {
 
 }  // namespace
 
-arrivals::arrivals(executor loop, const spool& from, arrivals_limits limits)
+arrivals::arrivals(loop_executor loop, const spool& from, arrivals_limits limits)
     : loop_(loop), spool_(from), limits_(limits), wake_(loop), watch_again_at_(now_steady()), scan_at_(now_steady()) {}
 
-arrivals::awaitable<std::optional<arrivals_batch>> arrivals::next() {
+task<std::optional<arrivals_batch>> arrivals::next() {
     co_await asio::this_coro::throw_if_cancelled(false);
     for (;;) {
         const auto cancelled = co_await asio::this_coro::cancellation_state;
@@ -55,7 +51,7 @@ arrivals::awaitable<std::optional<arrivals_batch>> arrivals::next() {
         const bool scanning = present_ && room() && (scan_ || now >= scan_at_);
         if (scanning && !busy) scan_slice(now);
         if (busy || scanning) {
-            co_await asio::post(loop_, asio::use_awaitable_t<executor>());
+            co_await asio::post(loop_, use_task);
             continue;
         }
         if (!idle())
@@ -66,15 +62,15 @@ arrivals::awaitable<std::optional<arrivals_batch>> arrivals::next() {
     }
 }
 
-arrivals::awaitable<void> arrivals::wait(steady_time until) {
+task<void> arrivals::wait(steady_time until) {
     using asio::experimental::awaitable_operators::operator||;
     incoming_.reset();
     wake_.expires_at(until);
     if (watch_)
-        static_cast<void>(co_await (watch_->readable().async_wait(spool_watch::descriptor::wait_read, token) ||
-                                    wake_.async_wait(token)));
+        static_cast<void>(co_await (watch_->readable().async_wait(spool_watch::descriptor::wait_read, quietly) ||
+                                    wake_.async_wait(quietly)));
     else
-        static_cast<void>(co_await wake_.async_wait(token));
+        static_cast<void>(co_await wake_.async_wait(quietly));
 }
 
 bool arrivals::idle(std::size_t kept) const {

@@ -1,6 +1,5 @@
 // Waiting for the list that a job names: whether it is there, complete, and a plain file.
 #include <algorithm>
-#include <boost/asio/as_tuple.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <utility>
@@ -13,7 +12,6 @@ namespace asio = boost::asio;
 
 namespace {
 
-constexpr auto token = asio::as_tuple(asio::use_awaitable_t<arrivals::executor>());
 constexpr std::size_t complete_sidecars_max = 256;
 
 }  // namespace
@@ -29,7 +27,7 @@ struct arrivals::sidecar_wait {
 
     arrivals& owner;
     const std::string& name;
-    timer wake;
+    loop_timer wake;
 };
 
 void arrivals::wake_sidecar(const std::string& name) {
@@ -47,7 +45,7 @@ void arrivals::remember_sidecar(const std::string& name, const node_facts& facts
     wake_sidecar(name);
 }
 
-arrivals::awaitable<sidecar_answer> arrivals::sidecar(std::string name, steady_time deadline) {
+task<sidecar_answer> arrivals::sidecar(std::string name, steady_time deadline) {
     co_await asio::this_coro::throw_if_cancelled(false);
     sidecar_wait waiting(*this, name);
     for (;;) {
@@ -62,7 +60,7 @@ arrivals::awaitable<sidecar_answer> arrivals::sidecar(std::string name, steady_t
         const bool decided = out.state == sidecar_state::complete || out.state == sidecar_state::refused;
         if (decided || now >= deadline) co_return out;
         waiting.wake.expires_at(std::min(deadline, now + arrival::quiet_time));
-        static_cast<void>(co_await waiting.wake.async_wait(token));
+        static_cast<void>(co_await waiting.wake.async_wait(quietly));
     }
 }
 

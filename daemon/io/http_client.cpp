@@ -4,7 +4,6 @@
 #include <openssl/ssl.h>
 #include <sys/socket.h>
 
-#include <boost/asio/as_tuple.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/ssl/error.hpp>
@@ -42,7 +41,6 @@ constexpr int interim_max = 8;                     // answers 1xx before the rea
 
 using stream = beast::basic_stream<asio::ip::tcp, loop_executor, beast::unlimited_rate_policy>;
 using tls_stream = ssl::stream<stream&>;
-constexpr auto quietly = asio::as_tuple(use_task);
 
 }  // namespace
 

@@ -5,7 +5,6 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include <boost/asio/as_tuple.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
@@ -32,7 +31,6 @@ namespace {
 
 constexpr std::uint64_t request_limit = 16 * 1024;
 constexpr std::size_t connections_max = 64;
-constexpr auto quietly = asio::as_tuple(use_task);
 
 // What to say to a request that cannot be read; none where nobody is there to hear it.
 std::optional<http::status> complaint_for(error_code ec) {

@@ -1,7 +1,5 @@
 #include "culld/io/loop.hpp"
 
-#include <boost/asio/as_tuple.hpp>
-
 namespace culld {
 
 void spin_until(steady_time at) {
@@ -23,18 +21,17 @@ task<void> event::wait() {
 task<void> event::wait_until(steady_time at) {
     // In this order: the frame may be destroyed while it waits, and then leaves the list before its timer goes.
     loop_timer timer(on_, at);
-    struct place {
-        place(std::shared_ptr<std::vector<loop_timer*>> all, loop_timer& own) : in(std::move(all)), mine(&own) {
+    struct queued {
+        queued(std::shared_ptr<std::vector<loop_timer*>> all, loop_timer& own) : in(std::move(all)), mine(&own) {
             in->push_back(mine);
         }
-        ~place() { std::erase(*in, mine); }
-        place(const place&) = delete;
-        place& operator=(const place&) = delete;
+        ~queued() { std::erase(*in, mine); }
+        queued(const queued&) = delete;
+        queued& operator=(const queued&) = delete;
         std::shared_ptr<std::vector<loop_timer*>> in;
         loop_timer* mine;
     };
-    const place in_line(waiting_, timer);
-    constexpr auto quietly = asio::as_tuple(use_task);
+    const queued in_line(waiting_, timer);
     co_await timer.async_wait(quietly);
 }
 

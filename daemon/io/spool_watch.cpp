@@ -4,7 +4,6 @@
 #include <sys/inotify.h>
 #include <unistd.h>
 
-#include <boost/asio/as_tuple.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <cerrno>
@@ -37,7 +36,7 @@ std::optional<sighting> sighting_of(std::uint32_t mask) {
 spool_watch::spool_watch(descriptor fd, std::string path)
     : fd_(std::move(fd)), buffer_(std::make_unique<std::array<char, buffer_bytes>>()), path_(std::move(path)) {}
 
-result<spool_watch> spool_watch::open(asio::io_context::executor_type loop, const folder& incoming) {
+result<spool_watch> spool_watch::open(loop_executor loop, const folder& incoming) {
     unique_fd fd(::inotify_init1(IN_NONBLOCK | IN_CLOEXEC));
     if (!fd) {
         const int error = errno;
@@ -88,13 +87,12 @@ result<watch_batch> spool_watch::poll() {
     return out;
 }
 
-asio::awaitable<result<watch_batch>, asio::io_context::executor_type> spool_watch::next() {
+task<result<watch_batch>> spool_watch::next() {
     co_await asio::this_coro::throw_if_cancelled(false);
-    constexpr auto token = asio::as_tuple(asio::use_awaitable_t<executor_type>());
     for (;;) {
         auto batch = poll();
         if (!batch || batch->closed || batch->gone || batch->overflow || !batch->events.empty()) co_return batch;
-        const auto [error] = co_await fd_.async_wait(descriptor::wait_read, token);
+        const auto [error] = co_await fd_.async_wait(descriptor::wait_read, quietly);
         if (!error) continue;
         if (error != asio::error::operation_aborted)
             co_return fail(errno_problem("wait for the events of", path_, error.value()));

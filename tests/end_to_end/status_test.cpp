@@ -40,9 +40,9 @@ class Status : public testing::Test {
                                 "retry: {{base_delay: 20ms, max_delay: 100ms, max_attempts: 2}}\n"
                                 "http: {{listen: \"\", socket: {}}}\n",
                                 server_->port(), here_.path("spool"), here_.path("journal"), socket_));
-        std::string ids;
-        for (int i = 0; i < 300; ++i) ids += fmt::format("id-{}\n", i);
-        here_.write("list.txt", ids);
+        std::string list;
+        for (int i = 0; i < 300; ++i) list += fmt::format("id-{}\n", i);
+        here_.write("list.txt", list);
         fs::rename(here_.path("list.txt"), here_.path("spool/incoming/list.txt"));
         daemon_ = start({CULLD, "--config", here_.path("culld.yaml")}, "culld.log");
     }

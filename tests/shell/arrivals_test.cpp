@@ -54,7 +54,7 @@ class ArrivalsTest : public SpoolTest {
         return run_until([this] { return arrivals_->idle(); });
     }
 
-    arrivals::awaitable<void> collect() {
+    task<void> collect() {
         for (;;) {
             const auto batch = co_await arrivals_->next();
             if (!batch) {

@@ -16,8 +16,8 @@ using testing::StartsWith;
 using victim = hostile_server::victim;
 using enum transport_failure;
 
-constexpr auto patience = milliseconds(500);
-const std::string some_request = "GET /x HTTP/1.1\r\nHost: h\r\n\r\n";
+constexpr auto proxy_patience = milliseconds(500);
+const std::string proxied_request = "GET /x HTTP/1.1\r\nHost: h\r\n\r\n";
 
 // As a proxy: the way is free, and what follows on this connection is for the API.
 bool tunnel_stands(const victim& client) {
@@ -32,8 +32,8 @@ class HttpClientProxy : public testing::Test {
                               .port = "8080",
                               .authority = "api.invalid:8080",
                               .via = proxy_endpoint{"127.0.0.1", proxy.port(), authorization}};
-        http_connection connection(loop_.executor(), to, nullptr, patience, patience);
-        http_answer answer = loop_.wait(connection.exchange(some_request));
+        http_connection connection(loop_.executor(), to, nullptr, proxy_patience, proxy_patience);
+        http_answer answer = loop_.wait(connection.exchange(proxied_request));
         body_ = std::string(answer.body);
         return answer;
     }
@@ -59,7 +59,7 @@ TEST_F(HttpClientProxy, AsksForATunnelAndSendsTheRequestThroughIt) {
     ASSERT_EQ(seen.size(), 2U);
     EXPECT_THAT(seen[0], StartsWith("CONNECT api.invalid:8080 HTTP/1.1\r\nHost: api.invalid:8080\r\n"));
     EXPECT_THAT(seen[0], HasSubstr("Proxy-Authorization: Basic QTpi\r\n"));
-    EXPECT_EQ(seen[1], some_request) << "the proxy's login is not for the API";
+    EXPECT_EQ(seen[1], proxied_request) << "the proxy's login is not for the API";
 }
 
 TEST_F(HttpClientProxy, WithoutALoginSendsNone) {
@@ -98,8 +98,8 @@ TEST_F(HttpClientProxy, OneThatIsNotThereIsNamed) {
                           .port = "80",
                           .authority = "api.invalid",
                           .via = proxy_endpoint{"127.0.0.1", port, {}}};
-    http_connection connection(loop_.executor(), to, nullptr, patience, patience);
-    const http_answer answer = loop_.wait(connection.exchange(some_request));
+    http_connection connection(loop_.executor(), to, nullptr, proxy_patience, proxy_patience);
+    const http_answer answer = loop_.wait(connection.exchange(proxied_request));
     EXPECT_EQ(name_of(answer.failure), "connect");
     EXPECT_THAT(answer.detail, StartsWith("connect to the proxy 127.0.0.1 port " + port));
 }
@@ -122,8 +122,8 @@ TEST_F(HttpClientProxy, TlsIsWithTheApiAndItsNameIsChecked) {
                               .port = "443",
                               .authority = "api.invalid",
                               .via = proxy_endpoint{"127.0.0.1", proxy.port(), {}}};
-        http_connection connection(loop_.executor(), to, trusting.get(), patience * 4, patience);
-        const http_answer answer = loop_.wait(connection.exchange(some_request));
+        http_connection connection(loop_.executor(), to, trusting.get(), proxy_patience * 4, proxy_patience);
+        const http_answer answer = loop_.wait(connection.exchange(proxied_request));
         if (std::string_view(name) == "DNS:api.invalid") {
             EXPECT_EQ(answer.body, "secret") << answer.detail;
             EXPECT_EQ(server.server_name(), "api.invalid");

@@ -17,8 +17,8 @@ using testing::HasSubstr;
 using victim = hostile_server::victim;
 using enum transport_failure;
 
-constexpr auto patience = milliseconds(500);
-const std::string some_request = "GET /x HTTP/1.1\r\nHost: h\r\n\r\n";
+constexpr auto handshake_patience = milliseconds(500);
+const std::string get_request = "GET /x HTTP/1.1\r\nHost: h\r\n\r\n";
 
 class HttpClientTls : public testing::Test {
   protected:
@@ -26,12 +26,12 @@ class HttpClientTls : public testing::Test {
         write_certificate(authority_, scratch_.path("ca.pem"));
         trusting_ = std::move(make_tls_context(scratch_.path("ca.pem")).value());
     }
-    http_answer ask(http_connection& connection) { return loop_.wait(connection.exchange(some_request)); }
+    http_answer ask(http_connection& connection) { return loop_.wait(connection.exchange(get_request)); }
     // One exchange with a server that has this certificate.
     http_answer ask(SSL_CTX* server_tls, const std::string& host, bool v6 = false) {
         hostile_server server({good_answer("secret")}, server_tls, v6);
         const api_endpoint to{.tls = true, .host = host, .port = server.port(), .authority = host};
-        http_connection connection(loop_.executor(), to, trusting_.get(), patience * 4, patience);
+        http_connection connection(loop_.executor(), to, trusting_.get(), handshake_patience * 4, handshake_patience);
         const http_answer answer = ask(connection);
         server_name_ = server.server_name();
         requests_ = server.requests().size();
@@ -120,13 +120,13 @@ TEST_F(HttpClientTls, RefusesAServerThatSpeaksNoTlsOrNothing) {
         const api_endpoint to{
             .tls = true, .host = "127.0.0.1", .port = std::to_string(ntohs(at.sin_port)), .authority = "h"};
         {
-            http_connection connection(loop_.executor(), to, trusting_.get(), patience, patience);
+            http_connection connection(loop_.executor(), to, trusting_.get(), handshake_patience, handshake_patience);
             const http_answer answer = ask(connection);
             EXPECT_EQ(name_of(answer.failure), "tls") << answer.detail;
             EXPECT_EQ(answer.detail.find("does not speak TLS") != std::string::npos, *greeting != '\0')
                 << answer.detail;
             EXPECT_FALSE(answer.sent);
-            EXPECT_LT(answer.took, patience + std::chrono::seconds(2));
+            EXPECT_LT(answer.took, handshake_patience + std::chrono::seconds(2));
         }
         server.join();
     }
@@ -147,7 +147,7 @@ TEST_F(HttpClientTls, AnswerThatNobodyAskedForDoesNotAnswerTheNextRequest) {
         };
         hostile_server server({good_answer("first"), twice, good_answer("fresh")}, tls.get());
         const api_endpoint to{.tls = true, .host = "localhost", .port = server.port(), .authority = "h"};
-        http_connection connection(loop_.executor(), to, trusting_.get(), patience * 4, patience);
+        http_connection connection(loop_.executor(), to, trusting_.get(), handshake_patience * 4, handshake_patience);
         EXPECT_EQ(ask(connection).body, "first");
         EXPECT_EQ(ask(connection).body, "{}");
         EXPECT_EQ(server.connections(), 1) << "session tickets are no stray bytes";
@@ -166,7 +166,7 @@ TEST_F(HttpClientTls, AnswerWithoutALengthThatEndsWithoutACloseNotifyIsNoAnswer)
     };
     hostile_server server({cut}, tls.get());
     const api_endpoint to{.tls = true, .host = "localhost", .port = server.port(), .authority = "h"};
-    http_connection connection(loop_.executor(), to, trusting_.get(), patience * 4, patience);
+    http_connection connection(loop_.executor(), to, trusting_.get(), handshake_patience * 4, handshake_patience);
     const http_answer answer = ask(connection);
     EXPECT_EQ(name_of(answer.failure), "transport") << answer.detail;
     EXPECT_TRUE(answer.sent);
@@ -180,7 +180,7 @@ TEST_F(HttpClientTls, DripInsideTlsEndsInTime) {
     };
     hostile_server server({drip, good_answer("fresh")}, tls.get());
     const api_endpoint to{.tls = true, .host = "localhost", .port = server.port(), .authority = "h"};
-    http_connection connection(loop_.executor(), to, trusting_.get(), patience * 4, patience);
+    http_connection connection(loop_.executor(), to, trusting_.get(), handshake_patience * 4, handshake_patience);
     const http_answer answer = ask(connection);
     EXPECT_EQ(name_of(answer.failure), "timeout") << answer.detail;
     EXPECT_EQ(ask(connection).body, "fresh");
@@ -196,7 +196,7 @@ TEST_F(HttpClientTls, ASessionIsTakenUpAgainByTheNextConnection) {
         };
         hostile_server server({last}, tls.get());
         const api_endpoint to{.tls = true, .host = "localhost", .port = server.port(), .authority = "h"};
-        http_connection connection(loop_.executor(), to, trusting_.get(), patience * 4, patience);
+        http_connection connection(loop_.executor(), to, trusting_.get(), handshake_patience * 4, handshake_patience);
         for (int i = 0; i < 4; ++i) {
             const http_answer answer = ask(connection);
             EXPECT_EQ(answer.status, 200U) << answer.detail;

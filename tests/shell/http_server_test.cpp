@@ -90,8 +90,8 @@ class HttpServer : public testing::Test {
     server_handler handler() {
         return [this](const server_request& request) { return answer(request); };
     }
-    std::unique_ptr<http_server> on_socket(milliseconds patience = server_patience) {
-        auto out = http_server::on_socket(loop_.executor(), path(), 0660, handler(), patience);
+    std::unique_ptr<http_server> on_socket(milliseconds limit = server_patience) {
+        auto out = http_server::on_socket(loop_.executor(), path(), 0660, handler(), limit);
         if (!out) throw std::runtime_error(out.error().text());
         return std::move(*out);
     }

@@ -45,10 +45,6 @@ struct folder_watch : open_thing {
 };
 std::vector<std::weak_ptr<folder_watch>> watches;
 
-int failed(int error) {
-    errno = error;
-    return -1;
-}
 int done(int error) {
     return error == 0 ? 0 : failed(error);
 }

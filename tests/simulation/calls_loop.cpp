@@ -15,11 +15,6 @@ namespace culld::simulation {
 
 namespace {
 
-int failed(int error) {
-    errno = error;
-    return -1;
-}
-
 struct bell : open_thing {  // eventfd: rung once and for all, told at each change of interest
     [[nodiscard]] unsigned ready() const override { return EPOLLIN; }
 };

@@ -16,10 +16,6 @@
 namespace culld::simulation {
 
 namespace {
-int failed(int error) {
-    errno = error;
-    return -1;
-}
 std::shared_ptr<stream_socket> socket_of(int fd) {
     return machine::here()->find<stream_socket>(fd);
 }

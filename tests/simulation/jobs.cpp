@@ -22,7 +22,7 @@ std::string lines(const std::vector<std::string>& ids) {
 }
 
 // The settings of a JSON or YAML job, drawn; as they are written after a comma, or on lines.
-struct settings {
+struct job_settings {
     std::vector<std::pair<std::string, std::string>> all;
     void set(const std::string& key, const std::string& value) { all.emplace_back(key, value); }
     [[nodiscard]] std::string json() const {
@@ -37,8 +37,8 @@ struct settings {
     }
 };
 
-settings draw_settings(dice& chance, job_plan& job, const job_rules& rules, wall_time began) {
-    settings out;
+job_settings draw_settings(dice& chance, job_plan& job, const job_rules& rules, wall_time began) {
+    job_settings out;
     if (chance.chance(0.5)) {
         job.job_id = fmt::format("job-{}", job.number);
         out.set("id", fmt::format("\"{}\"", job.job_id));
@@ -119,19 +119,19 @@ std::vector<job_plan> plan_jobs(dice& chance, const job_rules& rules, wall_time 
                 for (const std::string& id : list) job.content += fmt::format("{{\"id\": \"{}\"}}\n", id);
                 break;
             case 3: {
-                const settings s = draw_settings(chance, job, rules, began);
+                const job_settings s = draw_settings(chance, job, rules, began);
                 job.file = stem + ".yaml";
                 job.content = "version: 1\n" + s.yaml() + "ids: " + quoted_list(list) + "\n";
                 break;
             }
             case 4: {
-                const settings s = draw_settings(chance, job, rules, began);
+                const job_settings s = draw_settings(chance, job, rules, began);
                 job.file = stem + ".json";
                 job.content = fmt::format("{{\"version\": 1{}, \"ids\": {}}}\n", s.json(), quoted_list(list));
                 break;
             }
             default: {
-                const settings s = draw_settings(chance, job, rules, began);
+                const job_settings s = draw_settings(chance, job, rules, began);
                 job.file = stem + ".json";
                 job.list = stem + ".ids";
                 job.list_content = lines(list);

@@ -13,6 +13,7 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdint>
 #include <string>
 
@@ -87,6 +88,12 @@ unsigned __real__ZNSt13random_device9_M_getvalEv(void* self);
 }
 
 namespace culld::simulation {
+// What a call hands back that fails with `error`.
+inline int failed(int error) {
+    errno = error;
+    return -1;
+}
+
 // To the standard output, whatever stands in for standard error.
 void print_line(const std::string& line);
 }  // namespace culld::simulation

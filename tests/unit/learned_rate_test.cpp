@@ -2,12 +2,13 @@
 
 #include <gtest/gtest.h>
 
+#include "start.hpp"
+
 namespace culld {
 namespace {
 
 using namespace std::chrono_literals;
 
-constexpr steady_time start{1h};
 constexpr double ours = 50;
 
 // `passed` requests, one each `apart`, then a row of refusals; the first of the next window passes after `whole`.

@@ -13,34 +13,34 @@ using std::chrono::hours;
 using std::chrono::minutes;
 using std::chrono::seconds;
 
-const steady_time start = steady_time() + hours(1000);
+const steady_time obtained = steady_time() + hours(1000);
 
 TEST(Lease, HoldsNothingAtFirst) {
     const lease none;
-    EXPECT_FALSE(none.usable(start));
-    EXPECT_TRUE(none.due(start));
+    EXPECT_FALSE(none.usable(obtained));
+    EXPECT_TRUE(none.due(obtained));
 }
 
 TEST(Lease, OfADayIsRenewedHalfAnHourBeforeItsEnd) {
-    const lease day(start, hours(24), minutes(30));
-    EXPECT_FALSE(day.due(start + hours(24) - minutes(31)));
-    EXPECT_TRUE(day.due(start + hours(24) - minutes(30)));
-    EXPECT_TRUE(day.usable(start + hours(24) - minutes(2)));
-    EXPECT_FALSE(day.usable(start + hours(24) - minutes(1))) << "a request needs time on its way";
+    const lease day(obtained, hours(24), minutes(30));
+    EXPECT_FALSE(day.due(obtained + hours(24) - minutes(31)));
+    EXPECT_TRUE(day.due(obtained + hours(24) - minutes(30)));
+    EXPECT_TRUE(day.usable(obtained + hours(24) - minutes(2)));
+    EXPECT_FALSE(day.usable(obtained + hours(24) - minutes(1))) << "a request needs time on its way";
 }
 
 TEST(Lease, OfAnHourIsRenewedWithAFifthLeft) {
-    const lease hour(start, hours(1), minutes(40));
-    EXPECT_FALSE(hour.due(start + minutes(47)));
-    EXPECT_TRUE(hour.due(start + minutes(48)));
+    const lease hour(obtained, hours(1), minutes(40));
+    EXPECT_FALSE(hour.due(obtained + minutes(47)));
+    EXPECT_TRUE(hour.due(obtained + minutes(48)));
 }
 
 // An hour-long token over two days of a fake clock: never without one, and no more than 31 fetched each day.
 TEST(Lease, OfAnHourCarriesThroughDays) {
-    steady_time now = start;
+    steady_time now = obtained;
     lease held(now, hours(1), minutes(30));
     int renewals = 0;
-    for (; now < start + hours(48); now += seconds(10)) {
+    for (; now < obtained + hours(48); now += seconds(10)) {
         ASSERT_TRUE(held.usable(now));
         if (!held.due(now)) continue;
         held = lease(now, hours(1), minutes(30));
@@ -51,7 +51,7 @@ TEST(Lease, OfAnHourCarriesThroughDays) {
 
 // While IAM is down the token in hand serves until its end, and IAM is not asked all the time.
 TEST(Lease, ThatCannotBeRenewedServesUntilItsEnd) {
-    steady_time now = start;
+    steady_time now = obtained;
     lease held(now, hours(1), minutes(30));
     int tries = 0;
     for (; held.usable(now); now += seconds(1))
@@ -59,32 +59,32 @@ TEST(Lease, ThatCannotBeRenewedServesUntilItsEnd) {
             ++tries;
             held.failed(now);
         }
-    EXPECT_EQ(now, start + minutes(59));
+    EXPECT_EQ(now, obtained + minutes(59));
     EXPECT_GE(tries, 10);
     EXPECT_LE(tries, 60);
 }
 
 TEST(Lease, ForEverIsNeverDue) {
-    const lease keys(start, lease::forever, {});
-    EXPECT_TRUE(keys.usable(start + hours(24 * 365)));
-    EXPECT_FALSE(keys.due(start + hours(24 * 365)));
+    const lease keys(obtained, lease::forever, {});
+    EXPECT_TRUE(keys.usable(obtained + hours(24 * 365)));
+    EXPECT_FALSE(keys.due(obtained + hours(24 * 365)));
 }
 
 TEST(Lease, ThatIsOverAlreadyIsNotUsable) {
-    EXPECT_FALSE(lease(start, seconds(-5), minutes(30)).usable(start));
-    EXPECT_FALSE(lease(start, nanoseconds::min(), minutes(30)).usable(start));
+    EXPECT_FALSE(lease(obtained, seconds(-5), minutes(30)).usable(obtained));
+    EXPECT_FALSE(lease(obtained, nanoseconds::min(), minutes(30)).usable(obtained));
 }
 
 TEST(KeyGuard, HoldsAfterFourFailuresUntilTheFirstIsFiveMinutesOld) {
     key_guard guard;
     guard.use("AK");
-    for (int i = 0; i < 3; ++i) guard.refused(start + seconds(i));
-    EXPECT_FALSE(guard.hold(start + seconds(3)));
-    guard.refused(start + seconds(3));
-    EXPECT_EQ(guard.hold(start + seconds(4)), start + minutes(5));
-    EXPECT_FALSE(guard.hold(start + minutes(5)));
-    guard.refused(start + minutes(5));
-    EXPECT_EQ(guard.hold(start + minutes(5)), start + minutes(5) + seconds(1));
+    for (int i = 0; i < 3; ++i) guard.refused(obtained + seconds(i));
+    EXPECT_FALSE(guard.hold(obtained + seconds(3)));
+    guard.refused(obtained + seconds(3));
+    EXPECT_EQ(guard.hold(obtained + seconds(4)), obtained + minutes(5));
+    EXPECT_FALSE(guard.hold(obtained + minutes(5)));
+    guard.refused(obtained + minutes(5));
+    EXPECT_EQ(guard.hold(obtained + minutes(5)), obtained + minutes(5) + seconds(1));
 }
 
 // Whatever the moments at which somebody asks for another try: no five minutes ever see a fifth failure.
@@ -92,7 +92,7 @@ TEST(KeyGuard, NeverLetsFiveFailuresIntoTheWindow) {
     key_guard guard;
     guard.use("AK");
     std::vector<steady_time> failures;
-    for (steady_time now = start; now < start + hours(2); now += seconds(7)) {
+    for (steady_time now = obtained; now < obtained + hours(2); now += seconds(7)) {
         if (guard.hold(now)) continue;
         guard.refused(now);
         failures.push_back(now);
@@ -106,23 +106,23 @@ TEST(KeyGuard, CountsEachKeyForItselfHoweverTheyTakeTurns) {
     for (int i = 0; i < 4; ++i)
         for (const char* key : {"A", "B"}) {
             guard.use(key);
-            EXPECT_FALSE(guard.hold(start + seconds(i)));
-            guard.refused(start + seconds(i));
+            EXPECT_FALSE(guard.hold(obtained + seconds(i)));
+            guard.refused(obtained + seconds(i));
         }
-    EXPECT_TRUE(guard.hold(start + seconds(4)));
+    EXPECT_TRUE(guard.hold(obtained + seconds(4)));
     guard.use("A");
-    EXPECT_TRUE(guard.hold(start + seconds(4)));
+    EXPECT_TRUE(guard.hold(obtained + seconds(4)));
     EXPECT_TRUE(guard.accepted());
     EXPECT_FALSE(guard.accepted());
-    EXPECT_FALSE(guard.hold(start + seconds(4)));
+    EXPECT_FALSE(guard.hold(obtained + seconds(4)));
     guard.use("B");
-    EXPECT_TRUE(guard.hold(start + seconds(4)));
+    EXPECT_TRUE(guard.hold(obtained + seconds(4)));
 }
 
 class KeyMark : public testing::Test {
   protected:
-    // A process that was refused `n` times, a second apart from `start` and `noon` on; its last moment is one more.
-    static std::string left_by(int n, std::string_view before = "", steady_time at = start, wall_time wall = noon) {
+    // A process that was refused `n` times, a second apart from `obtained` and `noon` on; its last moment is one more.
+    static std::string left_by(int n, std::string_view before = "", steady_time at = obtained, wall_time wall = noon) {
         key_guard guard;
         guard.use("AK");
         EXPECT_TRUE(guard.restore(before, at, wall));
@@ -143,53 +143,53 @@ class KeyMark : public testing::Test {
 const wall_time KeyMark::noon = parse_rfc3339("2026-11-25T12:00:00Z").value();
 
 TEST_F(KeyMark, TheNextProcessHoldsForAsLongAsThisOneWouldHave) {
-    EXPECT_EQ(held(left_by(4), start + minutes(1), noon + minutes(1)), minutes(4));
-    EXPECT_EQ(held(left_by(4), start + minutes(5), noon + minutes(5)), std::nullopt);
-    EXPECT_EQ(held(left_by(3), start + minutes(1), noon + minutes(1)), std::nullopt);
-    EXPECT_EQ(held(left_by(2, left_by(2)), start + seconds(3), noon + seconds(3)), minutes(5) - seconds(3));
-    EXPECT_EQ(held(left_by(4), start + minutes(1), noon + minutes(1), "OTHER"), std::nullopt);
-    EXPECT_EQ(held("", start, noon), std::nullopt);
+    EXPECT_EQ(held(left_by(4), obtained + minutes(1), noon + minutes(1)), minutes(4));
+    EXPECT_EQ(held(left_by(4), obtained + minutes(5), noon + minutes(5)), std::nullopt);
+    EXPECT_EQ(held(left_by(3), obtained + minutes(1), noon + minutes(1)), std::nullopt);
+    EXPECT_EQ(held(left_by(2, left_by(2)), obtained + seconds(3), noon + seconds(3)), minutes(5) - seconds(3));
+    EXPECT_EQ(held(left_by(4), obtained + minutes(1), noon + minutes(1), "OTHER"), std::nullopt);
+    EXPECT_EQ(held("", obtained, noon), std::nullopt);
 }
 
 TEST_F(KeyMark, AJumpOfTheWallClockMakesNobodyForget) {
-    EXPECT_EQ(held(left_by(4), start + minutes(1), noon + hours(9)), minutes(4));
-    EXPECT_EQ(held(left_by(4), start + minutes(1), noon - hours(9)), minutes(5));
+    EXPECT_EQ(held(left_by(4), obtained + minutes(1), noon + hours(9)), minutes(4));
+    EXPECT_EQ(held(left_by(4), obtained + minutes(1), noon - hours(9)), minutes(5));
 }
 
 // After a restart of the machine the steady clock begins anew, behind the mark or past it by chance.
 TEST_F(KeyMark, ARestartOfTheMachineMakesNobodyForget) {
-    EXPECT_EQ(held(left_by(4), start - minutes(30), noon + minutes(1)), minutes(4));
-    EXPECT_EQ(held(left_by(4), start + seconds(10), noon + minutes(1)), minutes(5) - seconds(10));
-    EXPECT_EQ(held(left_by(4), start + hours(2), noon + minutes(1)), minutes(4));
-    EXPECT_EQ(held(left_by(4), start + hours(2), noon + minutes(5)), std::nullopt);
+    EXPECT_EQ(held(left_by(4), obtained - minutes(30), noon + minutes(1)), minutes(4));
+    EXPECT_EQ(held(left_by(4), obtained + seconds(10), noon + minutes(1)), minutes(5) - seconds(10));
+    EXPECT_EQ(held(left_by(4), obtained + hours(2), noon + minutes(1)), minutes(4));
+    EXPECT_EQ(held(left_by(4), obtained + hours(2), noon + minutes(5)), std::nullopt);
 }
 
 TEST_F(KeyMark, WhatIsNoMarkIsToldAndDoesNoHarm) {
     for (const char* text : {"x", "\n", "a b c\n", "a b\n", " \n", "a b c d\n", "\xff\n"}) {
         key_guard guard;
         guard.use("AK");
-        EXPECT_FALSE(guard.restore(text, start, noon)) << text;
-        EXPECT_FALSE(guard.hold(start));
+        EXPECT_FALSE(guard.restore(text, obtained, noon)) << text;
+        EXPECT_FALSE(guard.hold(obtained));
         const std::string good = left_by(4);
-        EXPECT_FALSE(guard.restore(text + good, start + seconds(4), noon + seconds(4))) << text;
+        EXPECT_FALSE(guard.restore(text + good, obtained + seconds(4), noon + seconds(4))) << text;
     }
     std::string cut = left_by(4);
     cut.resize(cut.size() / 2 + 9);
-    EXPECT_FALSE(key_guard().restore(cut, start, noon));
+    EXPECT_FALSE(key_guard().restore(cut, obtained, noon));
 }
 
-// As many processes as somebody cares to start, at whatever moments: still four in five minutes.
+// As many processes as somebody cares to obtained, at whatever moments: still four in five minutes.
 TEST_F(KeyMark, NoRestartsLetFiveFailuresIntoTheWindow) {
     std::string mark;
     std::vector<steady_time> failures;
     for (int at = 0; at < 7200; at += 11) {
         key_guard guard;
         guard.use("AK");
-        EXPECT_TRUE(guard.restore(mark, start + seconds(at), noon + seconds(at)));
-        if (guard.hold(start + seconds(at))) continue;
-        guard.refused(start + seconds(at));
-        failures.push_back(start + seconds(at));
-        mark = guard.mark(start + seconds(at), noon + seconds(at));
+        EXPECT_TRUE(guard.restore(mark, obtained + seconds(at), noon + seconds(at)));
+        if (guard.hold(obtained + seconds(at))) continue;
+        guard.refused(obtained + seconds(at));
+        failures.push_back(obtained + seconds(at));
+        mark = guard.mark(obtained + seconds(at), noon + seconds(at));
         EXPECT_LE(std::ranges::count(mark, '\n'), 4);
     }
     ASSERT_GT(failures.size(), 20U);
@@ -199,14 +199,14 @@ TEST_F(KeyMark, NoRestartsLetFiveFailuresIntoTheWindow) {
 TEST(KeyGuard, BeginsAnewWithAnotherKeyOrAGoodAnswer) {
     key_guard guard;
     guard.use("AK");
-    for (int i = 0; i < 4; ++i) guard.refused(start);
+    for (int i = 0; i < 4; ++i) guard.refused(obtained);
     guard.use("AK");
-    EXPECT_TRUE(guard.hold(start));
+    EXPECT_TRUE(guard.hold(obtained));
     guard.use("OTHER");
-    EXPECT_FALSE(guard.hold(start));
-    for (int i = 0; i < 4; ++i) guard.refused(start);
+    EXPECT_FALSE(guard.hold(obtained));
+    for (int i = 0; i < 4; ++i) guard.refused(obtained);
     guard.accepted();
-    EXPECT_FALSE(guard.hold(start));
+    EXPECT_FALSE(guard.hold(obtained));
 }
 
 TEST(SigningClock, FollowsTheGatewayAndKnowsWhenItHasNothingToLearn) {
@@ -224,11 +224,11 @@ TEST(SigningClock, FollowsTheGatewayAndKnowsWhenItHasNothingToLearn) {
 TEST(SigningClock, NoticesThatTheWallClockJumpedOnce) {
     signing_clock clock;
     const wall_time wall = parse_rfc3339("2026-11-25T12:00:00Z").value();
-    EXPECT_FALSE(clock.jumped(wall, start));
-    EXPECT_FALSE(clock.jumped(wall + hours(5), start + hours(5)));
-    EXPECT_TRUE(clock.jumped(wall + hours(4), start + hours(5)));
-    EXPECT_FALSE(clock.jumped(wall + hours(4), start + hours(5)));
-    EXPECT_TRUE(clock.jumped(wall + hours(6), start + hours(6)));
+    EXPECT_FALSE(clock.jumped(wall, obtained));
+    EXPECT_FALSE(clock.jumped(wall + hours(5), obtained + hours(5)));
+    EXPECT_TRUE(clock.jumped(wall + hours(4), obtained + hours(5)));
+    EXPECT_FALSE(clock.jumped(wall + hours(4), obtained + hours(5)));
+    EXPECT_TRUE(clock.jumped(wall + hours(6), obtained + hours(6)));
 }
 
 }  // namespace

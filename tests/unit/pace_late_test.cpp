@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
 #include "culld/core/pace.hpp"
+#include "start.hpp"
 
 namespace culld {
 namespace {
@@ -8,7 +9,6 @@ namespace {
 using namespace std::chrono_literals;
 
 TEST(PaceLate, TheNextRequestKeepsItsDistanceFromWhenTheLastOneLeft) {
-    const steady_time start{1h};
     pace p(50, 1, start, true);
     const auto first = p.sent(start);
     p.left(first, start + 8ms);
@@ -16,7 +16,6 @@ TEST(PaceLate, TheNextRequestKeepsItsDistanceFromWhenTheLastOneLeft) {
 }
 
 TEST(PaceLate, PlacesGivenOutMeanwhileAreCountedToo) {
-    const steady_time start{1h};
     pace p(50, 1, start, true);
     const auto first = p.sent(start);
     static_cast<void>(p.sent(p.ready_at()));
@@ -25,7 +24,6 @@ TEST(PaceLate, PlacesGivenOutMeanwhileAreCountedToo) {
 }
 
 TEST(PaceLate, LeavingInTimeChangesNothing) {
-    const steady_time start{1h};
     pace p(50, 1, start, true);
     const auto first = p.sent(start);
     const steady_time before = p.ready_at();

@@ -10,13 +10,13 @@
 #include <random>
 #include <vector>
 
+#include "start.hpp"
+
 namespace culld {
 namespace {
 
 using namespace std::chrono_literals;
 using dice = std::mt19937_64;
-
-constexpr steady_time start{1h};
 
 nanoseconds up_to(nanoseconds most, dice& roll) {
     return nanoseconds(std::uniform_int_distribution<std::int64_t>(0, most.count())(roll));

@@ -5,8 +5,8 @@
 #include <rapidcheck.h>
 #include <random>
 
-#include "culld/core/plan.hpp"
 #include "culld/core/position_map.hpp"
+#include "plan_support.hpp"
 
 namespace culld {
 namespace {
@@ -15,9 +15,7 @@ using namespace std::chrono_literals;
 using testing::IsEmpty;
 using testing::SizeIs;
 
-constexpr steady_time start{1h};
-
-plan_rules rules(verify_mode verify, std::uint32_t max_attempts = 1) {
+plan_rules verifying(verify_mode verify, std::uint32_t max_attempts = 1) {
     plan_rules r;
     r.batch_size = 4;
     r.max_attempts = max_attempts;
@@ -34,12 +32,6 @@ judgement answer(const batch* b, std::vector<std::uint32_t> refused = {}, std::v
     return j;
 }
 
-const batch* take(plan& p, steady_time now = start) {
-    const spans ranges = p.wants_intent();
-    if (!ranges.empty()) p.intended(ranges);
-    return p.take(now);
-}
-
 std::uint64_t settled_by(const std::vector<verdict>& all) {
     std::uint64_t n = 0;
     for (const verdict& v : all) n += count_of(v.at);
@@ -49,7 +41,7 @@ std::uint64_t settled_by(const std::vector<verdict>& all) {
 // ---- verification ----
 
 TEST(PlanVerify, NoneFailsWithoutAsking) {
-    plan p(rules(verify_mode::none), {.ids = 4}, start);
+    plan p(verifying(verify_mode::none), {.ids = 4}, start);
     const batch* b = take(p);
     const auto out = p.landed(b, answer(b, {0}, {1}), start, 0);
     ASSERT_THAT(out, SizeIs(2));
@@ -61,7 +53,7 @@ TEST(PlanVerify, NoneFailsWithoutAsking) {
 }
 
 TEST(PlanVerify, FailedAsksOneIdAtATimeAndBelievesTheAnswer) {
-    plan p(rules(verify_mode::failed), {.ids = 4}, start);
+    plan p(verifying(verify_mode::failed), {.ids = 4}, start);
     const batch* b = take(p);
     EXPECT_THAT(p.landed(b, answer(b, {0, 1}, {2}), start, 0), IsEmpty());
     std::vector<verdict> out;
@@ -84,7 +76,7 @@ TEST(PlanVerify, FailedAsksOneIdAtATimeAndBelievesTheAnswer) {
 }
 
 TEST(PlanVerify, AllGivesNoVerdictBeforeTheIdIsFoundGone) {
-    plan p(rules(verify_mode::all, 2), {.ids = 2}, start);
+    plan p(verifying(verify_mode::all, 2), {.ids = 2}, start);
     const batch* b = take(p);
     EXPECT_THAT(p.landed(b, answer(b), start, 0), IsEmpty());
     EXPECT_EQ(p.counts().sum(), 0U);
@@ -111,7 +103,7 @@ TEST(PlanVerify, AllGivesNoVerdictBeforeTheIdIsFoundGone) {
 }
 
 TEST(PlanVerify, AnIdRejectedAloneIsAskedForBeforeItFails) {
-    plan p(rules(verify_mode::failed), {.ids = 1}, start);
+    plan p(verifying(verify_mode::failed), {.ids = 1}, start);
     EXPECT_THAT(p.halved(take(p), start), IsEmpty());
     const auto out = p.asked(take(p), presence::there, start, 0);
     ASSERT_THAT(out, SizeIs(1));
@@ -119,7 +111,7 @@ TEST(PlanVerify, AnIdRejectedAloneIsAskedForBeforeItFails) {
 }
 
 TEST(PlanVerify, AnAskThatGetsNoAnswerIsRepeatedThenGivenUp) {
-    plan p(rules(verify_mode::failed), {.ids = 1}, start);
+    plan p(verifying(verify_mode::failed), {.ids = 1}, start);
     const batch* b = take(p);
     EXPECT_THAT(p.landed(b, answer(b, {0}), start, 0), IsEmpty());
     steady_time now = start + 1min;
@@ -137,7 +129,7 @@ TEST(PlanVerify, AnAskThatGetsNoAnswerIsRepeatedThenGivenUp) {
 
 // Behind an open breaker they go one at a time: were each to be given up for itself, that would take 24 h for each.
 TEST(PlanVerify, AsksThatNobodyAnswersEndTogether) {
-    plan p(rules(verify_mode::failed), {.ids = 400}, start);
+    plan p(verifying(verify_mode::failed), {.ids = 400}, start);
     while (const batch* b = take(p)) EXPECT_THAT(p.landed(b, answer(b, {0, 1, 2, 3}), start, 0), IsEmpty());
     steady_time now = start + 1min;
     for (; !p.done(); now += 15s) {
@@ -151,7 +143,7 @@ TEST(PlanVerify, AsksThatNobodyAnswersEndTogether) {
 
 TEST(PlanVerify, OneAnswerShowsThatAsksAreWorthWaitingFor) {
     for (const bool declined : {false, true}) {
-        plan p(rules(verify_mode::failed), {.ids = 8}, start);
+        plan p(verifying(verify_mode::failed), {.ids = 8}, start);
         while (const batch* b = take(p)) EXPECT_THAT(p.landed(b, answer(b, {0, 1, 2, 3}), start, 0), IsEmpty());
         steady_time now = start + 1min;
         for (int i = 0; i < 6; ++i, now += 13h) {
@@ -167,7 +159,7 @@ TEST(PlanVerify, OneAnswerShowsThatAsksAreWorthWaitingFor) {
 }
 
 TEST(PlanVerify, AsksWaitForTheDeletions) {
-    plan p(rules(verify_mode::all), {.ids = 8}, start);
+    plan p(verifying(verify_mode::all), {.ids = 8}, start);
     const batch* first = take(p);
     EXPECT_THAT(p.landed(first, answer(first), start, 0), IsEmpty());
     EXPECT_EQ(take(p)->what, batch::purpose::remove);
@@ -177,7 +169,7 @@ TEST(PlanVerify, AsksWaitForTheDeletions) {
 // ---- stopping ----
 
 TEST(PlanStop, BeforeAnythingWasSentSkipsEverythingButWhatIsSettled) {
-    plan p(rules(verify_mode::failed), {.ids = 10, .holes = {{3, 2}}, .counts = {.skipped = 2}}, start);
+    plan p(verifying(verify_mode::failed), {.ids = 10, .holes = {{3, 2}}, .counts = {.skipped = 2}}, start);
     const auto out = p.stop(skip_reason::deadline, start);
     ASSERT_THAT(out, SizeIs(1));
     EXPECT_EQ(out[0].reason, "deadline");
@@ -189,7 +181,7 @@ TEST(PlanStop, BeforeAnythingWasSentSkipsEverythingButWhatIsSettled) {
 }
 
 TEST(PlanStop, WhileAnIntentIsOnItsWay) {
-    plan p(rules(verify_mode::failed), {.ids = 100}, start);
+    plan p(verifying(verify_mode::failed), {.ids = 100}, start);
     const spans ranges = p.wants_intent();
     EXPECT_EQ(settled_by(p.stop(skip_reason::cancelled, start)), 100U);
     p.intended(ranges);
@@ -198,7 +190,7 @@ TEST(PlanStop, WhileAnIntentIsOnItsWay) {
 }
 
 TEST(PlanStop, ABatchInFlightEndsAsItLands) {
-    plan p(rules(verify_mode::none, 5), {.ids = 12}, start);
+    plan p(verifying(verify_mode::none, 5), {.ids = 12}, start);
     const batch* lands = take(p);
     const batch* unsent = take(p);
     const batch* lost = take(p);
@@ -217,7 +209,7 @@ TEST(PlanStop, ABatchInFlightEndsAsItLands) {
 }
 
 TEST(PlanStop, ABatchGivenBackIsSkippedIfItWasNeverSent) {
-    plan p(rules(verify_mode::none, 5), {.ids = 12}, start);
+    plan p(verifying(verify_mode::none, 5), {.ids = 12}, start);
     const batch* lost = take(p);
     EXPECT_THAT(p.missed(lost, plan::miss::in_doubt, start, start, 0), IsEmpty());
     lost = p.take(start + 1min);
@@ -234,7 +226,7 @@ TEST(PlanStop, ABatchGivenBackIsSkippedIfItWasNeverSent) {
 }
 
 TEST(PlanStop, ABatchRefusedForItsContentIsNotHalvedAnyMore) {
-    plan p(rules(verify_mode::none, 5), {.ids = 8}, start);
+    plan p(verifying(verify_mode::none, 5), {.ids = 8}, start);
     const batch* fresh = take(p);
     const batch* second = take(p);
     EXPECT_THAT(p.missed(second, plan::miss::in_doubt, start, start, 0), IsEmpty());
@@ -246,7 +238,7 @@ TEST(PlanStop, ABatchRefusedForItsContentIsNotHalvedAnyMore) {
 }
 
 TEST(PlanStop, WhatWaitsIsSkippedIfItWasNeverSentAndAskedForIfItWas) {
-    plan p(rules(verify_mode::failed, 5), {.ids = 16}, start);
+    plan p(verifying(verify_mode::failed, 5), {.ids = 16}, start);
     const batch* refused = take(p);
     const batch* lost = take(p);
     const batch* unsent = take(p);
@@ -275,7 +267,7 @@ TEST(PlanStop, WhatWaitsIsSkippedIfItWasNeverSentAndAskedForIfItWas) {
 }
 
 TEST(PlanStop, WhatIsBeingAskedForIsStillAskedFor) {
-    plan p(rules(verify_mode::all, 5), {.ids = 3}, start);
+    plan p(verifying(verify_mode::all, 5), {.ids = 3}, start);
     const batch* b = take(p);
     EXPECT_THAT(p.landed(b, answer(b), start, 0), IsEmpty());
     const batch* parked = take(p);
@@ -293,7 +285,7 @@ TEST(PlanStop, WhatIsBeingAskedForIsStillAskedFor) {
 // ---- restart ----
 
 TEST(PlanRestart, WhatIsInDoubtGoesAgainFirstInWholeBatches) {
-    plan p(rules(verify_mode::failed, 5),
+    plan p(verifying(verify_mode::failed, 5),
            {.ids = 20,
             .intended = 10,
             .next_batch = 7,
@@ -315,7 +307,7 @@ TEST(PlanRestart, WhatIsInDoubtGoesAgainFirstInWholeBatches) {
 }
 
 TEST(PlanRestart, VerdictsThatTheCrashCutOffAreOwedOnce) {
-    plan p(rules(verify_mode::none, 3),
+    plan p(verifying(verify_mode::none, 3),
            {.ids = 6,
             .intended = 6,
             .open = {{3, word::refused, {{0, 1}}},
@@ -340,7 +332,7 @@ TEST(PlanRestart, VerdictsThatTheCrashCutOffAreOwedOnce) {
 }
 
 TEST(PlanRestart, WithVerificationNothingIsOwedButAsked) {
-    plan p(rules(verify_mode::failed, 3),
+    plan p(verifying(verify_mode::failed, 3),
            {.ids = 2, .intended = 2, .open = {{3, word::refused, {{0, 1}}}, {1, word::reported, {{1, 1}}}}}, start);
     EXPECT_THAT(p.owed(), IsEmpty());
     for (int i = 0; i < 2; ++i) {
@@ -374,7 +366,7 @@ TEST(PlanRestart, AStateAccountsForEveryIdAndReadsBack) {
         const auto below = [&](std::uint64_t n) {
             return std::uniform_int_distribution<std::uint64_t>(0, n - 1)(roll);
         };
-        plan_rules r = rules(static_cast<verify_mode>(below(3)), 2);
+        plan_rules r = verifying(static_cast<verify_mode>(below(3)), 2);
         r.batch_size = static_cast<std::uint32_t>(below(6) + 1);
         r.window = r.batch_size * 3;
         r.outstanding_max = 8 + below(30);

@@ -8,14 +8,14 @@
 #include <set>
 #include <stdexcept>
 
+#include "plan_support.hpp"
+
 namespace culld {
 namespace {
 
 using namespace std::chrono_literals;
 using testing::ElementsAre;
 using testing::IsEmpty;
-
-constexpr steady_time start{1h};
 
 plan_rules rules(std::uint32_t batch_size, verify_mode verify = verify_mode::none, std::uint32_t max_attempts = 5) {
     plan_rules r;
@@ -51,17 +51,6 @@ std::vector<position> each(const spans& at) {
     for (const span& s : at)
         for (position p = s.first; p < s.end(); ++p) out.push_back(p);
     return out;
-}
-
-// Makes every intent durable at once.
-void intend(plan& p) {
-    const spans ranges = p.wants_intent();
-    if (!ranges.empty()) p.intended(ranges);
-}
-
-const batch* take(plan& p, steady_time now = start) {
-    intend(p);
-    return p.take(now);
 }
 
 // ---- intents ----

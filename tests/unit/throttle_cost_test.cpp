@@ -8,6 +8,7 @@
 #include <random>
 
 #include "culld/core/traffic.hpp"
+#include "start.hpp"
 
 namespace culld {
 namespace {
@@ -32,7 +33,6 @@ struct cost {
 };
 
 cost pay(const gateway& g, int wanted) {
-    constexpr steady_time start{1h};
     constexpr nanoseconds there_and_back = 40ms;
     traffic t({.per_second = g.ours, .burst = 1, .adaptive = g.adaptive, .throttle_backoff = {500ms, 60s}}, start,
               true);

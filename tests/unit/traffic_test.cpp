@@ -2,12 +2,12 @@
 
 #include <gtest/gtest.h>
 
+#include "start.hpp"
+
 namespace culld {
 namespace {
 
 using namespace std::chrono_literals;
-
-constexpr steady_time start{1h};
 
 traffic_rules fast() {
     traffic_rules r;

@@ -18,4 +18,7 @@ inline constexpr std::size_t name_bytes_max = 255;
 [[nodiscard]] std::string free_name(std::string_view name, std::uint32_t attempt,
                                     std::size_t bytes_max = name_bytes_max);
 
+// How many names somebody who looks for a file, or for a free name, tries before giving up.
+inline constexpr std::uint32_t names_tried = 1000;
+
 }  // namespace culld

@@ -9,9 +9,6 @@
 // Belongs to the loop's thread; next() is called by one coroutine at a time.
 #pragma once
 
-#include <boost/asio/awaitable.hpp>
-#include <boost/asio/basic_waitable_timer.hpp>
-#include <boost/asio/io_context.hpp>
 #include <chrono>
 #include <deque>
 #include <map>
@@ -23,6 +20,7 @@
 #include "culld/core/arrival.hpp"
 #include "culld/core/problem.hpp"
 #include "culld/core/time.hpp"
+#include "culld/io/loop.hpp"
 #include "culld/io/spool.hpp"
 #include "culld/io/spool_watch.hpp"
 
@@ -61,15 +59,11 @@ struct sidecar_answer {
 
 class arrivals {
   public:
-    using executor = boost::asio::io_context::executor_type;
-    template <class T>
-    using awaitable = boost::asio::awaitable<T, executor>;
-
     // `from` must outlive this.
-    arrivals(executor loop, const spool& from, arrivals_limits limits);
+    arrivals(loop_executor loop, const spool& from, arrivals_limits limits);
 
     // Waits until there is something; nothing when stopped or cancelled.
-    awaitable<std::optional<arrivals_batch>> next();
+    task<std::optional<arrivals_batch>> next();
     // True once a whole scan since the start is over and nothing is ready, waiting, or handed out but for
     // `kept` files that the caller has and can do nothing about now: --once may end.
     [[nodiscard]] bool idle(std::size_t kept = 0) const;
@@ -87,11 +81,9 @@ class arrivals {
 
     // Waits until the sidecar `name` in incoming/ is complete, at most until `deadline`. Several may wait at
     // a time.
-    awaitable<sidecar_answer> sidecar(std::string name, steady_time deadline);
+    task<sidecar_answer> sidecar(std::string name, steady_time deadline);
 
   private:
-    using timer = boost::asio::basic_waitable_timer<std::chrono::steady_clock,
-                                                    boost::asio::wait_traits<std::chrono::steady_clock>, executor>;
     using action = arrival_step::action;
 
     // What is known of a name. Names that are no business of ours, and complete sidecars, have no entry.
@@ -128,12 +120,12 @@ class arrivals {
     [[nodiscard]] bool room() const { return handed_count_ < limits_.handed_max; }
     [[nodiscard]] steady_time next_due() const;
     arrivals_batch hand_out();
-    awaitable<void> wait(steady_time until);
+    task<void> wait(steady_time until);
 
-    executor loop_;
+    loop_executor loop_;
     const spool& spool_;
     arrivals_limits limits_;
-    timer wake_;  // the end of next()'s wait; cancelled when there is news
+    loop_timer wake_;  // the end of next()'s wait; cancelled when there is news
     bool stopped_ = false;
     bool idle_told_ = false;
 

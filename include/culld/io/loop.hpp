@@ -1,6 +1,7 @@
 // The loop's executor and the two things coroutines on it wait for: an event, and work done by another thread.
 #pragma once
 
+#include <boost/asio/as_tuple.hpp>
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
@@ -25,6 +26,8 @@ using loop_executor = asio::io_context::executor_type;
 template <class T>
 using task = asio::awaitable<T, loop_executor>;
 constexpr asio::use_awaitable_t<loop_executor> use_task{};
+// The same, with the error as the first thing handed back instead of an exception.
+constexpr auto quietly = asio::as_tuple(use_task);
 using loop_timer =
     asio::basic_waitable_timer<std::chrono::steady_clock, asio::wait_traits<std::chrono::steady_clock>, loop_executor>;
 

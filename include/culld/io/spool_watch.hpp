@@ -5,8 +5,6 @@
 #pragma once
 
 #include <array>
-#include <boost/asio/awaitable.hpp>
-#include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <memory>
 #include <string>
@@ -15,6 +13,7 @@
 #include "culld/core/arrival.hpp"
 #include "culld/core/problem.hpp"
 #include "culld/io/file.hpp"
+#include "culld/io/loop.hpp"
 
 namespace culld {
 
@@ -32,21 +31,20 @@ struct watch_batch {
 
 class spool_watch {
   public:
-    using descriptor = boost::asio::posix::basic_stream_descriptor<boost::asio::io_context::executor_type>;
+    using descriptor = boost::asio::posix::basic_stream_descriptor<loop_executor>;
 
     // Watches the open folder itself, not its path. Scan after this, not before, and nothing falls between.
-    static result<spool_watch> open(boost::asio::io_context::executor_type loop, const folder& incoming);
+    static result<spool_watch> open(loop_executor loop, const folder& incoming);
 
     // What is queued, without waiting; may be empty.
     [[nodiscard]] result<watch_batch> poll();
     // Waits for something to be queued. One at a time; ends with `closed` when cancelled.
-    boost::asio::awaitable<result<watch_batch>, boost::asio::io_context::executor_type> next();
+    task<result<watch_batch>> next();
     // For waiting together with something else.
     [[nodiscard]] descriptor& readable() { return fd_; }
     void close();
 
   private:
-    using executor_type = boost::asio::io_context::executor_type;
     static constexpr std::size_t buffer_bytes = 8192;
     spool_watch(descriptor fd, std::string path);
 
