@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """Plants bugs in how culld bears a failing disk, few resources and a hostile drop box, and sees that the tests notice.
 
-    tests/planted/faults.py [BUILD_FOLDER] [NAME…]        (default build/release, every bug)
+    tests/planted/faults.py [NAME…]        (default: every bug)
 
-Works in this tree, and puts each file back as it was. Needs root, as those tests do. Exits 1 where a bug went unnoticed.
+Works in this tree, builds in build/planted, and puts each file back as it was. Needs root, as those tests do. Exits 1
+where a bug went unnoticed.
 """
 import planted
 from planted import MEMORY, UNIT, WHOLE

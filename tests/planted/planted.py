@@ -35,7 +35,10 @@ def build_and_test(build, program, tests):
 def main(bugs):
     os.chdir(pathlib.Path(__file__).resolve().parents[2])
     words = sys.argv[1:]
-    build = words.pop(0) if words and words[0] not in bugs else "build/release"
+    if unknown := [word for word in words if word not in bugs]:
+        sys.exit(f"no such bug: {', '.join(unknown)}")
+    build = "build/planted"
+    subprocess.run(["cmake", "--preset", "planted"], check=True, stdout=subprocess.DEVNULL)
     missed = []
     for name in words or bugs:
         file, was, planted, program, tests = bugs[name]

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Plants bugs in what keeps journals and ledger from being bent, one at a time, and sees that the tests notice.
 
-    tests/planted/tamper.py [BUILD_FOLDER] [NAME…]        (default build/release, every bug)
+    tests/planted/tamper.py [NAME…]        (default: every bug)
 
-Works in this tree, and puts each file back as it was. Exits 1 where a bug went unnoticed.
+Works in this tree, builds in build/planted, and puts each file back as it was. Exits 1 where a bug went unnoticed.
 """
 import planted
 from planted import SHELL, UNIT
