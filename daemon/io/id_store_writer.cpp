@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <cerrno>
+#include <cstring>
 #include <stdexcept>
 
 #include "culld/io/id_store.hpp"
@@ -71,9 +72,13 @@ void id_store_writer::abandon() noexcept {
 }
 
 result<void> id_store_writer::append(std::string_view id) {
-    segment_.push_back('"');
-    segment_.append(id);
-    segment_.append("\",");
+    // In one piece: three appends would each look whether there is room.
+    const std::size_t end = segment_.size();
+    segment_.resize(end + id.size() + 3);
+    char* const at = segment_.data() + end;
+    at[0] = '"';
+    std::memcpy(at + 1, id.data(), id.size());
+    std::memcpy(at + 1 + id.size(), "\",", 2);
     return ++count_ % ids_per_segment == 0 ? end_segment() : result<void>{};
 }
 

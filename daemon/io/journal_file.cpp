@@ -68,18 +68,14 @@ journal_file::~journal_file() {
 
 void journal_file::commit_soon() {
     if (dead_ || buffer_.empty()) return;
-    if (committing_) {
-        wanted_ = true;
-        return;
-    }
-    if (buffer_.size() > 1U << 20U) return start_commit();
+    if (buffer_.size() > 1U << 20U) return commit_now();
     if (timer_set_) return;
     timer_set_ = true;
     window_.expires_after(group_window);
     window_.async_wait([this, alive = alive_](boost::system::error_code ec) {
         if (!*alive) return;
         timer_set_ = false;
-        if (!ec && !committing_ && !buffer_.empty() && !dead_) start_commit();
+        if (!ec) commit_now();
     });
 }
 

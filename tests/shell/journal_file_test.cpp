@@ -111,6 +111,21 @@ TEST_F(JournalFile, CommitsByItselfAfterTheWindow) {
     EXPECT_EQ(on_disk(), "one\n");
 }
 
+TEST_F(JournalFile, CommitsOnceAWindowHoweverOftenItIsAsked) {
+    int commits = 0;
+    file_->on_commit = [&] { ++commits; };
+    // Asked for the next one as soon as one is over, as a job under way does.
+    file_->on_durable = [&] {
+        append("more");
+        file_->commit_soon();
+    };
+    const steady_time begun = steady_now();
+    append("one");
+    file_->commit_soon();
+    loop_.until([&] { return commits == 20; });
+    EXPECT_GE(steady_now() - begun, std::chrono::milliseconds(20 * 5));
+}
+
 TEST_F(JournalFile, LetsSeveralWaitForWhatEachAppended) {
     int over = 0;
     const auto writer = [&](int of) -> task<void> {

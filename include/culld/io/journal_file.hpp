@@ -31,8 +31,9 @@ class journal_file {
 
     // Records are appended here, whole lines only, followed by commit_soon() or a wait for durable().
     [[nodiscard]] std::string& buffer() { return buffer_; }
-    // At the latest after the group window (5 ms).
+    // After the group window (5 ms), or when the commit under way then is over; at once where much has come together.
     void commit_soon();
+    // At once, or when the commit under way is over.
     void commit_now();
     // All that was appended so far is on stable storage; or the problem that keeps it from being so.
     [[nodiscard]] task<result<void>> durable();
