@@ -112,7 +112,16 @@ result<wall_time> parse_rfc3339(std::string_view text) {
 
 std::string basic_utc(wall_time t) {
     const civil c = civil_of(t);
-    return fmt::format("{:04}{:02}{:02}T{:02}{:02}{:02}Z", c.year, c.month, c.day, c.hour, c.minute, c.second);
+    std::string out(16, 'T');
+    char* const p = out.data();
+    put(p, static_cast<unsigned>(c.year), 4);
+    put(p + 4, c.month, 2);
+    put(p + 6, c.day, 2);
+    put(p + 9, c.hour, 2);
+    put(p + 11, c.minute, 2);
+    put(p + 13, c.second, 2);
+    out.back() = 'Z';
+    return out;
 }
 
 std::optional<wall_time> parse_basic_utc(std::string_view text) {

@@ -9,6 +9,7 @@ namespace culld {
 
 namespace {
 constexpr auto group_window = std::chrono::milliseconds(5);
+constexpr std::size_t large_commit = std::size_t{512} * 1024;  // does not wait for it
 // Behind the end of a journal that is gone on with: for intents, and for what is then answered to them.
 constexpr off_t room_wanted = 256 * 1024;
 
@@ -68,7 +69,7 @@ journal_file::~journal_file() {
 
 void journal_file::commit_soon() {
     if (dead_ || buffer_.empty()) return;
-    if (buffer_.size() > 1U << 20U) return commit_now();
+    if (buffer_.size() > large_commit) return commit_now();
     if (timer_set_) return;
     timer_set_ = true;
     window_.expires_after(group_window);
