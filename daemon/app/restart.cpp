@@ -149,7 +149,7 @@ result<id_store> rebuild_store(const recovered_job& job, const spool& files, con
     auto taken = files.open_active(job.intake.source.file);
     if (!taken) return fail(std::move(taken.error()));
     const problem lost{.what = "its list cannot be read: the job's file is not in active/ any more, or has changed",
-                       .hint = "put the file back as it was; culld tries again at its next start",
+                       .hint = "put the file back as it was; culld looks again every five seconds",
                        .file = job.intake.source.file};
     if (taken->what != take_result::outcome::taken) return fail(lost);
     intake anew(around, job.accepted_at, 0);

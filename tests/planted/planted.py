@@ -2,7 +2,8 @@
 
 Used by tamper.py and faults.py, which hold the bugs:
     name: (file, what stands there, what is planted, test program, tests of which one must fail)
-What is to be replaced must stand there exactly once. Exits 1 where a bug went unnoticed or does not build.
+What is to be replaced must stand there exactly once; --check looks at that alone, for all of them. Exits 1 where a bug
+went unnoticed or does not build.
 """
 import os
 import pathlib
@@ -35,6 +36,11 @@ def build_and_test(build, program, tests):
 def main(bugs):
     os.chdir(pathlib.Path(__file__).resolve().parents[2])
     words = sys.argv[1:]
+    for name, (file, was, *_) in bugs.items():
+        if (count := pathlib.Path(file).read_text().count(was)) != 1:
+            sys.exit(f"{name}: {file} holds what is to be replaced {count} times: mend this list")
+    if words == ["--check"]:
+        return
     if unknown := [word for word in words if word not in bugs]:
         sys.exit(f"no such bug: {', '.join(unknown)}")
     build = "build/planted"
@@ -44,8 +50,6 @@ def main(bugs):
         file, was, planted, program, tests = bugs[name]
         path = pathlib.Path(file)
         good = path.read_text()
-        if good.count(was) != 1:
-            sys.exit(f"{name}: {file} holds what is to be replaced {good.count(was)} times: mend this list")
         try:
             path.write_text(good.replace(was, planted))
             outcome = build_and_test(build, program, tests)

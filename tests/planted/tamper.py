@@ -21,7 +21,7 @@ BUGS = {
                              "EVP_DigestVerify(with.get(), raw.data(), raw.size(), bytes_of(text), text.size()) == 1",
                              "EVP_DigestVerify(with.get(), raw.data(), raw.size(), bytes_of(text), text.size()) < 2",
                              UNIT, "LedgerSignature.*:Tamper.*"),
-    "signature-in-any-spelling": ("daemon/core/ledger_signature.cpp", "if (base64_of(raw) != signature) return false;", "",
+    "signature-in-any-spelling": ("daemon/core/ledger_signature.cpp", "if (base64(raw) != signature) return false;", "",
                                   UNIT, "LedgerSignature.*:Tamper.*"),
     "unsigned-line-believed": ("daemon/core/ledger_check.cpp", "if (line >= rules_.signed_from)", "if (false)", UNIT,
                                "Tamper.*"),
