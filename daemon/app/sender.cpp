@@ -304,7 +304,8 @@ void sender::miss(worker& w, plan::miss how, std::string_view error_class, const
 void sender::went_well(const worker& w) {
     const bool current = w.generation == who_->generation();
     // An answer to what was sent before the credentials changed says nothing of those on trial.
-    if (!current && traffic_.credentials() == credential_state::trial) return;
+    const bool on_trial = traffic_.credentials() == credential_state::trial;
+    if (!current && on_trial) return;
     if (traffic_.went_well(steady_now()))
         log(log_level::info, "rate.adapted",
             fmt::format("{:.3g} requests a second from now on, by what the gateway let through",
@@ -312,6 +313,8 @@ void sender::went_well(const worker& w) {
     if (!current) return;
     who_->accepted();
     remedied_ = false;
+    // A person resumed one job, the others were blocked for the same reason.
+    if (on_trial) unblock_all("the credentials are accepted again");
 }
 
 void sender::went_badly(std::string_view why) {

@@ -131,6 +131,23 @@ TEST_F(Credentials, NoMoreThanFourBadSignaturesWhateverAnOperatorAsksFor) {
     EXPECT_TRUE(logged("nothing is signed with this key")) << log();
 }
 
+TEST_F(Credentials, WhatOneResumedJobShowsToBeGoodServesAll) {
+    secret_file("gateway", "another\n");
+    restart_server("seed: 1\ntoken_file: " + here_.path("gateway") + "\n");
+    secret_file("token", "ours\n");
+    settings("method: token, token_file: HERE/token");
+    drop("a.yaml", "version: 1\nid: a\nids: [a1, a2]\n");
+    drop("b.yaml", "version: 1\nid: b\nids: [b1, b2]\n");
+    run_daemon();
+    const auto blocked = [&](const char* job) {
+        return read(std::string("journal/") + job + ".jsonl").find("\"job.blocked\"") != std::string::npos;
+    };
+    ASSERT_TRUE(eventually([&] { return blocked("a") && blocked("b"); })) << log();
+    secret_file("gateway", "ours\n");
+    EXPECT_EQ(ctl({"resume", "a"}), 0);
+    EXPECT_TRUE(eventually([&] { return told("deleted_distinct") == 4; })) << log();
+}
+
 // However often somebody starts it: cron, systemd, an operator who does not read.
 TEST_F(Credentials, NorDoRestartsMakeItMoreThanFour) {
     restart_server("seed: 1\n", keys);
