@@ -32,7 +32,7 @@ WantedBy=multi-user.target
 """
 SPOOL = {".": ("0755", "culld"), "tmp": ("3770", "culld-submit"), "incoming": ("3770", "culld-submit"),
          "active": ("0750", "culld"), "done": ("0750", "culld"), "failed": ("0750", "culld"),
-         "rejected": ("0750", "culld")}
+         "rejected": ("2750", "culld-submit")}
 LIBC, CLONE_NEWNS, MNT_DETACH = ctypes.CDLL(None, use_errno=True), 0x20000, 2
 STARTED = "39f53479d3a045ac8e11786248231fbf"  # systemd's message ID for a unit that is up
 
@@ -423,8 +423,11 @@ def submitters(it):
 
 @check
 def followed(it):
-    """members of culld-submit may follow their jobs (cullctl submit --wait)"""
-    it.run("cullctl", "submit", "--wait", "--name", "waited.txt", "-", user="alice", input="waited-0\n")
+    """members of culld-submit may follow their jobs, and learn why one is rejected (cullctl submit --wait)"""
+    it.write("/tmp/waited.json", '{"version": 1, "id": "waited", "ids": ["waited-0"]}')
+    it.run("cullctl", "submit", "--wait", "/tmp/waited.json", user="alice")
+    again = it.run("cullctl", "submit", "--wait", "/tmp/waited.json", user="alice", ok=65)
+    expect("accepted before" in again.stderr, again.stderr)
 
 
 @check
