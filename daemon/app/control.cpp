@@ -86,7 +86,10 @@ job_line line_of(const stuck_job& job) {
 }
 
 bool may_command(const server_request& r) {
-    return r.from && (r.from->uid == 0 || r.from->uid == ::geteuid() || r.from->gid == ::getegid());
+    if (!r.from) return false;
+    const peer& who = *r.from;
+    return who.uid == 0 || who.uid == ::geteuid() || who.gid == ::getegid() ||
+           std::ranges::find(who.groups, ::getegid()) != who.groups.end();
 }
 
 }  // namespace

@@ -93,12 +93,13 @@ class life {
         signals_.async_wait([this](boost::system::error_code ec, int signal) {
             if (ec) return;
             log(log_level::info, "stopping", signal == SIGINT ? "interrupted" : "told to stop");
-            stop_asked_ = true;
+            stop_asked_ = stop_reading_ = true;
             heart_.bound_the_end(with_.settings->api.request_timeout + last_words);
             changed_.notify();
         });
         wait_for_hangup();
         learn_project();
+        heart_.starting();
         co_await go_on_with_open_jobs();
         heart_.begin();
         asio::co_spawn(loop_, taker_.run(), or_leave_the_loop);
@@ -148,7 +149,7 @@ class life {
             changed_.notify();
         };
         if (!c.http.socket.empty()) {
-            auto socket = http_server::on_socket(loop_, c.http.socket, 0660,
+            auto socket = http_server::on_socket(loop_, c.http.socket, 0666,
                                                  [this](const server_request& r) { return control_.answer(r, true); });
             if (socket)
                 servers_.push_back(std::move(*socket));
@@ -171,7 +172,7 @@ class life {
     }
 
     intake_surroundings surroundings() {
-        return {*rules_->settings, rules_->pattern, resource_names(), rules_->protect, with_.plans, never_stop_};
+        return {*rules_->settings, rules_->pattern, resource_names(), rules_->protect, with_.plans, stop_reading_};
     }
 
     // ---- recovery ----
@@ -189,7 +190,10 @@ class life {
         const auto swept = co_await disk_.run(sweep);
         if (!swept) log(log_level::warn, "store.sweep", swept.error());
         std::set<std::string> active;
-        for (const std::string& id : *open) co_await recover(id, &active);
+        for (const std::string& id : *open) {
+            co_await recover(id, &active);
+            if (stop_asked_) co_return;
+        }
         // Files in active/ that belong to no open job: taken, but not accepted before the end.
         auto scan = [this, &active]() -> result<std::vector<std::string>> {
             std::vector<std::string> out;
@@ -269,6 +273,7 @@ class life {
                 recover_job(id, journals_, with_.files, surroundings(), with_.checkpoints));
         };
         const auto found = co_await disk_.run(work);
+        if (stop_asked_) co_return;  // nothing of it is changed yet
         if (auto* ready = std::get_if<ready_to_run>(found.get())) {
             if (active != nullptr) active->insert(ready->seed.active_file);
             log(log_level::info, "job.recovered",
@@ -447,7 +452,7 @@ class life {
     bool look_due_ = false;
     bool stop_asked_ = false;
     bool file_unknown_ = false;  // some file in active/ belongs to a job set aside, nobody knows which
-    std::atomic<bool> never_stop_{false};
+    std::atomic<bool> stop_reading_{false};
     int exit_code_ = 0;
 };
 

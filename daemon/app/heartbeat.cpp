@@ -13,6 +13,8 @@ namespace culld {
 namespace {
 
 constexpr nanoseconds hangs_after_at_most = std::chrono::seconds(10);
+constexpr nanoseconds time_asked_every = std::chrono::seconds(20);
+constexpr nanoseconds start_at_most = std::chrono::minutes(30);
 
 }  // namespace
 
@@ -43,7 +45,20 @@ bool heartbeat::disk_answers() const {
     return !since || steady_now() - *since < hangs_after_;
 }
 
+void heartbeat::starting() {
+    ask_for_time(steady_now() + start_at_most);
+}
+
+void heartbeat::ask_for_time(steady_time until) {
+    tell(notify_extend_timeout(3 * time_asked_every));
+    ping_again_.expires_after(time_asked_every);
+    ping_again_.async_wait([this, until](boost::system::error_code ec) {
+        if (!ec && steady_now() < until) ask_for_time(until);
+    });
+}
+
 void heartbeat::begin() {
+    ping_again_.cancel();
     if (every_ > nanoseconds(0)) ping();
 }
 

@@ -14,6 +14,7 @@
 #include <boost/beast/http/read.hpp>
 #include <boost/beast/http/string_body.hpp>
 #include <boost/beast/http/write.hpp>
+#include <cerrno>
 #include <charconv>
 #include <exception>
 #include <set>
@@ -148,13 +149,29 @@ class server final : public http_server {
         ended_.notify();
     }
 
+    // As they were when it connected; none where the kernel does not tell.
+    static std::vector<std::uint32_t> groups_of(int socket) {
+        std::vector<gid_t> out(32);
+        for (;;) {
+            auto size = static_cast<socklen_t>(out.size() * sizeof(gid_t));
+            const int failed = ::getsockopt(socket, SOL_SOCKET, SO_PEERGROUPS, out.data(), &size);
+            const std::size_t count = size / sizeof(gid_t);
+            if (failed == 0) {
+                out.resize(count);
+                return out;
+            }
+            if (errno != ERANGE || count <= out.size()) return {};
+            out.resize(count);
+        }
+    }
+
     template <class Socket>
     static std::optional<peer> peer_of(Socket& socket) {
         if constexpr (std::is_same_v<Protocol, asio::local::stream_protocol>) {
             ucred who{};
             socklen_t size = sizeof who;
             if (::getsockopt(socket.native_handle(), SOL_SOCKET, SO_PEERCRED, &who, &size) == 0)
-                return peer{who.uid, who.gid, who.pid};
+                return peer{who.uid, who.gid, who.pid, groups_of(socket.native_handle())};
         }
         return std::nullopt;
     }

@@ -115,5 +115,23 @@ TEST_F(LargeJob, IsSetAsideWhereTheChainBreaksBehindTheCheckpoint) {
     EXPECT_NE(log().find("never repaired"), std::string::npos) << log();
 }
 
+// Its checked list is gone, and to make it anew takes a while: told to stop meanwhile it does not wait for that.
+TEST_F(LargeJob, StopsWhileItStillReads) {
+    kill_at(start(), 4U << 20U);
+    fs::remove_all(here_.path("journal/.plan"));
+    fs::remove(here_.path("control.sock"));
+    fs::remove(here_.path("culld.log"));
+    const pid_t pid = start();
+    while (!fs::exists(here_.path("control.sock"))) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    ASSERT_EQ(::kill(pid, SIGTERM), 0);
+    int status = 0;
+    ::waitpid(pid, &status, 0);
+    EXPECT_TRUE(WIFEXITED(status)) << log();
+    EXPECT_EQ(log().find("job.recovered"), std::string::npos) << log();
+    EXPECT_EQ(log().find("job.stuck"), std::string::npos) << log();
+    ::waitpid(start(), &status, 0);
+    EXPECT_EQ(status, 0) << log();
+}
+
 }  // namespace
 }  // namespace culld

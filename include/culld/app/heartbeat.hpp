@@ -19,6 +19,9 @@ class heartbeat {
     void watch_disk(std::function<void(bool hangs)> told);
     [[nodiscard]] bool disk_answers() const;
 
+    // From here to begin() the service manager is asked for more time, half an hour at most: to read large lists anew
+    // may take longer than it gives a start.
+    void starting();
     // Pings, where the service manager wants any, while the disk answers.
     void begin();
     void end() { ping_again_.cancel(); }
@@ -29,6 +32,7 @@ class heartbeat {
     void ended() { give_up_.cancel(); }
 
   private:
+    void ask_for_time(steady_time until);
     void ping();
 
     worker_thread& disk_;

@@ -8,6 +8,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "culld/core/problem.hpp"
 #include "culld/core/time.hpp"
@@ -19,6 +20,7 @@ struct peer {
     std::uint32_t uid = 0;
     std::uint32_t gid = 0;
     std::int32_t pid = 0;
+    std::vector<std::uint32_t> groups;  // the supplementary ones
 };
 
 struct server_request {
