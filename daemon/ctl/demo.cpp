@@ -305,7 +305,8 @@ verb demo_verb(CLI::App& app) {
     command->add_flag("--keep", *keep, "keep the folder, to look around");
     command->add_option("--seed", *seed, "other ids, other failures")->capture_default_str();
     return {
-        command, [keep, seed](const context& with) -> int {
+        command,
+        [keep, seed](const context& with) -> int {
             // Ctrl-C reaches our children as well; we only have to clean up.
             struct sigaction on_interrupt {};
             on_interrupt.sa_handler = [](int) { interrupted_by_user = 1; };
@@ -316,7 +317,8 @@ verb demo_verb(CLI::App& app) {
             if (interrupted_by_user != 0) return interrupted;
             if (!code) return report(with, {io_error, code.error()});
             return *code;
-        }};
+        },
+        needs::nothing};
 }
 
 }  // namespace culld::ctl
