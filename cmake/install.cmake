@@ -1,7 +1,15 @@
 # Where the files that are no programs go. The unit names /usr/sbin/culld, so a package installs with prefix /usr.
-install(FILES config/culld.yaml DESTINATION ${CMAKE_INSTALL_DOCDIR}/examples)
+install(FILES config/culld.yaml config/emulator-scenario.yaml DESTINATION ${CMAKE_INSTALL_DOCDIR}/examples)
+file(GLOB GUIDES CONFIGURE_DEPENDS docs/*.md)
+install(FILES README.md CHANGELOG.md DESTINATION ${CMAKE_INSTALL_DOCDIR})
+install(FILES ${GUIDES} DESTINATION ${CMAKE_INSTALL_DOCDIR}/docs)
 file(GLOB SCHEMAS CONFIGURE_DEPENDS config/*.schema.json)
 install(FILES ${SCHEMAS} DESTINATION ${CMAKE_INSTALL_DATADIR}/culld/schema)
+# Rules for Prometheus and dashboards for Grafana.
+file(GLOB MONITORING CONFIGURE_DEPENDS config/prometheus/*.yml config/grafana/*.json)
+if(MONITORING)
+    install(FILES ${MONITORING} DESTINATION ${CMAKE_INSTALL_DATADIR}/culld/monitoring)
+endif()
 foreach(section 1 5 8)
     file(GLOB PAGES CONFIGURE_DEPENDS docs/man/*.${section})
     install(FILES ${PAGES} DESTINATION ${CMAKE_INSTALL_MANDIR}/man${section})

@@ -95,6 +95,13 @@ TEST_F(Manual, TheDaemonsPageHasEveryOption) {
     EXPECT_EQ(all(text, "Fl Fl ([a-z-]+)"), known);
 }
 
+TEST_F(Manual, TheEmulatorsPageHasEveryOption) {
+    ASSERT_EQ(shell(fmt::format("{} --help >{}/help", CULL_EMULATOR, root)), 0);
+    const auto known = options(read(root + "/help"));
+    EXPECT_GE(known.size(), 10U);
+    EXPECT_EQ(all(page("cull-emulator.1"), "Fl Fl ([a-z-]+)"), known);
+}
+
 TEST_F(Manual, TheJobsPageHasEveryField) {
     const auto known = words(page("culld-job.5"));
     const json::value of = schema("job.schema.json");
@@ -119,7 +126,8 @@ TEST_F(Manual, TheJournalsPageHasEveryRecordAndMember) {
 TEST_F(Manual, EveryPageIsWellFormed) {
     const bool mandoc = shell("command -v mandoc >/dev/null") == 0, man = shell("command -v man >/dev/null") == 0;
     if (!mandoc && !man) GTEST_SKIP() << "neither mandoc nor man is installed";
-    for (const char* name : {"culld.8", "cullctl.1", "culld.yaml.5", "culld-job.5", "culld-journal.5"}) {
+    for (const char* name :
+         {"culld.8", "cullctl.1", "cull-emulator.1", "culld.yaml.5", "culld-job.5", "culld-journal.5"}) {
         const std::string path = source(std::string("docs/man/") + name);
         if (mandoc) {
             EXPECT_EQ(shell(fmt::format("mandoc -T lint -W warning {} >{}/said", path, root)), 0)
