@@ -48,6 +48,7 @@ job_run::job_run(services& with, job_seed seed, std::optional<id_store> ids)
       active_list_(std::move(seed.active_list)),
       ids_(std::move(ids)),
       chain_(seed.head),
+      records_counted_(seed.head.seq),
       journal_(with.loop, with.disk, with.journals, intake_.spec.id + ".jsonl", std::move(seed.journal), seed.fresh),
       plan_(rules_of(intake_.spec, *with.settings), seed.state, steady_now()),
       state_(seed.paused ? job_state::paused : job_state::running),
@@ -55,6 +56,7 @@ job_run::job_run(services& with, job_seed seed, std::optional<id_store> ids)
       retries_(seed.retries),
       throttled_(seed.throttled),
       fresh_(seed.fresh),
+      waits_(seed.fresh),
       in_doubt_(std::move(seed.in_doubt)),
       torn_bytes_(seed.torn_bytes),
       stop_reason_(seed.stopped),
@@ -65,9 +67,16 @@ job_run::job_run(services& with, job_seed seed, std::optional<id_store> ids)
       alive_(std::make_shared<bool>(true)) {
     if (seed.rate) own_pace_.emplace(*seed.rate, 1, steady_now(), false);
     checkpoint_at_ = with_.checkpoints.every - std::min(with_.checkpoints.every, seed.behind_checkpoint);
-    journal_.on_commit = [this] { pending_ = count(); };
+    journal_.on_commit = [this] {
+        pending_ = count();
+        with_.counted.journal_records += chain_.head().seq - std::exchange(records_counted_, chain_.head().seq);
+    };
+    journal_.on_synced = [this](nanoseconds took) {
+        with_.counted.fsyncs.seen(std::chrono::duration<double>(took).count());
+    };
     journal_.on_durable = [this] { on_durable(); };
     journal_.on_dead = [this](const problem& why) {
+        ++with_.counted.journal_errors;
         log(log_level::error, "journal.failed", why.text(), {{"job_id", intake_.spec.id}});
         block({"journal", "", why.text(),
                "nothing more of this job is deleted until its journal can be written: make room, "
@@ -148,6 +157,12 @@ const batch* job_run::take(steady_time now) {
     const batch* b = plan_.take(now);
     if (b == nullptr) return nullptr;
     if (own_pace_) own_pace_->sent(now);
+    if (waits_) {  // its first
+        waits_ = false;
+        const wall_time since = std::max(accepted_at_, intake_.spec.not_before.value_or(accepted_at_));
+        const std::chrono::duration<double> waited = wall_now() - since;
+        with_.counted.waits_in_queue.seen(std::max(0.0, waited.count()));
+    }
     // Taking may have made room for the next intent.
     if (intent_.empty()) follow_up();
     return b;

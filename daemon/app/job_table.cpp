@@ -47,12 +47,8 @@ std::vector<std::string> job_table::reap(sender& from) {
             sum.ids += t.ids, sum.deleted += t.deleted, sum.absent += t.absent, sum.failed += t.failed,
                 sum.skipped += t.skipped;
             for (const auto& [reason, n] : job.failed_by_reason()) counted.failed_by_reason[reason] += n;
-            const double took =
-                std::max(0.0, std::chrono::duration<double>(finished_.back().finished_at - job.accepted_at()).count());
-            counted.duration_sum += took;
-            ++counted.duration_count;
-            for (std::size_t i = 0; i < counted.durations.size(); ++i)
-                if (took <= counters::duration_steps[i]) ++counted.durations[i];
+            const std::chrono::duration<double> took = finished_.back().finished_at - job.accepted_at();
+            counted.durations.seen(std::max(0.0, took.count()));
         } else {
             to_recover.push_back(it->first);
             set_aside({job.spec().id, job.intake().source.file,

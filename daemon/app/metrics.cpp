@@ -5,6 +5,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <cmath>
 #include <cstdio>
 #include <iterator>
 #include <memory>
@@ -29,9 +30,16 @@ class exposition {
     void labelled(std::string_view label, std::string_view is, T n) {
         fmt::format_to(std::back_inserter(text), "{}{{{}=\"{}\"}} {}\n", name_, label, escaped(is), n);
     }
-    template <class T>
-    void suffixed(std::string_view suffix, T n) {
-        fmt::format_to(std::back_inserter(text), "{}{} {}\n", name_, suffix, n);
+    // `labels`: those beside `le`, as `operation="get"`, may be empty.
+    template <const auto& Steps>
+    void counted(std::string_view labels, const histogram<Steps>& h) {
+        const auto to = std::back_inserter(text);
+        const std::string_view comma = labels.empty() ? "" : ",";
+        for (std::size_t i = 0; i < h.size; ++i)
+            fmt::format_to(to, "{}_bucket{{{}{}le=\"{}\"}} {}\n", name_, labels, comma, h.step(i), h.up_to(i));
+        fmt::format_to(to, "{}_bucket{{{}{}le=\"+Inf\"}} {}\n", name_, labels, comma, h.count());
+        const std::string braced = labels.empty() ? std::string() : fmt::format("{{{}}}", labels);
+        fmt::format_to(to, "{0}_sum{1} {2}\n{0}_count{1} {3}\n", name_, braced, h.sum(), h.count());
     }
     std::string text;
 
@@ -135,13 +143,10 @@ std::string control::metrics() const {
     }
     out.labelled("result", "rejected", counted.rejected);
     out.family("culld_job_duration_seconds", "histogram", "From accepted to finished.");
-    for (std::size_t i = 0; i < counted.durations.size(); ++i)
-        fmt::format_to(std::back_inserter(out.text), "culld_job_duration_seconds_bucket{{le=\"{}\"}} {}\n",
-                       counted.duration_steps[i], counted.durations[i]);
-    fmt::format_to(std::back_inserter(out.text), "culld_job_duration_seconds_bucket{{le=\"+Inf\"}} {}\n",
-                   counted.duration_count);
-    out.suffixed("_sum", counted.duration_sum);
-    out.suffixed("_count", counted.duration_count);
+    out.counted("", counted.durations);
+    out.family("culld_job_queue_wait_seconds", "histogram",
+               "From accepted, or from a not_before after that, to the job's first request.");
+    out.counted("", with_.counted.waits_in_queue);
 
     const job_totals ids = totals_since_start();
     out.family("culld_incidents_total", "counter",
@@ -166,9 +171,10 @@ std::string control::metrics() const {
     out.labelled("reason", "server", c.server_errors);
     out.labelled("reason", "transport", c.transport_errors);
     out.labelled("reason", "unauthorized", c.unauthorized);
-    out.family("culld_api_request_duration_seconds", "summary", "Time from a request to its answer.");
-    out.suffixed("_sum", c.seconds_waiting_for_answers);
-    out.suffixed("_count", c.delete_requests + c.get_requests);
+    out.family("culld_api_request_duration_seconds", "histogram",
+               "From a request to its answer, or to the end of waiting for it.");
+    out.counted("operation=\"delete\"", c.delete_answers);
+    out.counted("operation=\"get\"", c.get_answers);
     out.family("culld_api_requests_in_flight", "gauge", "Requests under way.");
     out.value(sending_.in_flight());
     const auto& traffic = sending_.state();
@@ -181,9 +187,23 @@ std::string control::metrics() const {
     out.value(traffic.breaker_open() ? 1 : 0);
     out.family("culld_credentials_refused", "gauge", "1 while the API refuses the credentials.");
     out.value(traffic.credentials() == credential_state::refused ? 1 : 0);
+    out.family("culld_credentials_expiry_timestamp_seconds", "gauge",
+               "When the token or temporary key in use expires, as Unix time; 0: never, or nobody told us.");
+    const auto end = sending_.credentials_end();
+    // From the steady clock: a whole second, lest it look new at every scrape.
+    out.value(end ? std::round(unix_seconds(wall_now()) + std::chrono::duration<double>(*end - steady_now()).count())
+                  : 0.0);
     const auto sent = sending_.last_sent();
     out.family("culld_last_request_timestamp_seconds", "gauge", "When the last request was sent; 0: none was.");
     out.value(sent ? unix_seconds(*sent) : 0.0);
+
+    const auto& disk = with_.counted;
+    out.family("culld_journal_records_total", "counter", "Records written to journals.");
+    out.value(disk.journal_records);
+    out.family("culld_journal_errors_total", "counter", "Journals that could not be written; their jobs are blocked.");
+    out.value(disk.journal_errors);
+    out.family("culld_journal_fsync_seconds", "histogram", "How long an fdatasync of a journal took.");
+    out.counted("", disk.fsyncs);
 
     out.family("culld_config_last_reload_successful", "gauge", "1 unless the last reload was refused.");
     out.value(reloaded.successful ? 1 : 0);

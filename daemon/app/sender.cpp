@@ -284,8 +284,12 @@ task<void> sender::handle(worker& w) {
         answer = co_await w.connection.receive();
     }
     --in_flight_;
-    counted_.seconds_waiting_for_answers += std::chrono::duration<double>(answer.took).count();
-    if (answer.sent) ++(w.now.what->what == batch::purpose::ask ? counted_.get_requests : counted_.delete_requests);
+    if (answer.sent) {
+        const bool ask = w.now.what->what == batch::purpose::ask;
+        ++(ask ? counted_.get_requests : counted_.delete_requests);
+        (ask ? counted_.get_answers : counted_.delete_answers)
+            .seen(std::chrono::duration<double>(steady_now() - begun).count());
+    }
     arrived(w, answer, form);
     if (!idle_.empty()) pump();
 }

@@ -15,6 +15,7 @@ lease::lease(steady_time now, nanoseconds life, nanoseconds ahead) : held_(true)
         return;
     }
     life = std::clamp(life, nanoseconds(0), life_max);
+    end_ = now + life;
     last_ = now + life - std::min(margin, life / 10);
     due_ = std::min(last_, now + life - std::min(ahead, life / 5));
 }

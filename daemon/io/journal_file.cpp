@@ -95,14 +95,20 @@ void journal_file::start_commit() {
     writing_.swap(buffer_);
     taken_ += writing_.size();
     if (on_commit) on_commit();
-    auto work = [this, bytes = std::string_view(writing_), sync_name = !name_durable_]() -> result<void> {
-        if (auto done = write_all(fd_.get(), bytes, name_); !done) return done;
-        if (auto done = sync_data(fd_.get(), name_); !done) return done;
-        if (sync_name) return dir_.sync();
-        return {};
+    auto work = [this, bytes = std::string_view(writing_), sync_name = !name_durable_] {
+        commit out{.done = write_all(fd_.get(), bytes, name_), .sync = {}};
+        if (!out.done) return out;
+        const steady_time begun = steady_now();
+        out.done = sync_data(fd_.get(), name_);
+        if (!out.done) return out;
+        out.sync = steady_now() - begun;
+        if (sync_name) out.done = dir_.sync();
+        return out;
     };
-    thread_.post(std::move(work), [this, alive = alive_](const result<void>& outcome) {
-        if (*alive) committed(outcome);
+    thread_.post(std::move(work), [this, alive = alive_](const commit& outcome) {
+        if (!*alive) return;
+        if (outcome.sync && on_synced) on_synced(*outcome.sync);
+        committed(outcome.done);
     });
 }
 

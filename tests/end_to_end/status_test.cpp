@@ -77,6 +77,11 @@ class Status : public testing::Test {
         return read_small_file(here_.path(name), 1U << 24U).value_or("");
     }
     std::string log() const { return read("culld.log"); }
+    // The value of a sample; -1 where there is none.
+    static double number(const std::string& text, const std::string& sample) {
+        const std::string value = between("\n" + text, "\n" + sample + " ", "\n");
+        return value.empty() ? -1 : std::stod(value);
+    }
 
     std::string get(const std::string& target) const { return emulator_test::get_from_socket(socket_, target); }
     static std::string body(const std::string& answer) { return answer.substr(answer.find("\r\n\r\n") + 4); }
@@ -119,6 +124,9 @@ TEST_F(Status, MetricsAreWhatPrometheusAsksFor) {
           "culld_incidents_failed_total{reason=\"refused\"} 30", "culld_incidents_failed_total{reason=\"unknown\"} 0",
           "culld_jobs_total{result=\"completed_with_failures\"} 1", "culld_jobs_total{result=\"completed\"} 0",
           "culld_job_duration_seconds_count 1", "culld_job_duration_seconds_bucket{le=\"+Inf\"} 1",
+          "culld_job_queue_wait_seconds_count 1",
+          "culld_api_request_duration_seconds_bucket{operation=\"get\",le=\"5\"} 0",
+          "culld_credentials_expiry_timestamp_seconds 0", "culld_journal_errors_total 0",
           "culld_jobs{state=\"running\"} 0", "culld_circuit_breaker_open 0", "culld_config_last_reload_successful 1"})
         EXPECT_NE(text.find(std::string(line) + "\n"), std::string::npos) << line << "\n" << text;
     // Every sample has a family with help and type, and no label that grows with the jobs.
@@ -132,6 +140,22 @@ TEST_F(Status, MetricsAreWhatPrometheusAsksFor) {
         EXPECT_TRUE(families.contains(name) || families.contains(family)) << line;
         EXPECT_EQ(line.find("list"), std::string::npos) << "the job's name: " << line;
     }
+    // Answers take 20 ms at the least here.
+    const std::string deletions = "culld_api_request_duration_seconds_bucket{operation=\"delete\",le=\"";
+    EXPECT_EQ(number(text, deletions + "0.01\"}"), 0);
+    EXPECT_GE(number(text, deletions + "30\"}"), 30);
+    EXPECT_EQ(number(text, deletions + "+Inf\"}"), number(text, "culld_api_requests_total{operation=\"delete\"}"));
+    EXPECT_GE(number(text, "culld_journal_fsync_seconds_count"), 3);
+    // At the least job.accepted, an intent, a record for each of 30 batches, and job.finished.
+    EXPECT_GE(number(text, "culld_journal_records_total"), 33);
+    // The manual has each of them, and no other.
+    const std::string manual =
+        read_small_file((fs::path(CULLD_README).parent_path() / "docs/man/culld.8").string(), 1U << 20U).value_or("");
+    std::set<std::string> documented;
+    const std::regex word(R"(\.It Li (culld_[a-z_]+)\n)");
+    for (std::sregex_iterator it(manual.begin(), manual.end(), word), end; it != end; ++it) documented.insert((*it)[1]);
+    std::erase_if(families, [](const std::string& name) { return name.starts_with("process_"); });
+    EXPECT_EQ(families, documented);
     here_.write("metrics", text);
     if (std::system("command -v promtool >/dev/null") != 0)
         GTEST_SKIP() << "promtool (package prometheus) is not installed";

@@ -19,6 +19,12 @@ TEST(Lease, HoldsNothingAtFirst) {
     const lease none;
     EXPECT_FALSE(none.usable(obtained));
     EXPECT_TRUE(none.due(obtained));
+    EXPECT_FALSE(none.end());
+}
+
+TEST(Lease, TellsItsEndWhereItHasOne) {
+    EXPECT_EQ(lease(obtained, hours(24), minutes(30)).end(), obtained + hours(24)) << "the end, not the last use";
+    EXPECT_FALSE(lease(obtained, lease::forever, minutes(30)).end());
 }
 
 TEST(Lease, OfADayIsRenewedHalfAnHourBeforeItsEnd) {

@@ -156,6 +156,7 @@ class job_run {
     std::string active_file_, active_list_;
     std::optional<id_store> ids_;
     chain_writer chain_;
+    std::uint64_t records_counted_;  // of the chain's, for /metrics
     journal_file journal_;
     plan plan_;
     std::optional<pace> own_pace_;
@@ -170,6 +171,7 @@ class job_run {
     std::uint64_t intent_upto_ = 0;  // appended() with it
     bool held_up_ = false;           // a batch waits for the disk to take what the journal has
     bool fresh_;
+    bool waits_;  // accepted by this process, and nothing of it sent yet
     spans in_doubt_;
     std::uint64_t torn_bytes_;
     std::optional<skip_reason> stop_reason_;

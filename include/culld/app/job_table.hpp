@@ -2,7 +2,6 @@
 // last finished ones. Owns them. Loop thread.
 #pragma once
 
-#include <array>
 #include <deque>
 #include <map>
 #include <memory>
@@ -11,6 +10,7 @@
 
 #include "culld/app/job_run.hpp"
 #include "culld/app/services.hpp"
+#include "culld/core/histogram.hpp"
 
 namespace culld {
 
@@ -62,11 +62,7 @@ class job_table {
         std::map<std::string, std::uint64_t> finished;          // by status
         job_totals ids;                                         // of finished jobs
         std::map<std::string, std::uint64_t> failed_by_reason;  // likewise
-        // How long finished jobs took, from accepted to finished: how many took at most duration_steps[i].
-        static constexpr std::array<std::uint32_t, 7> duration_steps{1, 10, 60, 600, 3600, 21600, 86400};  // seconds
-        std::array<std::uint64_t, duration_steps.size()> durations{};
-        double duration_sum = 0;  // seconds
-        std::uint64_t duration_count = 0;
+        histogram<job_steps> durations;                         // of finished jobs, from accepted to finished
     };
     counters counted;
 

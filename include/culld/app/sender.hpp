@@ -11,6 +11,7 @@
 
 #include "culld/app/job_run.hpp"
 #include "culld/app/services.hpp"
+#include "culld/core/histogram.hpp"
 #include "culld/core/traffic.hpp"
 #include "culld/core/wake_lead.hpp"
 #include "culld/io/credentials.hpp"
@@ -58,11 +59,12 @@ class sender {
     [[nodiscard]] const traffic& state() const { return traffic_; }
     [[nodiscard]] std::uint32_t in_flight() const { return in_flight_; }
     [[nodiscard]] std::optional<wall_time> last_sent() const { return last_sent_; }
+    [[nodiscard]] std::optional<steady_time> credentials_end() const { return who_->end(); }
 
     struct counters {
         std::uint64_t delete_requests = 0, get_requests = 0, throttled = 0, server_errors = 0, transport_errors = 0,
                       unauthorized = 0;
-        double seconds_waiting_for_answers = 0;
+        histogram<request_steps> delete_answers, get_answers;  // from a request to its answer, or to the end of waiting
     };
     [[nodiscard]] const counters& counted() const { return counted_; }
 

@@ -9,6 +9,7 @@
 
 #include "culld/app/checkpoints.hpp"
 #include "culld/core/config.hpp"
+#include "culld/core/histogram.hpp"
 #include "culld/io/file.hpp"
 #include "culld/io/ledger_file.hpp"
 #include "culld/io/loop.hpp"
@@ -27,6 +28,15 @@ struct services {
     std::string config_sha256;
     checkpoint_rules checkpoints{};
     std::mt19937_64 dice;  // jitter and job ids; no secret rests on it
+
+    // Of all jobs, for /metrics.
+    struct counters {
+        std::uint64_t journal_records = 0;    // taken to the disk
+        std::uint64_t journal_errors = 0;     // journals that could not be written
+        histogram<fsync_steps> fsyncs;        // of journals
+        histogram<job_steps> waits_in_queue;  // from accepted, or not_before, to the first request
+    };
+    counters counted;
 
     // Something became ready to be sent.
     std::function<void()> pump;

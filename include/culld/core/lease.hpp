@@ -2,6 +2,8 @@
 // steady clock, so that a jump of the wall clock neither kills a good token nor keeps a dead one.
 #pragma once
 
+#include <optional>
+
 #include "culld/core/time.hpp"
 
 namespace culld {
@@ -19,6 +21,8 @@ class lease {
     // May be used for a request now: some of it is left for the request's own way.
     [[nodiscard]] bool usable(steady_time now) const { return held_ && now < last_; }
     [[nodiscard]] bool due(steady_time now) const { return !held_ || now >= due_; }
+    // When what is held is over; nothing where nothing is held, or for ever.
+    [[nodiscard]] std::optional<steady_time> end() const { return end_; }
     // Renewal ahead of time failed: try again when a quarter of what is left has passed, after a second at the
     // earliest and a minute at the latest.
     void failed(steady_time now);
@@ -27,6 +31,7 @@ class lease {
     bool held_ = false;
     steady_time last_{};
     steady_time due_{};
+    std::optional<steady_time> end_;
 };
 
 }  // namespace culld

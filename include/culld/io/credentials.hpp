@@ -73,6 +73,8 @@ class credentials {
     // There is something to authenticate with; whether it is time for the next.
     [[nodiscard]] virtual bool usable(steady_time) const { return true; }
     [[nodiscard]] virtual bool due(steady_time) const { return false; }
+    // When they are over, as far as that is known: tokens and temporary keys that a service lent us.
+    [[nodiscard]] virtual std::optional<steady_time> end() const { return std::nullopt; }
     // Counts the renewals: an answer 401 to a request that was made with an older one says nothing of this one.
     [[nodiscard]] virtual std::uint64_t generation() const = 0;
     // Reads, asks for or otherwise gets them anew. Single-flight is the caller's. What is held stays until then.

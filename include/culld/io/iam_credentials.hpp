@@ -17,6 +17,7 @@ class iam_credentials final : public credentials {
     void authenticate(std::string& head, const request_facts& request, wall_time now) override;
     [[nodiscard]] bool usable(steady_time now) const override { return lease_.usable(now); }
     [[nodiscard]] bool due(steady_time now) const override { return lease_.due(now); }
+    [[nodiscard]] std::optional<steady_time> end() const override { return lease_.end(); }
     [[nodiscard]] std::uint64_t generation() const override { return generation_; }
     // A login that IAM answered 401 is not tried again until the password, or the user, is another: a wrong password
     // that is tried over and over locks the account.

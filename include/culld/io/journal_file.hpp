@@ -50,12 +50,17 @@ class journal_file {
     std::function<void()> on_commit;   // a commit takes everything appended so far
     std::function<void()> on_durable;  // that commit is durable
     std::function<void(const problem&)> on_dead;
+    std::function<void(nanoseconds)> on_synced;  // so long its fdatasync took
 
   private:
     // Some 5 ms at the fastest rate seen. With a record on top it stays below 1 MiB, the memory it takes.
     static constexpr std::size_t backlog_max = 15U << 16U;
 
     void start_commit();
+    struct commit {
+        result<void> done;
+        std::optional<nanoseconds> sync;  // how long that took; none: it was not reached, or failed
+    };
     void committed(const result<void>& outcome);
 
     loop_executor on_;

@@ -28,6 +28,7 @@ class signed_credentials : public credentials {
     void authenticate(std::string& head, const request_facts& request, wall_time now) override;
     [[nodiscard]] bool usable(steady_time now) const override { return lease_.usable(now); }
     [[nodiscard]] bool due(steady_time now) const override { return lease_.due(now); }
+    [[nodiscard]] std::optional<steady_time> end() const override { return lease_.end(); }
     [[nodiscard]] std::uint64_t generation() const override { return generation_; }
     bool refused(const auth_refusal& why, steady_time now, wall_time wall) override;
     void accepted() override;
