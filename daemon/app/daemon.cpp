@@ -7,7 +7,6 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <csignal>
-#include <cstdio>
 #include <cstdlib>
 #include <random>
 
@@ -15,6 +14,7 @@
 #include "culld/app/heartbeat.hpp"
 #include "culld/app/job_table.hpp"
 #include "culld/app/load.hpp"
+#include "culld/app/notifier.hpp"
 #include "culld/app/restart.hpp"
 #include "culld/app/sender.hpp"
 #include "culld/app/taker.hpp"
@@ -33,10 +33,6 @@ namespace {
 
 constexpr auto look_again_every = std::chrono::seconds(5);    // at whatever does not get on by itself
 constexpr auto last_words = std::chrono::milliseconds(1500);  // of the end, beside what answers in flight may take
-
-void complain(const std::vector<config_complaint>& all) {
-    for (const config_complaint& c : all) std::fputs((c.text() + "\n").c_str(), stderr);
-}
 
 class life {
   public:
@@ -61,11 +57,14 @@ class life {
                 .config_sha256 = from.file.sha256,
                 .checkpoints = options.checkpoints,
                 .dice = std::mt19937_64(std::random_device{}()),
+                .announce = [this](const notice& n) { notifier_.tell(n); },
                 .pump = [this] { sender_->pump(); },
                 .jobs_changed = [this] { changed_.notify(); }},
           sender_(std::make_unique<sender>(with_, std::move(from.who), std::move(from.api), full_bucket)),
           taker_(with_, jobs_, rules_, [this](std::unique_ptr<job_run> job) { adopt(std::move(job)); }),
-          control_(with_, jobs_, *sender_),
+          notifier_(loop_, {host_name(), CULLD_VERSION}, *from.settings, std::move(from.carriers),
+                    [this] { return with_.chance(); }),
+          control_(with_, jobs_, *sender_, notifier_),
           signals_(loop_, SIGTERM, SIGINT),
           hangup_(loop_, SIGHUP),
           changed_(loop_),
@@ -105,6 +104,7 @@ class life {
         asio::co_spawn(loop_, taker_.run(), or_leave_the_loop);
         control_.ready = true;
         control_.begin();
+        notifier_.begin();
         tell(notify_ready(status_line()));
         log(log_level::info, "ready", fmt::format("culld {} watches {}", CULLD_VERSION, with_.files.path()),
             {{"open_jobs", jobs_.open()}, {"requests_per_second", with_.settings->limits.requests_per_second}});
@@ -286,6 +286,13 @@ class life {
             if (active != nullptr && !stuck->file.empty()) active->insert(stuck->file);
             if (active == nullptr && !stuck->damaged) co_return;  // said before
             log(log_level::error, "job.stuck", stuck->why.detail, {{"job_id", id}});
+            with_.announce({.kind = notice_kind::blocked,
+                            .job_id = id,
+                            .file = stuck->file,
+                            .error_class = stuck->why.error_class,
+                            .code = stuck->why.code,
+                            .detail = stuck->why.detail,
+                            .help = stuck->why.help});
             // Its file must not be taken as a new job, and which file that is, its journal does not tell.
             if (stuck->file.empty()) file_unknown_ = true;
             jobs_.set_aside(std::move(*stuck));
@@ -370,6 +377,7 @@ class life {
             rules_ = fresh->rules;
             taker_.apply(fresh->rules, with_.settings->spool.rescan);
             sender_->apply(*with_.settings, std::move(fresh->who));
+            notifier_.apply(*with_.settings, std::move(fresh->carriers));
             if (project_) {
                 next_project_ = std::move(fresh->project);  // the look-up under way sees that things have changed
             } else {
@@ -401,6 +409,7 @@ class life {
     task<void> close_down() {
         tell(notify_stopping("letting answers in flight land"));
         heart_.bound_the_end(with_.settings->api.request_timeout + last_words);
+        const steady_time answers_until = steady_now() + with_.settings->api.request_timeout;
         boost::system::error_code ignored;
         signals_.cancel(ignored);
         hangup_.cancel(ignored);
@@ -413,6 +422,8 @@ class life {
         co_await sender_->drain(with_.settings->api.request_timeout);
         co_await taker_.stopped();
         for (const auto& [id, job] : jobs_.running()) co_await job->close();
+        const steady_time now = steady_now();
+        co_await notifier_.drain(std::min(now + with_.settings->notify.timeout, std::max(now, answers_until)));
         for (auto& server : servers_) co_await server->stop();
         // The last thing the disk thread does: whatever it was at before is over then, too.
         auto leave = [this, sent = sender_->last_sent()] { return mark_.leave(sent, wall_now()); };
@@ -441,6 +452,7 @@ class life {
     job_table jobs_;
     std::unique_ptr<sender> sender_;
     taker taker_;
+    notifier notifier_;
     control control_;
     std::vector<std::unique_ptr<http_server>> servers_;
     asio::basic_signal_set<loop_executor> signals_;
@@ -457,16 +469,6 @@ class life {
 };
 
 }  // namespace
-
-int check_config(const daemon_options& options) {
-    auto all = load_everything(options, std::make_shared<credential_memory>());
-    if (!all) {
-        complain(all.error());
-        return bad_config;
-    }
-    complain(all->file.warnings);
-    return 0;
-}
 
 int run_daemon(const daemon_options& options) {
     const auto memory = std::make_shared<credential_memory>();
@@ -502,17 +504,7 @@ int run_daemon(const daemon_options& options) {
     if (!plans) return refuse(plans.error(), io_error);
     auto ledger = ledger_file::open(*journals, std::move(from->signing));
     if (!ledger) return refuse(ledger.error(), io_error);
-    if (ledger->torn_bytes() > 0)
-        log(log_level::warn, "ledger.torn",
-            fmt::format("{} bytes of a torn last line were cut off", ledger->torn_bytes()));
-    if (ledger->unsigned_lines() > 0)
-        log(log_level::warn, "ledger.signing",
-            fmt::format("{0} ledger lines are older than the signing key: cullctl verify --signed-from {1}",
-                        ledger->unsigned_lines(), ledger->unsigned_lines() + 1));
-    if (ledger->signing_ended())
-        log(log_level::warn, "ledger.signing",
-            "the ledger is signed, but journal.signing_key_file is not set any more: cullctl verify with a public key "
-            "will fail");
+    warn_of(*ledger);
     rate_mark mark(*journals);
     const auto full =
         mark.quiet_for(std::chrono::duration<double>(c.limits.burst / c.limits.requests_per_second), wall_now());

@@ -462,7 +462,7 @@ void job_run::file_away() {
         if (auto gone = with_.plans.remove(intake_.spec.id + ".ids"); !gone) out.filed = fail(std::move(gone.error()));
         return out;
     };
-    with_.disk.post(std::move(work), [this, alive = alive_, totals](outcome out) {
+    with_.disk.post(std::move(work), [this, alive = alive_, totals, well](outcome out) {
         if (!*alive) return;
         filing_ = false;
         if (!out.line || !out.filed) {
@@ -482,6 +482,12 @@ void job_run::file_away() {
             fmt::format("{}: {} ids, {} deleted, {} absent, {} failed, {} skipped", status_, totals.ids, totals.deleted,
                         totals.absent, totals.failed, totals.skipped),
             {{"job_id", intake_.spec.id}, {"status", status_}, {"requests", totals.requests}});
+        with_.announce({.kind = well ? notice_kind::finished : notice_kind::failed,
+                        .job_id = intake_.spec.id,
+                        .file = intake_.source.file,
+                        .status = status_,
+                        .totals = totals,
+                        .labels = intake_.spec.labels});
         with_.jobs_changed();
     });
 }

@@ -100,6 +100,15 @@ void job_run::block(block_facts why) {
     paused_before_block_ = state_ == job_state::paused;
     state_ = job_state::blocked;
     blocked_ = std::move(why);
+    with_.announce({.kind = notice_kind::blocked,
+                    .job_id = intake_.spec.id,
+                    .file = intake_.source.file,
+                    .totals = shown_,
+                    .labels = intake_.spec.labels,
+                    .error_class = blocked_->error_class,
+                    .code = blocked_->code,
+                    .detail = blocked_->detail,
+                    .help = blocked_->help});
     with_.jobs_changed();
 }
 

@@ -1,6 +1,9 @@
 #include "culld/app/load.hpp"
 
+#include <cstdio>
 #include <utility>
+
+#include "culld/core/exit_code.hpp"
 
 namespace culld {
 
@@ -8,8 +11,14 @@ tl::expected<loaded, std::vector<config_complaint>> load_everything(const daemon
                                                                     std::shared_ptr<credential_memory> memory) {
     auto file = load_config(options.sources);
     if (!file) return tl::unexpected(std::move(file.error()));
-    loaded out{
-        .file = std::move(*file), .settings = {}, .rules = {}, .who = {}, .project = {}, .api = {}, .signing = {}};
+    loaded out{.file = std::move(*file),
+               .settings = {},
+               .rules = {},
+               .who = {},
+               .project = {},
+               .api = {},
+               .signing = {},
+               .carriers = {}};
     out.settings = std::make_shared<const config>(out.file.effective.values);
     std::vector<config_complaint> wrong;
     const auto wrong_if = [&](problem p) {
@@ -39,8 +48,26 @@ tl::expected<loaded, std::vector<config_complaint>> load_everything(const daemon
         out.signing = std::move(*signing);
     else
         wrong_if(std::move(signing.error()));
+    if (auto carriers = make_notice_carriers(*out.settings, options.credentials_folder); carriers)
+        out.carriers = std::move(*carriers);
+    else
+        wrong_if(std::move(carriers.error()));
     if (!wrong.empty()) return tl::unexpected(std::move(wrong));
     return out;
+}
+
+void complain(const std::vector<config_complaint>& all) {
+    for (const config_complaint& c : all) std::fputs((c.text() + "\n").c_str(), stderr);
+}
+
+int check_config(const daemon_options& options) {
+    auto all = load_everything(options, std::make_shared<credential_memory>());
+    if (!all) {
+        complain(all.error());
+        return bad_config;
+    }
+    complain(all->file.warnings);
+    return 0;
 }
 
 std::vector<std::string_view> unchangeable(const config& before, const config& after) {

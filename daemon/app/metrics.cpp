@@ -9,6 +9,7 @@
 #include <cstdio>
 #include <iterator>
 #include <memory>
+#include <utility>
 
 #include "culld/app/control.hpp"
 
@@ -204,6 +205,18 @@ std::string control::metrics() const {
     out.value(disk.journal_errors);
     out.family("culld_journal_fsync_seconds", "histogram", "How long an fdatasync of a journal took.");
     out.counted("", disk.fsyncs);
+
+    out.family("culld_notifications_total", "counter",
+               "Events by what became of telling them; dropped: too many waited.");
+    for (const notifier::way& w : telling_.ways()) {
+        const auto& told = w.queue.counted();
+        for (const auto& [result, n] :
+             {std::pair("arrived", told.arrived), std::pair("failed", told.failed), std::pair("dropped", told.dropped)})
+            fmt::format_to(std::back_inserter(out.text), "culld_notifications_total{{way=\"{}\",result=\"{}\"}} {}\n",
+                           w.name, result, n);
+    }
+    out.family("culld_notifications_waiting", "gauge", "Events that are still to be told.");
+    for (const notifier::way& w : telling_.ways()) out.labelled("way", w.name, w.queue.size());
 
     out.family("culld_config_last_reload_successful", "gauge", "1 unless the last reload was refused.");
     out.value(reloaded.successful ? 1 : 0);

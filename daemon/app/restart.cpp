@@ -12,6 +12,7 @@
 #include "culld/core/file_kind.hpp"
 #include "culld/core/recovery.hpp"
 #include "culld/io/line_reader.hpp"
+#include "culld/io/log.hpp"
 
 namespace culld {
 
@@ -257,6 +258,20 @@ recovered recover_job(const std::string& job_id, const folder& journals, const s
     seed.finished_at = job.finished_at;
     seed.totals = job.totals;
     return out;
+}
+
+void warn_of(const ledger_file& ledger) {
+    if (ledger.torn_bytes() > 0)
+        log(log_level::warn, "ledger.torn",
+            fmt::format("{} bytes of a torn last line were cut off", ledger.torn_bytes()));
+    if (ledger.unsigned_lines() > 0)
+        log(log_level::warn, "ledger.signing",
+            fmt::format("{0} ledger lines are older than the signing key: cullctl verify --signed-from {1}",
+                        ledger.unsigned_lines(), ledger.unsigned_lines() + 1));
+    if (ledger.signing_ended())
+        log(log_level::warn, "ledger.signing",
+            "the ledger is signed, but journal.signing_key_file is not set any more: cullctl verify with a public key "
+            "will fail");
 }
 
 }  // namespace culld

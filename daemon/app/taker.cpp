@@ -417,6 +417,11 @@ task<void> taker::reject(rejection r) {
         if (r.line && !std::exchange(told, true)) {
             ++jobs_.counted.rejected;
             log(log_level::warn, "job.rejected", r.why.text(), {{"rejected", r.name}});
+            with_.announce({.kind = notice_kind::rejected,
+                            .job_id = r.job_id,
+                            .file = r.name,
+                            .error_class = "rejected",
+                            .detail = r.why.text()});
             if (!r.line->hash.empty())
                 log(log_level::info, "ledger.line",
                     fmt::format("ledger line {} has SHA-256 {}", r.line->seq, r.line->hash),

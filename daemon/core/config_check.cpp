@@ -45,6 +45,7 @@ class checker {
         orders(c);
         if (c.ids.pattern.empty()) say("ids.pattern", "ids.pattern must not be empty");
         listen(c.http.listen);
+        notify(c);
         if (c.http.socket.empty() || c.http.socket.size() > socket_path_max)
             say("http.socket", fmt::format("http.socket must be a path of 1 to {} bytes, not of {}", socket_path_max,
                                            c.http.socket.size()));
@@ -176,6 +177,25 @@ class checker {
         at_most("api.connect_timeout", c.api.connect_timeout, "api.request_timeout", c.api.request_timeout);
         at_most("retry.base_delay", c.retry.base_delay, "retry.max_delay", c.retry.max_delay);
         at_most("retry.max_delay", c.retry.max_delay, "retry.give_up_after", c.retry.give_up_after);
+    }
+
+    void notify(const config& c) {
+        const auto& n = c.notify;
+        if (!n.command.empty() && !n.command.front().starts_with('/'))
+            say("notify.command",
+                fmt::format("notify.command must name its program by a whole path, not {}", n.command.front()),
+                "there is no shell, and no PATH is searched");
+        if (!n.webhook.empty() && !n.webhook_file.empty())
+            say("notify.webhook_file", "notify.webhook and notify.webhook_file are both set", "remove one of them");
+        if (!n.header_file.empty() && n.webhook.empty() && n.webhook_file.empty())
+            say("notify.header_file", "notify.header_file is set without notify.webhook");
+        if (n.webhook.empty()) return;
+        const auto where = parse_webhook(n.webhook);
+        if (!where)
+            say("notify.webhook", "notify.webhook: " + where.error().what, where.error().hint);
+        else if (where->plain() && !n.header_file.empty())
+            say("notify.webhook",
+                "notify.webhook must be https: notify.header_file would go over the network in the clear");
     }
 
     void listen(std::string_view text) {

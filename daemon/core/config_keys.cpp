@@ -164,6 +164,7 @@ constexpr setting duration(std::string_view name, double min_ns, std::string_vie
 constexpr std::array delete_methods{"auto"sv, "post"sv, "delete"sv};
 constexpr std::array auth_methods{"auto"sv, "token"sv, "iam"sv, "aksk"sv, "metadata"sv, "profile"sv};
 constexpr std::array log_formats{"auto"sv, "text"sv, "json"sv, "journald"sv};
+constexpr std::array notices{"finished"sv, "failed"sv, "blocked"sv, "rejected"sv};
 constexpr std::array log_levels{"trace"sv, "debug"sv, "info"sv, "warn"sv, "error"sv};
 
 template <const auto& Words, class Get>
@@ -193,11 +194,14 @@ constexpr setting word(std::string_view name, std::string_view help, Get) {
                 }};
 }
 
+// `words`: the only texts it takes, or none: any.
 template <class Get>
-constexpr setting text_list(std::string_view name, std::string_view help, Get) {
+constexpr setting text_list(std::string_view name, std::string_view help, Get,
+                            std::span<const std::string_view> words = {}) {
     return {.name = name,
             .type = setting_type::text_list,
             .help = help,
+            .words = words,
             .set = [](const setting& self, config& into, std::string_view value) -> result<void> {
                 std::vector<std::string> items;
                 for (std::string_view rest = value; !value.empty();) {
@@ -206,6 +210,8 @@ constexpr setting text_list(std::string_view name, std::string_view help, Get) {
                     while (item.starts_with(' ')) item.remove_prefix(1);
                     while (item.ends_with(' ')) item.remove_suffix(1);
                     if (item.empty() || !fit_text(item)) return refuse(self, value);
+                    if (!self.words.empty() && std::ranges::find(self.words, item) == self.words.end())
+                        return refuse(self, item, did_you_mean(item, self.words));
                     items.emplace_back(item);
                     if (comma == std::string_view::npos) break;
                     rest.remove_prefix(comma + 1);
@@ -369,6 +375,25 @@ constexpr std::array table{
     path(
         "http.socket", "control socket for cullctl", [](auto& c) -> auto& { return c.http.socket; }),
 
+    text_list(
+        "notify.command", "a program by its path, and its arguments: is run, and reads the event as JSON",
+        [](auto& c) -> auto& { return c.notify.command; }),
+    text(
+        "notify.webhook", "a URL that the event is posted to as JSON",
+        [](auto& c) -> auto& { return c.notify.webhook; }),
+    secret_path(
+        "notify.webhook_file", "holds that URL, where it is a secret itself",
+        [](auto& c) -> auto& { return c.notify.webhook_file; }),
+    secret_path(
+        "notify.header_file", "holds a header line for the webhook, such as Authorization: Bearer TOKEN",
+        [](auto& c) -> auto& { return c.notify.header_file; }),
+    text_list(
+        "notify.on", "which events", [](auto& c) -> auto& { return c.notify.on; }, notices),
+    duration(
+        "notify.timeout", 100e6, "for one try", [](auto& c) -> auto& { return c.notify.timeout; }),
+    count(
+        "notify.attempts", 1, 100, "then an event is given up", [](auto& c) -> auto& { return c.notify.attempts; }),
+
     word<log_levels>(
         "log.level", "the least that is shown", [](auto& c) -> auto& { return c.log.level; }),
     word<log_formats>(
@@ -422,7 +447,8 @@ std::string setting::takes() const {
             return fmt::format("a duration from {} to {}", duration_text(nanoseconds(static_cast<std::int64_t>(min))),
                                duration_text(nanoseconds(static_cast<std::int64_t>(max))));
         case setting_type::word: return fmt::format("one of {}", fmt::join(words, ", "));
-        case setting_type::text_list: return "a list of texts";
+        case setting_type::text_list:
+            return words.empty() ? "a list of texts" : fmt::format("a list of {}", fmt::join(words, ", "));
     }
     return {};
 }

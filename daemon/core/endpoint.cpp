@@ -102,4 +102,20 @@ result<api_endpoint> parse_metadata_endpoint(std::string_view url) {
     return parse(url, on_this_link, "loopback and the metadata service's own link");
 }
 
+result<webhook_endpoint> parse_webhook(std::string_view url) {
+    constexpr std::string_view hint = "write it like https://host[:port]/path";
+    if (!url.starts_with("https://") && !url.starts_with("http://"))
+        return fail("it does not begin with https://", std::string(hint));
+    const std::size_t path = std::min(url.find_first_of("/?#", url.find("//") + 2), url.size());
+    const std::string_view rest = url.substr(path);
+    if (url.substr(0, path).find('@') != std::string_view::npos)
+        return fail("it holds a user or password", "see notify.header_file for how to log in");
+    if (rest.find('#') != std::string_view::npos) return fail("it has a fragment (#)", std::string(hint));
+    if (!std::all_of(rest.begin(), rest.end(), [](char c) { return c > 0x20 && c < 0x7F; }))
+        return fail("its path holds a space, or what is not ASCII", "write such a character as %20");
+    auto to = parse(url.substr(0, path), [](std::string_view) { return true; }, {});
+    if (!to) return tl::unexpected(std::move(to.error()));
+    return webhook_endpoint{std::move(*to), (rest.starts_with('/') ? "" : "/") + std::string(rest)};
+}
+
 }  // namespace culld

@@ -2,7 +2,9 @@
 
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <csignal>
 
@@ -43,6 +45,11 @@ result<void> ignore_write_signals() {
     if (::sigaction(SIGPIPE, &ignore, nullptr) != 0) return fail(errno_problem("ignore SIGPIPE", {}, errno));
     if (::sigaction(SIGXFSZ, &ignore, nullptr) != 0) return fail(errno_problem("ignore SIGXFSZ", {}, errno));
     return {};
+}
+
+std::string host_name() {
+    std::array<char, 256> name{};
+    return ::gethostname(name.data(), name.size() - 1) == 0 ? std::string(name.data()) : std::string();
 }
 
 }  // namespace culld

@@ -25,10 +25,15 @@ proxy_environment read_proxy_environment() {
 
 result<route> find_route(std::string_view url, const config& settings, const std::string& credentials_folder,
                          const proxy_environment& environment) {
-    const auto& api = settings.api;
     auto to = parse_endpoint(url);
     if (!to) return tl::unexpected(std::move(to.error()));
-    route out{.to = std::move(*to), .tls = nullptr};
+    return find_route(std::move(*to), settings, credentials_folder, environment);
+}
+
+result<route> find_route(api_endpoint to, const config& settings, const std::string& credentials_folder,
+                         const proxy_environment& environment) {
+    const auto& api = settings.api;
+    route out{.to = std::move(to), .tls = nullptr};
     const auto login = read_if_named(api.proxy_login_file, credentials_folder, secret_form::line);
     if (!login) return tl::unexpected(login.error());
     auto via = choose_proxy(api.proxy, login->view(), environment, out.to);

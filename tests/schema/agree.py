@@ -202,10 +202,14 @@ def config(cullctl, schema_path):
     good["api"]["endpoint"] = "https://api.example"
     good["api"]["proxy"] = "http://proxy.example:3128"
     good["auth"]["iam"]["endpoint"] = "https://iam.example"
+    good["notify"]["command"] = ["/bin/true", "-x"]
+    good["notify"]["webhook"] = "https://hook.example/x?y=1"
+    del good["notify"]["webhook_file"]  # the URL comes from one of the two
     for node, key, definition in ((good["api"], "connect_timeout", "5s"), (good["api"], "request_timeout", "30s"),
                                   (good["spool"], "rescan", "30s"), (good["spool"], "sidecar_wait", "10s"),
                                   (good["retry"], "base_delay", "500ms"), (good["retry"], "max_delay", "60s"),
-                                  (good["retry"], "give_up_after", "24h"), (good["breaker"], "probe", "15s")):
+                                  (good["retry"], "give_up_after", "24h"), (good["breaker"], "probe", "15s"),
+                                  (good["notify"], "timeout", "10s")):
         node[key] = definition
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "culld.yaml")
@@ -221,7 +225,7 @@ def config(cullctl, schema_path):
         changes = [None, True, 0, 1, -1, 0.5, 10**7, "", "x", "a b", "5", "5s", "1.5h", "5 s", [], ["x"], {}, "post",
                    "https://h.example", "http://127.0.0.1:1", "["]
         # What lies between settings is the loader's alone.
-        beyond = ["neither api.endpoint nor", "belong together", "is set without", "and api.proxy is not",
+        beyond = ["neither api.endpoint nor", "belong together", "is set without", "are both set", "and api.proxy is not",
                   "must be at most api.", "must be at most retry."]
         # In YAML a text needs no quotes, and project_id: 12 is one; an editor that warns of it does no harm.
         return compare(schema_path, variants(good, changes), takes, beyond, ["is not of type 'string'"])

@@ -87,7 +87,7 @@ class ShippedSchema : public testing::Test {
 
 TEST_F(ShippedSchema, KnowsTheSettingsOfTheTableAndNoOthers) {
     for (const std::string_view section : {"", "api", "auth", "auth.iam", "spool", "journal", "ids", "batch", "limits",
-                                           "jobs", "retry", "breaker", "http", "log"}) {
+                                           "jobs", "retry", "breaker", "http", "notify", "log"}) {
         std::vector<std::string_view> in_schema;
         for (const auto& member : properties(section)) in_schema.emplace_back(member.key());
         EXPECT_EQ(in_schema, names_in(section)) << section;

@@ -56,6 +56,9 @@ const std::vector<row>& rows() {
                                  "ids.pattern",
                                  "ids.protected_file",
                                  "http.listen",
+                                 "notify.webhook",
+                                 "notify.webhook_file",
+                                 "notify.header_file",
                                  "http.socket"})
             out.push_back({name, {{"some text", R"("some text")"}, {"", R"("")"}}, {"a\nb", "a\x1b", "\xFF"}});
         out.push_back({"api.method",
@@ -100,6 +103,13 @@ const std::vector<row>& rows() {
         out.push_back({"jobs.require_labels",
                        {{"", "[]"}, {"ticket", R"(["ticket"])"}, {"a, b", R"(["a","b"])"}},
                        {",", "a,,b", "a,", "a\n"}});
+        out.push_back(
+            {"notify.command", {{"", "[]"}, {"/bin/true,-x", R"(["/bin/true","-x"])"}}, {",", "/a,,b", "/a\n"}});
+        out.push_back({"notify.on",
+                       {{"", "[]"}, {"blocked, failed", R"(["blocked","failed"])"}},
+                       {",", "block", "failed,Blocked", "all"}});
+        out.push_back({"notify.timeout", {{"100ms", R"("100ms")"}}, also(no_duration, {"0s", "99ms"})});
+        out.push_back({"notify.attempts", {{"1", "1"}, {"100", "100"}}, also(no_count, {"0", "101"})});
         return out;
     }();
     return all;

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "culld/app/job_table.hpp"
+#include "culld/app/notifier.hpp"
 #include "culld/app/sender.hpp"
 #include "culld/app/status_page.hpp"
 #include "culld/core/recent_past.hpp"
@@ -17,8 +18,8 @@ namespace culld {
 
 class control {
   public:
-    control(services& with, job_table& jobs, sender& sending)
-        : with_(with), jobs_(jobs), sending_(sending), sampling_(with.loop) {}
+    control(services& with, job_table& jobs, sender& sending, const notifier& telling)
+        : with_(with), jobs_(jobs), sending_(sending), telling_(telling), sampling_(with.loop) {}
 
     // From here on what happens is kept for the page's pictures; call it once the open jobs are recovered. end()
     // before the loop shall run dry.
@@ -59,6 +60,7 @@ class control {
     services& with_;
     job_table& jobs_;
     sender& sending_;
+    const notifier& telling_;
     loop_timer sampling_;
     steady_time started_ = steady_now();
     wall_time started_wall_ = wall_now();

@@ -11,6 +11,7 @@
 #include "culld/io/config_files.hpp"
 #include "culld/io/credentials.hpp"
 #include "culld/io/key_file.hpp"
+#include "culld/io/notice_carrier.hpp"
 #include "culld/io/project_lookup.hpp"
 #include "culld/io/route.hpp"
 
@@ -24,12 +25,16 @@ struct loaded {
     std::unique_ptr<project_lookup> project;  // where api.project_id is to be looked up
     route api;
     std::optional<ledger_signing> signing;
+    notice_carriers carriers;
 };
 
 // All that can be wrong with a configuration, in one place: start, reload and --check-config agree.
 // `memory` as in make_credentials.
 [[nodiscard]] tl::expected<loaded, std::vector<config_complaint>> load_everything(
     const daemon_options& options, std::shared_ptr<credential_memory> memory);
+
+// A line each on stderr, for whoever started us by hand.
+void complain(const std::vector<config_complaint>& all);
 
 // The settings that differ between the two and cannot change while culld runs. A reload that would change one of them
 // is refused as a whole: the half of it that could be applied is not what the operator asked for.

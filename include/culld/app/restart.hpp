@@ -31,4 +31,7 @@ using recovered = std::variant<ready_to_run, never_accepted, stuck_job>;
 [[nodiscard]] recovered recover_job(const std::string& job_id, const folder& journals, const spool& files,
                                     const intake_surroundings& around, const checkpoint_rules& checkpoints);
 
+// What an operator should know of a ledger that was just opened goes to the log.
+void warn_of(const ledger_file& ledger);
+
 }  // namespace culld

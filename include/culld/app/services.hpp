@@ -10,6 +10,7 @@
 #include "culld/app/checkpoints.hpp"
 #include "culld/core/config.hpp"
 #include "culld/core/histogram.hpp"
+#include "culld/core/notice.hpp"
 #include "culld/io/file.hpp"
 #include "culld/io/ledger_file.hpp"
 #include "culld/io/loop.hpp"
@@ -38,6 +39,8 @@ struct services {
     };
     counters counted;
 
+    // Worth telling others (notifier); never waits.
+    std::function<void(const notice&)> announce;
     // Something became ready to be sent.
     std::function<void()> pump;
     // A job's state or place in the queue changed.

@@ -91,6 +91,15 @@ struct config {
         std::string socket = "/run/culld/control.sock";
     } http;
     struct {
+        std::vector<std::string> command;  // program and arguments
+        std::string webhook;
+        std::string webhook_file;  // a secret that is the URL
+        std::string header_file;   // a secret that goes with it, as one header line
+        std::vector<std::string> on{"finished", "failed", "blocked", "rejected"};
+        nanoseconds timeout = std::chrono::seconds(10);
+        std::uint32_t attempts = 10;
+    } notify;
+    struct {
         std::string level = "info";
         log_format format = log_format::automatic;
     } log;

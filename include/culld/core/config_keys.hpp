@@ -34,7 +34,7 @@ struct setting {
     std::string_view name;  // dotted: "limits.burst", "auth.iam.user"
     setting_type type = setting_type::text;
     std::string_view help;                         // one line, without a full stop
-    std::span<const std::string_view> words = {};  // for setting_type::word, else empty
+    std::span<const std::string_view> words = {};  // of a word; of a text_list, where not any will do
     // The range, both ends allowed: of a count or a number as such, of a duration in nanoseconds.
     double min = 0;
     double max = 0;

@@ -38,4 +38,15 @@ struct api_endpoint {
 // The metadata service: http, on this machine or its own link (169.254.0.0/16).
 [[nodiscard]] result<api_endpoint> parse_metadata_endpoint(std::string_view url);
 
+// `https://host[:port][/path][?query]`, or http: to any host, since what a webhook is told is no secret; whoever sends
+// a secret along sees to it that it is not `plain()`. No message holds the path or the query, which may be secrets.
+struct webhook_endpoint {
+    api_endpoint to;
+    std::string target;  // path and query
+
+    // Over the network in the clear.
+    [[nodiscard]] bool plain() const { return !to.tls && !is_loopback(to.host); }
+};
+[[nodiscard]] result<webhook_endpoint> parse_webhook(std::string_view url);
+
 }  // namespace culld

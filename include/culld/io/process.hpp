@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 
 #include "culld/core/problem.hpp"
 
@@ -19,5 +20,8 @@ namespace culld {
 [[nodiscard]] result<void> ignore_write_signals();
 // How many files may be open now: somebody may have changed it while we run.
 [[nodiscard]] result<std::uint64_t> file_limit();
+
+// This machine's name, for whoever hears from several.
+[[nodiscard]] std::string host_name();
 
 }  // namespace culld

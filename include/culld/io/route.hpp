@@ -23,5 +23,7 @@ struct route {
 // Reads the files that it needs: blocking, at start and on reload only. `credentials_folder` is $CREDENTIALS_DIRECTORY.
 [[nodiscard]] result<route> find_route(std::string_view url, const config& settings,
                                        const std::string& credentials_folder, const proxy_environment& environment);
+[[nodiscard]] result<route> find_route(api_endpoint to, const config& settings, const std::string& credentials_folder,
+                                       const proxy_environment& environment);
 
 }  // namespace culld
