@@ -30,5 +30,6 @@ install(CODE "
     endforeach()
 ")
 install(FILES systemd/culld.service DESTINATION lib/systemd/system)
+install(FILES systemd/culld.catalog DESTINATION lib/systemd/catalog)
 install(FILES systemd/culld.sysusers.conf DESTINATION lib/sysusers.d RENAME culld.conf)
 install(FILES systemd/culld.tmpfiles.conf DESTINATION lib/tmpfiles.d RENAME culld.conf)

@@ -19,6 +19,7 @@
 #include <mutex>
 
 #include "culld/core/json_text.hpp"
+#include "culld/io/message_id.hpp"
 
 namespace culld {
 
@@ -251,12 +252,13 @@ std::string format_log_line(log_style style, wall_time at, log_level level, std:
 std::vector<std::string> journald_fields(log_level level, std::string_view event, std::string_view message,
                                          std::span<const log_field> fields) {
     std::vector<std::string> out;
-    out.reserve(fields.size() + 4);
+    out.reserve(fields.size() + 5);
     out.emplace_back("MESSAGE=");
     append_shown(out.back(), message, false);
     out.push_back(fmt::format("PRIORITY={}", facts_of(level).priority));
     out.emplace_back("SYSLOG_IDENTIFIER=culld");
     out.push_back(fmt::format("CULLD_EVENT={}", event));
+    if (const std::string_view id = message_id_of(event); !id.empty()) out.push_back(fmt::format("MESSAGE_ID={}", id));
     for (const log_field& field : fields) {
         std::string entry = "CULLD_";
         for (const char c : field.name) {
