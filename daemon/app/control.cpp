@@ -224,6 +224,13 @@ server_answer control::command(const server_request& request, std::string_view i
     return {.body = job_json(id).value_or("{}\n")};
 }
 
+std::optional<wall_time> control::credentials_end() const {
+    const auto end = sending_.credentials_end();
+    if (!end) return std::nullopt;
+    const nanoseconds left = *end - steady_now();
+    return std::chrono::round<std::chrono::seconds>(wall_now() + std::chrono::duration_cast<wall_time::duration>(left));
+}
+
 // ---- the page ----
 
 job_totals control::totals_since_start() const {
@@ -283,6 +290,10 @@ std::string control::page() {
                      .past = &past_,
                      .open = {},
                      .finished = {}};
+    if (const auto end = credentials_end()) {
+        facts.credentials_until = rfc3339(*end);
+        facts.credentials_left_seconds = std::chrono::duration<double>(*end - wall_now()).count();
+    }
     if (const auto until = traffic.paused_until(); until && *until > steady_now())
         facts.throttled_for_seconds = std::chrono::duration<double>(*until - steady_now()).count();
     for (const auto& [id, job] : jobs_.stuck()) facts.open.push_back(line_of(job));

@@ -5,7 +5,6 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include <cmath>
 #include <cstdio>
 #include <iterator>
 #include <memory>
@@ -188,12 +187,12 @@ std::string control::metrics() const {
     out.value(traffic.breaker_open() ? 1 : 0);
     out.family("culld_credentials_refused", "gauge", "1 while the API refuses the credentials.");
     out.value(traffic.credentials() == credential_state::refused ? 1 : 0);
-    out.family("culld_credentials_expiry_timestamp_seconds", "gauge",
-               "When the token or temporary key in use expires, as Unix time; 0: never, or nobody told us.");
-    const auto end = sending_.credentials_end();
-    // From the steady clock: a whole second, lest it look new at every scrape.
-    out.value(end ? std::round(unix_seconds(wall_now()) + std::chrono::duration<double>(*end - steady_now()).count())
-                  : 0.0);
+    out.family(
+        "culld_credentials_expiry_timestamp_seconds", "gauge",
+        "When the token or temporary key held expires, as Unix time; renewed while there is work. 0: never, or not "
+        "known.");
+    const auto end = credentials_end();
+    out.value(end ? unix_seconds(*end) : 0.0);
     const auto sent = sending_.last_sent();
     out.family("culld_last_request_timestamp_seconds", "gauge", "When the last request was sent; 0: none was.");
     out.value(sent ? unix_seconds(*sent) : 0.0);

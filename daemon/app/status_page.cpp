@@ -18,6 +18,7 @@ namespace {
 
 // Beyond these the finished ones are folded away.
 constexpr std::size_t finished_shown = 10;
+constexpr double credentials_near_seconds = 120;
 
 const std::string& style() {
     static const std::string text = std::string(chart_style()) + R"(
@@ -105,10 +106,32 @@ void table_head(std::string& out, bool over) {
     out += "</tr></thead><tbody>\n";
 }
 
+// While there is work they are renewed well ahead of their end: if that comes near, renewal fails. Without work nobody
+// renews them, and nothing is wrong.
+template <class Tile>
+void credentials_tile(const Tile& tile, const page_facts& f, bool work) {
+    const bool ends = !f.credentials_until.empty();
+    const bool over = ends && f.credentials_left_seconds <= 0;
+    const bool near = ends && f.credentials_left_seconds < credentials_near_seconds;
+    std::string name = "credentials";
+    if (over)
+        name += fmt::format(", since {}{}", moment(f.credentials_until), work ? "" : ": renewed when there is work");
+    else if (ends)
+        name += fmt::format(", for {}: until {}", short_duration(std::ceil(f.credentials_left_seconds)),
+                            moment(f.credentials_until));
+    if (f.credentials == "refused")
+        tile("bad", "refused", name);
+    else if (over)
+        tile(work ? "bad" : "", "expired", name);
+    else
+        tile(f.credentials == "good" && !(near && work) ? "good" : "warn",
+             f.credentials == "trial" ? "on trial" : std::string(f.credentials), name);
+}
+
 void tiles(std::string& out, const page_facts& f) {
     const auto tile = [&](std::string_view shade, const std::string& text, std::string_view name) {
         fmt::format_to(std::back_inserter(out), "<div class=\"tile {}\"><b>{}</b><span>{}</span></div>", shade,
-                       html(text), name);
+                       html(text), html(name));
     };
     const auto count = [&](std::string_view state) {
         return std::count_if(f.open.begin(), f.open.end(), [&](const job_line& j) { return j.state == state; });
@@ -128,10 +151,7 @@ void tiles(std::string& out, const page_facts& f) {
     else
         tile("good", "no", "throttled by the API");
     tile(f.breaker_open ? "bad" : "good", f.breaker_open ? "open" : "closed", "circuit breaker");
-    tile(f.credentials == "refused" ? "bad"
-         : f.credentials == "good"  ? "good"
-                                    : "warn",
-         f.credentials == "trial" ? "on trial" : std::string(f.credentials), "credentials");
+    credentials_tile(tile, f, count("running") > 0);
     out += "</div>\n";
     if (f.credentials == "refused")
         out +=

@@ -77,6 +77,30 @@ TEST(StatusPage, ShowsWhatIsWrong) {
         EXPECT_TRUE(has(page, what)) << what;
 }
 
+TEST(StatusPage, ShowsHowLongTheCredentialsLast) {
+    page_facts f = idle();
+    EXPECT_TRUE(has(status_page(f), "<div class=\"tile good\"><b>good</b><span>credentials</span>")) << "for ever";
+    f.credentials_until = "2026-11-25T05:02:03.000000Z";
+    f.credentials_left_seconds = 11'519.5;
+    const std::string page = status_page(f);
+    EXPECT_TRUE(
+        has(page, "<div class=\"tile good\"><b>good</b><span>credentials, for 3h12m: until 2026-11-25 05:02:03Z<"));
+    // Where the script puts what is new, and a reload without one does.
+    EXPECT_TRUE(has(between(page, "<div id=\"now\">", "<section id=\"open\">"), "for 3h12m"));
+    f.credentials_left_seconds = -1;
+    EXPECT_TRUE(has(status_page(f),
+                    "<div class=\"tile \"><b>expired</b><span>credentials, since 2026-11-25 05:02:03Z: "
+                    "renewed when there is work"));
+    f.open = {job("clean-1", "running")};
+    f.credentials_left_seconds = 100;
+    EXPECT_TRUE(has(status_page(f), "<div class=\"tile warn\"><b>good</b><span>credentials, for 1m40s"));
+    f.credentials_left_seconds = -1;
+    EXPECT_TRUE(has(status_page(f), "<div class=\"tile bad\"><b>expired</b><span>credentials, since 2026-11-25"));
+    f.credentials = "refused";
+    f.credentials_left_seconds = 1000;
+    EXPECT_TRUE(has(status_page(f), "<div class=\"tile bad\"><b>refused</b>"));
+}
+
 TEST(StatusPage, NamesAreNeverMarkup) {
     page_facts f = idle();
     job_line j = job("x", "blocked");

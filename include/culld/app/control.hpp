@@ -50,6 +50,8 @@ class control {
     [[nodiscard]] std::string metrics() const;
     [[nodiscard]] std::string page();
     void sample();
+    // When the credentials in use expire, to the second: it comes from the steady clock, and would look new each time.
+    [[nodiscard]] std::optional<wall_time> credentials_end() const;
     [[nodiscard]] job_totals totals_since_start() const;
     [[nodiscard]] std::map<std::string, std::uint64_t> failed_by_reason() const;
 

@@ -44,6 +44,8 @@ struct page_facts {
     double requests_per_second = 0;  // the limit kept to
     bool breaker_open = false;
     std::string_view credentials;                 // good, trial, refused
+    std::string credentials_until{};              // RFC 3339; empty: nobody knows, or for ever
+    double credentials_left_seconds = 0;          // till then
     std::optional<double> throttled_for_seconds;  // the API asked for a pause that long from now
     job_totals since_start;                       // of open jobs and of those finished since
     const std::map<std::string, std::uint64_t>* failed_by_reason = nullptr;
