@@ -61,26 +61,29 @@ _cullctl_jobs() {
 
 # Which journals and which daemon are meant decides which jobs there are.
 _cullctl_where() {
-    local name
+    local name value
 )sh";
     auto to = std::back_inserter(out);
     std::string names;
     for (const option_model& o : of.common.options)
         if (o.takes_value)
             for (const std::string& name : o.names) names.append(names.empty() ? "" : " ").append(name);
-    fmt::format_to(
-        to,
-        "    for name in {}; do\n"
-        "        (( ${{+opt_args[$name]}} && ! ${{where[(Ie)$name]}} )) && where+=($name ${{(Q)${{(Q)opt_args[$name]}}}})\n"
-        "    done\n}}\n\n"
-        "_cullctl() {{\n    local curcontext=$curcontext state line\n    typeset -A opt_args\n"
-        "    local -a where\n    local -a verbs=(\n",
-        names);
+    fmt::format_to(to,
+                   "    for name in {}; do\n"
+                   "        (( ${{+opt_args[$name]}} && ! ${{where[(Ie)$name]}} )) || continue\n"
+                   "        value=${{(Q)${{(Q)opt_args[$name]}}}}\n"
+                   "        [[ $value == \\~* ]] && value=${{~value}}\n"
+                   "        where+=($name $value)\n"
+                   "    done\n}}\n\n"
+                   "_cullctl() {{\n    local curcontext=$curcontext state line\n    typeset -A opt_args\n"
+                   "    local -a where\n    local -a verbs=(\n",
+                   names);
     for (const command_model& verb : of.verbs) fmt::format_to(to, "        '{}:{}'\n", verb.name, zsh_text(verb.help));
     out += "    )\n    _arguments -C \\\n";
     arguments(out, of.common.options, "        ");
     out +=
-        "        '1: :->verb' '*:: :->rest' && return\n    _cullctl_where\n    case $state in\n        verb) _describe -t verbs verb verbs ;;\n"
+        // (-): what stands behind the verb is the verb's, options too; else the verb would not be the first of $words.
+        "        '(-)1: :->verb' '(-)*:: :->rest' && return\n    _cullctl_where\n    case $state in\n        verb) _describe -t verbs verb verbs ;;\n"
         "        rest)\n            case $words[1] in\n";
     for (const command_model& verb : of.verbs) {
         fmt::format_to(to, "                {})\n                    _arguments \\\n", verb.name);

@@ -119,6 +119,43 @@ TEST_F(CullctlCompletion, ZshReadsItsScript) {
               "_cullctl\n");
 }
 
+// As on a terminal: a widget types the line, has it completed, and writes down what it became.
+TEST_F(CullctlCompletion, ZshCompletesFoldersJobsFilesAndWords) {
+    if (!installed("zsh") || !installed("script")) GTEST_SKIP() << "zsh or script is not installed";
+    std::filesystem::create_directories(root + "/fn");
+    std::filesystem::create_directories(root + "/my folder");
+    std::filesystem::copy_file(root + "/c.zsh", root + "/fn/_cullctl");
+    write(root + "/my file", "");
+    write(root + "/.zshrc",
+          fmt::format("PATH={0}/bin:$PATH; fpath=({0}/fn $fpath); autoload -Uz compinit; compinit -u -D\n"
+                      "zle-line-init() {{ BUFFER=$TRY; CURSOR=$#BUFFER; zle complete-word\n"
+                      "    print -r -- $BUFFER >{0}/line; BUFFER=exit; zle accept-line }}\n"
+                      "zle -N zle-line-init\n",
+                      root));
+    const auto zsh = [&](const std::string& line) {
+        write(root + "/line", "");
+        const std::string said = output(
+            fmt::format("env TERM=dumb ZDOTDIR={0} TRY='{1}' timeout 20 script -qec 'zsh -i' /dev/null", root, line));
+        const std::string out = read(root + "/line");
+        EXPECT_FALSE(out.empty()) << said;
+        return out.substr(0, out.find('\n'));
+    };
+    for (const std::string where : {"", "verify ", "status "}) {
+        EXPECT_EQ(zsh("cullctl " + where + "--journal-dir my"), "cullctl " + where + "--journal-dir my\\ folder/");
+        EXPECT_EQ(zsh("cullctl " + where + "--journal-dir=my"), "cullctl " + where + "--journal-dir=my\\ folder/");
+    }
+    EXPECT_EQ(zsh("cullctl --spool my"), "cullctl --spool my\\ folder/");
+    EXPECT_EQ(zsh("cullctl submit my\\ fi"), "cullctl submit my\\ file ");
+    EXPECT_EQ(zsh("cullctl ver"), "cullctl verify ");
+    EXPECT_EQ(zsh("cullctl result --only ski"), "cullctl result --only skipped ");
+    const std::string there = "--journal-dir " + journals;
+    EXPECT_EQ(zsh("cullctl " + there + " pause j"), "cullctl " + there + " pause job-2 ");
+    EXPECT_EQ(zsh("cullctl pause " + there + " j"), "cullctl pause " + there + " job-2 ");
+    // The shell reads ~ for the command, and has to for what it offers.
+    EXPECT_EQ(zsh("cullctl --journal-dir ~/journal pause j"), "cullctl --journal-dir ~/journal pause job-2 ");
+    EXPECT_EQ(zsh("cullctl pause --journal-dir=~/journal j"), "cullctl pause --journal-dir=~/journal job-2 ");
+}
+
 TEST_F(CullctlCompletion, NeedsNoConfiguration) {
     EXPECT_EQ(run("completion bash --config nothing.yaml").code, 0) << "a broken one must not break the shell";
     const ran typo = run("completion bsh");
