@@ -125,7 +125,7 @@ TEST_F(Status, MetricsAreWhatPrometheusAsksFor) {
           "culld_jobs_total{result=\"completed_with_failures\"} 1", "culld_jobs_total{result=\"completed\"} 0",
           "culld_job_duration_seconds_count 1", "culld_job_duration_seconds_bucket{le=\"+Inf\"} 1",
           "culld_job_queue_wait_seconds_count 1",
-          "culld_api_request_duration_seconds_bucket{operation=\"get\",le=\"5\"} 0",
+          "culld_api_request_duration_seconds_bucket{operation=\"get\",le=\"5\"} 30",
           "culld_credentials_expiry_timestamp_seconds 0", "culld_journal_errors_total 0",
           "culld_jobs{state=\"running\"} 0", "culld_circuit_breaker_open 0", "culld_config_last_reload_successful 1"})
         EXPECT_NE(text.find(std::string(line) + "\n"), std::string::npos) << line << "\n" << text;

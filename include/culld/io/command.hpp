@@ -3,8 +3,8 @@
 // It gets nothing of ours: no descriptor but 0 (its input), 1 (/dev/null) and 2 (a pipe that we read a little of), none
 // of our environment, which may hold secrets, no ignored signal, and / as its folder. When it ends, is out of time or
 // is broken off, all that is left of its session's first process group is killed: nothing it starts there outlives it.
-// The sandbox of the unit holds for it as for us. A program that does not read costs no signal: SIGPIPE is ignored here, as
-// culld does at its start (io/process). Loop thread.
+// The sandbox of the unit holds for it as for us. A program that does not read costs no signal: SIGPIPE is ignored
+// here, as culld does at its start (io/process). Loop thread.
 #pragma once
 
 #include <memory>
