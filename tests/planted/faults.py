@@ -11,17 +11,18 @@ from planted import MEMORY, UNIT, WHOLE
 
 BUGS = {
     "failed-write-ignored": ("daemon/io/journal_file.cpp",
-                             "if (auto done = write_all(fd_.get(), bytes, name_); !done) return done;",
-                             "static_cast<void>(write_all(fd_.get(), bytes, name_));",
+                             "commit out{.done = write_all(fd_.get(), bytes, name_), .sync = {}};",
+                             "commit out{.done = {}, .sync = {}};\n"
+                             "        static_cast<void>(write_all(fd_.get(), bytes, name_));",
                              WHOLE, "FailingDisk.BlocksTheJobs*"),
     "failed-fsync-ignored": ("daemon/io/journal_file.cpp",
-                             "if (auto done = sync_data(fd_.get(), name_); !done) return done;",
+                             "out.done = sync_data(fd_.get(), name_);",
                              "static_cast<void>(sync_data(fd_.get(), name_));",
                              WHOLE, "FailingDisk.BlocksTheJobs*"),
     "failed-fsync-tried-again": ("daemon/io/journal_file.cpp",
-                                 "if (auto done = sync_data(fd_.get(), name_); !done) return done;",
-                                 "if (!sync_data(fd_.get(), name_))\n"
-                                 "            if (auto done = sync_data(fd_.get(), name_); !done) return done;",
+                                 "out.done = sync_data(fd_.get(), name_);",
+                                 "out.done = sync_data(fd_.get(), name_);\n"
+                                 "        if (!out.done) out.done = sync_data(fd_.get(), name_);",
                                  WHOLE, "FailingDisk.AFailedFsync*"),
     "short-write-taken-for-whole": ("daemon/io/file.cpp",
                                     "        bytes.remove_prefix(static_cast<std::size_t>(n));\n    }\n    return {};\n}\n\n"
