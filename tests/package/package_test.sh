@@ -136,7 +136,8 @@ place /etc/culld/culld.yaml '-rw-r--r-- root root'
 place /var/spool/culld 'drwxr-xr-x culld culld'
 place /var/spool/culld/tmp 'drwxrws--T culld culld-submit'
 place /var/spool/culld/incoming 'drwxrws--T culld culld-submit'
-for name in active "done" failed rejected; do place /var/spool/culld/$name 'drwxr-x--- culld culld'; done
+for name in active "done" failed; do place /var/spool/culld/$name 'drwxr-x--- culld culld'; done
+place /var/spool/culld/rejected 'drwxr-s--- culld culld-submit'
 for name in /usr/lib/sysusers.d/culld.conf /usr/lib/tmpfiles.d/culld.conf /usr/share/culld/schema/job.schema.json \
     /usr/share/doc/culld/examples/culld.yaml /usr/share/doc/culld/examples/emulator-scenario.yaml \
     /usr/share/doc/culld/README.Debian /usr/share/bash-completion/completions/cullctl \
