@@ -70,6 +70,7 @@ result<pid_t> spawn(const std::vector<std::string>& words, int input, int said) 
     if (failed == 0) failed = ::posix_spawnattr_setsigmask(&orders.attributes, &none);
     std::vector<std::string> argument_texts = words;
     std::vector<char*> arguments;
+    arguments.reserve(words.size() + 1);
     for (std::string& word : argument_texts) arguments.push_back(word.data());
     arguments.push_back(nullptr);
     std::string path = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", language = "LANG=C.UTF-8";
