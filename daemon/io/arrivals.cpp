@@ -51,6 +51,7 @@ task<std::optional<arrivals_batch>> arrivals::next() {
         const bool scanning = present_ && room() && (scan_ || now >= scan_at_);
         if (scanning && !busy) scan_slice(now);
         if (busy || scanning) {
+            idle_told_ = false;  // who asked meanwhile heard no
             co_await asio::post(loop_, use_task);
             continue;
         }

@@ -105,6 +105,18 @@ TEST_F(ArrivalsTest, FindsWhatWasThereAtTheStart) {
     EXPECT_THAT(troubles_, IsEmpty());
 }
 
+// Whoever asks for idle() while a scan is due is told no, and asks again only when told to.
+TEST_F(ArrivalsTest, TellsAfterEachScanThatThereIsNothing) {
+    start();
+    ASSERT_TRUE(run_until([&] { return batches_ == 1; }));
+    for (int scans = 2; scans < 5; ++scans) {
+        arrivals_->rescan();
+        EXPECT_FALSE(arrivals_->idle());
+        ASSERT_TRUE(run_until([&] { return batches_ == scans; }, seconds(2)));
+        EXPECT_TRUE(arrivals_->idle());
+    }
+}
+
 TEST_F(ArrivalsTest, CopiedRenamedAndLinkedInAreEachTakenOnce) {
     start();
     ASSERT_TRUE(run_until_idle());

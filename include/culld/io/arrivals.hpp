@@ -62,7 +62,7 @@ class arrivals {
     // `from` must outlive this.
     arrivals(loop_executor loop, const spool& from, arrivals_limits limits);
 
-    // Waits until there is something; nothing when stopped or cancelled.
+    // Waits until there is something; an empty batch when idle() holds again; nothing when stopped or cancelled.
     task<std::optional<arrivals_batch>> next();
     // True once a whole scan since the start is over and nothing is ready, waiting, or handed out but for
     // `kept` files that the caller has and can do nothing about now: --once may end.
