@@ -273,7 +273,6 @@ class life {
                 recover_job(id, journals_, with_.files, surroundings(), with_.checkpoints));
         };
         const auto found = co_await disk_.run(work);
-        if (stop_asked_) co_return;  // nothing of it is changed yet
         if (auto* ready = std::get_if<ready_to_run>(found.get())) {
             if (active != nullptr) active->insert(ready->seed.active_file);
             log(log_level::info, "job.recovered",
@@ -283,6 +282,7 @@ class life {
             jobs_.forget_stuck(id);
             adopt(std::make_unique<job_run>(with_, std::move(ready->seed), std::move(ready->ids)));
         } else if (auto* stuck = std::get_if<stuck_job>(found.get())) {
+            if (stop_asked_) co_return;  // perhaps it is only that the reading was broken off
             if (active != nullptr && !stuck->file.empty()) active->insert(stuck->file);
             if (active == nullptr && !stuck->damaged) co_return;  // said before
             log(log_level::error, "job.stuck", stuck->why.detail, {{"job_id", id}});

@@ -223,14 +223,15 @@ recovered recover_job(const std::string& job_id, const folder& journals, const s
         return stuck(
             problem{.what = fmt::format("resource \"{}\" is not known to this version", job.intake.spec.resource)},
             file, true);
-    auto fd = journal_file::reopen(journals, name, reading->good_bytes);
-    if (!fd) return stuck(fd.error(), file, false);
     auto ids = id_store::open(around.plan, store_name(job_id));
     const bool usable = ids && ids->count() == job.intake.ids;
     if (!usable && !job.status) {
         ids = rebuild_store(job, files, around);
         if (!ids) return stuck(ids.error(), file, false);
     }
+    // Last: it cuts a torn end off, which the record that follows must tell.
+    auto fd = journal_file::reopen(journals, name, reading->good_bytes);
+    if (!fd) return stuck(fd.error(), file, false);
     ready_to_run out;
     if (ids) out.ids = std::move(*ids);
     job_seed& seed = out.seed;

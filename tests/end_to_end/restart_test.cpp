@@ -48,6 +48,7 @@ class LargeJob : public testing::Test {
         ::_exit(127);
     }
     std::string log() const { return read_small_file(here_.path("culld.log"), 1U << 24U).value_or(""); }
+    std::string told() const { return read_small_file(journal(), 1U << 30U).value_or(""); }
     [[nodiscard]] fs::path journal() const {
         if (fs::exists(here_.path("journal")))
             for (const auto& entry : fs::directory_iterator(here_.path("journal")))
@@ -116,8 +117,10 @@ TEST_F(LargeJob, IsSetAsideWhereTheChainBreaksBehindTheCheckpoint) {
 }
 
 // Its checked list is gone, and to make it anew takes a while: told to stop meanwhile it does not wait for that.
+// What a crash tore off is still told by the start that does go on.
 TEST_F(LargeJob, StopsWhileItStillReads) {
     kill_at(start(), 4U << 20U);
+    { std::ofstream(journal(), std::ios::app) << R"({"seq":99,"ts":"2026","type":"torn)"; }
     fs::remove_all(here_.path("journal/.plan"));
     fs::remove(here_.path("control.sock"));
     fs::remove(here_.path("culld.log"));
@@ -129,8 +132,13 @@ TEST_F(LargeJob, StopsWhileItStillReads) {
     EXPECT_TRUE(WIFEXITED(status)) << log();
     EXPECT_EQ(log().find("job.recovered"), std::string::npos) << log();
     EXPECT_EQ(log().find("job.stuck"), std::string::npos) << log();
+    EXPECT_TRUE(told().ends_with(R"("type":"torn)")) << "nothing of it is changed yet";
     ::waitpid(start(), &status, 0);
     EXPECT_EQ(status, 0) << log();
+    const std::string all = told();
+    const auto told = all.find(R"("type":"job.recovered")");
+    ASSERT_NE(told, std::string::npos);
+    EXPECT_EQ(all.substr(told, all.find('\n', told) - told).find(R"("torn_bytes":0)"), std::string::npos);
 }
 
 }  // namespace
