@@ -10,6 +10,7 @@
 #include "culld/core/ascii.hpp"
 #include "culld/core/json_text.hpp"
 #include "culld/core/nearest.hpp"
+#include "culld/core/notice.hpp"
 
 namespace culld {
 
@@ -164,7 +165,6 @@ constexpr setting duration(std::string_view name, double min_ns, std::string_vie
 constexpr std::array delete_methods{"auto"sv, "post"sv, "delete"sv};
 constexpr std::array auth_methods{"auto"sv, "token"sv, "iam"sv, "aksk"sv, "metadata"sv, "profile"sv};
 constexpr std::array log_formats{"auto"sv, "text"sv, "json"sv, "journald"sv};
-constexpr std::array notices{"finished"sv, "failed"sv, "blocked"sv, "rejected"sv};
 constexpr std::array log_levels{"trace"sv, "debug"sv, "info"sv, "warn"sv, "error"sv};
 
 template <const auto& Words, class Get>
@@ -388,7 +388,7 @@ constexpr std::array table{
         "notify.header_file", "holds a header line for the webhook, such as Authorization: Bearer TOKEN",
         [](auto& c) -> auto& { return c.notify.header_file; }),
     text_list(
-        "notify.on", "which events", [](auto& c) -> auto& { return c.notify.on; }, notices),
+        "notify.on", "which events", [](auto& c) -> auto& { return c.notify.on; }, notice_words),
     duration(
         "notify.timeout", 100e6, "for one try", [](auto& c) -> auto& { return c.notify.timeout; }),
     count(

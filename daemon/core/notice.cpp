@@ -8,13 +8,8 @@
 
 namespace culld {
 
-const std::vector<std::string_view>& notice_words() {
-    static const std::vector<std::string_view> words{"finished", "failed", "blocked", "rejected"};
-    return words;
-}
-
 std::string_view name_of(notice_kind k) {
-    return notice_words()[static_cast<std::size_t>(k)];
+    return notice_words[static_cast<std::size_t>(k)];
 }
 
 std::string notice_text(const notice& n) {
@@ -75,8 +70,8 @@ std::string notice_json(const notice& n, const notice_sender& from, wall_time at
 
 void notice_choice::ask_for(const std::vector<std::string>& kinds) {
     kinds_ = 0;
-    for (std::size_t i = 0; i < notice_words().size(); ++i)
-        if (std::find(kinds.begin(), kinds.end(), notice_words()[i]) != kinds.end()) kinds_ |= 1U << i;
+    for (std::size_t i = 0; i < notice_words.size(); ++i)
+        if (std::find(kinds.begin(), kinds.end(), notice_words[i]) != kinds.end()) kinds_ |= 1U << i;
 }
 
 bool notice_choice::wants(const notice& n, steady_time now) {

@@ -75,9 +75,9 @@ TEST(Notice, OfAFileThatNobodyCouldReadHasNoJob) {
 
 TEST(Notice, IsOneLineWithTheSameMembersWhateverItIs) {
     std::vector<std::string> names;
-    for (std::size_t i = 0; i < notice_words().size(); ++i) {
+    for (std::size_t i = 0; i < notice_words.size(); ++i) {
         const notice n = news(static_cast<notice_kind>(i), "a\nb");
-        EXPECT_EQ(name_of(n.kind), notice_words()[i]);
+        EXPECT_EQ(name_of(n.kind), notice_words[i]);
         EXPECT_EQ(notice_json(n, {}, noticed_at).find('\n'), std::string::npos);
         std::vector<std::string> mine;
         for (const auto& member : told(n)) mine.emplace_back(member.key());
@@ -88,13 +88,13 @@ TEST(Notice, IsOneLineWithTheSameMembersWhateverItIs) {
 
 TEST(Notice, KindsAreTheWordsOfTheSettingInItsOrder) {
     const auto words = find_setting("notify.on")->words;
-    EXPECT_TRUE(std::equal(words.begin(), words.end(), notice_words().begin(), notice_words().end()));
+    EXPECT_TRUE(std::equal(words.begin(), words.end(), notice_words.begin(), notice_words.end()));
 }
 
 TEST(NoticeChoice, TakesTheKindsAskedFor) {
     notice_choice choice(config{}.notify.on);
     const steady_time now{};
-    for (std::size_t i = 0; i < notice_words().size(); ++i)
+    for (std::size_t i = 0; i < notice_words.size(); ++i)
         EXPECT_TRUE(choice.wants(news(static_cast<notice_kind>(i)), now)) << "by default all of them";
     choice.ask_for({"blocked", "failed"});
     EXPECT_FALSE(choice.wants(news(notice_kind::finished), now));

@@ -2,6 +2,7 @@
 // standard input and for a webhook. Pure.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -24,7 +25,7 @@ enum class notice_kind : std::uint8_t {
 // The word in `notify.on` and in the JSON.
 [[nodiscard]] std::string_view name_of(notice_kind k);
 // All of them, in the order of the enum.
-[[nodiscard]] const std::vector<std::string_view>& notice_words();
+inline constexpr std::array<std::string_view, 4> notice_words{"finished", "failed", "blocked", "rejected"};
 
 struct notice {
     notice_kind kind = notice_kind::finished;
