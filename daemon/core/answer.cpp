@@ -275,10 +275,7 @@ constexpr std::array<secret_header, 4> secret_headers{{
 
 std::string clean_message(std::string_view text, std::size_t limit) {
     // The request id of every answer: one word holds neither blanks nor a header and its value.
-    const auto of_a_word = [](char c) {
-        const char low = ascii_lower(c);
-        return (low >= 'a' && low <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.';
-    };
+    const auto of_a_word = [](char c) { return ascii_alnum(c) || c == '-' || c == '_' || c == '.'; };
     if (text.size() <= limit && std::ranges::all_of(text, of_a_word)) return std::string(text);
     std::string out;
     out.reserve(std::min(text.size(), limit));

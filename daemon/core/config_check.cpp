@@ -6,6 +6,7 @@
 #include <charconv>
 #include <optional>
 
+#include "culld/core/ascii.hpp"
 #include "culld/core/config_keys.hpp"
 #include "culld/core/endpoint.hpp"
 #include "culld/core/proxy.hpp"
@@ -18,10 +19,8 @@ namespace {
 constexpr std::size_t socket_path_max = 107;
 
 bool all_of(std::string_view text, std::string_view further) {
-    return std::all_of(text.begin(), text.end(), [&](char c) {
-        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-               further.find(c) != std::string_view::npos;
-    });
+    return std::all_of(text.begin(), text.end(),
+                       [&](char c) { return ascii_alnum(c) || further.find(c) != std::string_view::npos; });
 }
 
 bool is_api_name(std::string_view text) {

@@ -3,14 +3,14 @@
 #include <algorithm>
 #include <charconv>
 
+#include "culld/core/ascii.hpp"
+
 namespace culld {
 
 namespace {
 
 bool is_name(std::string_view host) {
-    return std::all_of(host.begin(), host.end(), [](char c) {
-        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '-';
-    });
+    return std::all_of(host.begin(), host.end(), [](char c) { return ascii_alnum(c) || c == '.' || c == '-'; });
 }
 
 // Four plain numbers and nothing else.

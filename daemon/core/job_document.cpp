@@ -6,6 +6,7 @@
 #include <array>
 #include <charconv>
 
+#include "culld/core/ascii.hpp"
 #include "culld/core/file_kind.hpp"
 #include "culld/core/json_text.hpp"
 #include "culld/core/nearest.hpp"
@@ -21,17 +22,14 @@ constexpr std::array<std::string_view, 17> known_fields{
     "dry_run",  "verify",     "expect_count", "abort_when", "labels"};
 constexpr std::array<std::string_view, 2> abort_fields{"failed_ratio", "after"};
 
-bool alphanumeric(char c) {
-    return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
-}
 bool name_byte(char c) {
-    return alphanumeric(c) || c == '.' || c == '_' || c == '-';
+    return ascii_alnum(c) || c == '.' || c == '_' || c == '-';
 }
 
 // [A-Za-z0-9-]{1,64}: project and workspace go into the URL's path as they are.
 bool is_api_id(std::string_view text) {
     return !text.empty() && text.size() <= 64 &&
-           std::ranges::all_of(text, [](char c) { return alphanumeric(c) || c == '-'; });
+           std::ranges::all_of(text, [](char c) { return ascii_alnum(c) || c == '-'; });
 }
 
 // What stood there, short enough for a message and without control characters.

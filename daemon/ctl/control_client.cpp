@@ -11,6 +11,7 @@
 #include <chrono>
 #include <utility>
 
+#include "culld/core/ascii.hpp"
 #include "culld/core/exit_code.hpp"
 
 namespace culld::ctl {
@@ -113,9 +114,7 @@ problem problem_of(const control_answer& refusal) {
 std::string percent_encoded(std::string_view text) {
     std::string out;
     for (const char c : text) {
-        const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
-                           c == '_' || c == '.' || c == '~';
-        if (plain)
+        if (ascii_alnum(c) || c == '-' || c == '_' || c == '.' || c == '~')
             out += c;
         else
             out += fmt::format("%{:02X}", static_cast<unsigned char>(c));

@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "culld/core/ascii.hpp"
 #include "culld/core/sha256.hpp"
 
 namespace culld::emulator {
@@ -20,25 +21,10 @@ namespace {
 constexpr std::string_view scheme = "SDK-HMAC-SHA256";
 constexpr auto tolerance = std::chrono::minutes(15);
 
-char lower(char c) {
-    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-}
-
-bool same_name(std::string_view a, std::string_view b) {
-    return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](char x, char y) { return lower(x) == lower(y); });
-}
-
 std::string_view trim(std::string_view text) {
     const auto first = text.find_first_not_of(" \t");
     if (first == std::string_view::npos) return {};
     return text.substr(first, text.find_last_not_of(" \t") - first + 1);
-}
-
-int hex_digit(char c) {
-    if (c >= '0' && c <= '9') return c - '0';
-    if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-    return -1;
 }
 
 // Undoes percent-encoding; a "%" that is not followed by two hex digits stands for itself. `plus` is what a "+" stands
@@ -46,8 +32,8 @@ int hex_digit(char c) {
 std::string decode(std::string_view text, char plus = '+') {
     std::string out;
     for (std::size_t i = 0; i < text.size(); ++i) {
-        if (text[i] == '%' && i + 2 < text.size() && hex_digit(text[i + 1]) >= 0 && hex_digit(text[i + 2]) >= 0) {
-            out.push_back(static_cast<char>(hex_digit(text[i + 1]) * 16 + hex_digit(text[i + 2])));
+        if (text[i] == '%' && i + 2 < text.size() && hex_value(text[i + 1]) >= 0 && hex_value(text[i + 2]) >= 0) {
+            out.push_back(static_cast<char>(hex_value(text[i + 1]) * 16 + hex_value(text[i + 2])));
             i += 2;
         } else {
             out.push_back(text[i] == '+' ? plus : text[i]);
@@ -60,9 +46,7 @@ void encode(std::string& out, std::string_view text) {
     constexpr std::string_view digits = "0123456789ABCDEF";
     for (const char c : text) {
         const auto byte = static_cast<unsigned char>(c);
-        const bool unreserved = (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
-                                c == '-' || c == '.' || c == '_' || c == '~';
-        if (unreserved) {
+        if (ascii_alnum(c) || c == '-' || c == '.' || c == '_' || c == '~') {
             out.push_back(c);
         } else {
             out.push_back('%');
@@ -148,7 +132,7 @@ std::optional<authorization> parse_authorization(std::string_view value) {
 
 bool is_named(std::string_view signed_headers, std::string_view name) {
     bool found = false;
-    split(signed_headers, ';', [&](std::string_view part) { found = found || same_name(part, name); });
+    split(signed_headers, ';', [&](std::string_view part) { found = found || same_ignoring_case(part, name); });
     return found;
 }
 
@@ -167,15 +151,14 @@ std::string hmac_hex(std::string_view key, std::string_view text) {
 
 const header* find_header(std::span<const header> headers, std::string_view name) {
     const auto found =
-        std::find_if(headers.begin(), headers.end(), [&](const header& h) { return same_name(h.name, name); });
+        std::find_if(headers.begin(), headers.end(), [&](const header& h) { return same_ignoring_case(h.name, name); });
     return found == headers.end() ? nullptr : &*found;
 }
 
 std::string canonical_request(const signed_request& request, std::string_view signed_headers) {
     const auto question = request.target.find('?');
     std::string out(request.method);
-    std::transform(out.begin(), out.end(), out.begin(),
-                   [](char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c; });
+    std::ranges::transform(out, out.begin(), ascii_upper);
     out.push_back('\n');
     append_path(out, request.target.substr(0, question));
     out.push_back('\n');
@@ -183,7 +166,7 @@ std::string canonical_request(const signed_request& request, std::string_view si
     out.push_back('\n');
     split(signed_headers, ';', [&](std::string_view name) {
         const header* h = find_header(request.headers, name);
-        std::transform(name.begin(), name.end(), std::back_inserter(out), lower);
+        std::transform(name.begin(), name.end(), std::back_inserter(out), ascii_lower);
         out.push_back(':');
         if (h != nullptr) out.append(trim(h->value));
         out.push_back('\n');

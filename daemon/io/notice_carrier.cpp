@@ -93,16 +93,12 @@ bool fit_header(std::string_view line) {
     const std::size_t colon = line.find(':');
     if (colon == std::string_view::npos || colon == 0) return false;
     const std::string_view name = line.substr(0, colon);
-    const bool token = std::all_of(name.begin(), name.end(), [](char c) {
-        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
-    });
-    std::string small(name);
-    std::transform(small.begin(), small.end(), small.begin(), ascii_lower);
+    const bool token = std::ranges::all_of(name, [](char c) { return ascii_alnum(c) || c == '-' || c == '_'; });
     // What says where a message begins and ends is ours to say.
     constexpr std::string_view framing[] = {"host",        "content-length", "transfer-encoding", "connection",
                                             "expect",      "upgrade",        "trailer",           "te",
                                             "content-type"};
-    return token && std::find(std::begin(framing), std::end(framing), small) == std::end(framing);
+    return token && std::ranges::none_of(framing, [name](std::string_view f) { return same_ignoring_case(f, name); });
 }
 
 result<std::shared_ptr<notice_carrier>> make_webhook(const config& settings, const std::string& credentials_folder) {
