@@ -1,6 +1,9 @@
 """What the benchmarks share: lists of ids from a seed, the emulator, a culld of their own."""
 import pathlib, random, shutil, subprocess, tempfile
 
+# What signed jobs sign with, and a server may check.
+AK, SK = "AKBENCHEXAMPLE000001", "sKbEnChExAmPlE0123456789abcdefABCDEF+/0="
+
 
 def ids(count):
     """UUIDs from a seed, in pieces, so that a hundred million need no memory."""
@@ -29,8 +32,6 @@ class Place:
                             "-days", "2", "-subj", "/CN=bench", "-addext", "subjectAltName=IP:127.0.0.1",
                             "-keyout", self.path / "key.pem", "-out", self.path / "cert.pem"],
                            check=True, stderr=subprocess.DEVNULL)
-            (self.path / "token").touch(0o600)
-            (self.path / "token").write_text("t" * 2000)
             flags = [*flags, "--tls", self.path / "cert.pem", self.path / "key.pem"]
         for folder in ("incoming", "tmp"):
             (self.path / "spool" / folder).mkdir(parents=True)
@@ -52,11 +53,25 @@ class Place:
         self.started.append(process)
         return process
 
-    def configure(self, limits, batch=100):
-        of_tls = (f", ca_file: {self.path}/cert.pem}}\nauth: {{method: token, token_file: {self.path}/token}}\n"
-                  if self.tls else "}\n")
+    @property
+    def url(self):
+        return f"http{'s' if self.tls else ''}://{self.address}"
+
+    def _secret(self, name, text):
+        (self.path / name).touch(0o600)
+        (self.path / name).write_text(text)
+        return self.path / name
+
+    def configure(self, limits, batch=100, signed=False):
+        """Signed, or with a token as over TLS, or with nothing, which plain HTTP allows."""
+        ca = f", ca_file: {self.path}/cert.pem" if self.tls else ""
+        auth = ""
+        if signed:
+            auth = f"auth: {{method: aksk, ak_file: {self._secret('ak', AK)}, sk_file: {self._secret('sk', SK)}}}\n"
+        elif self.tls:
+            auth = f"auth: {{method: token, token_file: {self._secret('token', 't' * 2000)}}}\n"
         (self.path / "culld.yaml").write_text(
-            f'api: {{endpoint: "http{"s" if self.tls else ""}://{self.address}", project_id: p, workspace_id: w{of_tls}'
+            f'api: {{endpoint: "{self.url}", project_id: p, workspace_id: w{ca}}}\n{auth}'
             f"spool: {{dir: {self.path}/spool}}\njournal: {{dir: {self.path}/journal}}\n"
             f"batch: {{size: {batch}}}\nlimits: {limits}\n"
             f'http: {{listen: "", socket: {self.path}/control.sock}}\n')

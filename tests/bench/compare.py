@@ -20,20 +20,18 @@ fdatasync every 5 ms. No peer writes intents, checks the list, retries, keeps to
 favours them. CPU is user and system time of a client with all its children; its ratio to culld's is the median of those
 of the rounds. TMPDIR must be on a disk, else fdatasync costs nothing. From the --json chart.py makes a picture.
 
-Without --bin culld is built by `./dev build`. Needs the packages time, wrk, golang-go, nodejs, npm,
-golang-github-valyala-fasthttp-dev and golang-github-minio-sha256-simd-dev, or what the chosen peers need of them; npm
-fetches the SDK core into build/vendor, as in `./dev vendor`.
+`./dev bench` builds culld, and gets the SDK core into build/vendor by npm. Needs the packages time, wrk, golang-go,
+nodejs, golang-github-valyala-fasthttp-dev and golang-github-minio-sha256-simd-dev, or what the chosen peers need of them.
 """
 import argparse, functools, hashlib, http.client, json, os, pathlib, platform, shutil, ssl, statistics, subprocess, sys
 import tempfile, time
 
-from bench import Place, ids, make_list
+from bench import AK, SK, Place, ids, make_list
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 PEERS, VENDOR, GO_PATH = ROOT / "build/bench", ROOT / "build/vendor", "/usr/share/gocode"
 CLIENT_CPU, SERVER_CPU, CONNECTIONS = "0", "1", 16
-AK, SK = "AKBENCHEXAMPLE000001", "sKbEnChExAmPlE0123456789abcdefABCDEF+/0="
 PATH = "/v1/p/workspaces/w/soc/incidents/batch-delete"
 # Folder and build tags.
 GO_SOURCES = {"go-simd": ("expert", "simd"), "go-expert": ("expert", ""), "go-idiomatic": ("idiomatic", "")}
@@ -64,7 +62,7 @@ class Case:
 
 
 class Yard(Place):
-    """A place whose server has a CPU of its own, and whose clients sign."""
+    """A place whose server has a CPU of its own."""
 
     def start(self, program, *words, **how):
         if program != "cull-emulator":
@@ -75,24 +73,8 @@ class Yard(Place):
         return self.server
 
     @property
-    def url(self):
-        return f"http{'s' if self.tls else ''}://{self.address}"
-
-    @property
     def ca(self):
         return [self.path / "cert.pem"] if self.tls else []
-
-    def configure_signed(self, batch):
-        for name, secret in (("ak", AK), ("sk", SK)):
-            (self.path / name).touch(0o600)
-            (self.path / name).write_text(secret)
-        ca = f", ca_file: {self.ca[0]}" if self.tls else ""
-        (self.path / "culld.yaml").write_text(
-            f'api: {{endpoint: "{self.url}", project_id: p, workspace_id: w{ca}}}\n'
-            f"auth: {{method: aksk, ak_file: {self.path}/ak, sk_file: {self.path}/sk}}\n"
-            f"spool: {{dir: {self.path}/spool}}\njournal: {{dir: {self.path}/journal}}\nbatch: {{size: {batch}}}\n"
-            f"limits: {{requests_per_second: 100000, burst: 1000, concurrency: {CONNECTIONS}, adaptive: false}}\n"
-            f'http: {{listen: "", socket: {self.path}/control.sock}}\n')
 
     def connect(self):
         if not self.tls:
@@ -127,7 +109,8 @@ def busy_cpu():
 
 
 def culld(place, case, source, args):
-    place.configure_signed(case.batch)
+    limits = f"{{requests_per_second: 100000, burst: 1000, concurrency: {CONNECTIONS}, adaptive: false}}"
+    place.configure(limits, case.batch, signed=True)
     place.drop("job.txt", lambda path: shutil.copyfile(source, path))
     return [place.binaries / "culld", "--config", "culld.yaml", "--once"]
 
@@ -189,7 +172,7 @@ def environment(place):
 def run(name, case, args, folder, flags=("--fast",)):
     words, check = CLIENTS[name]
     source, expected = list_of(folder, case.ids)
-    with Yard("compare", args.binaries, flags=flags, tls=case.tls) as place:
+    with Yard("compare", args.bin, flags=flags, tls=case.tls) as place:
         command = words(place, case, source, args)
         if "--fast" in flags:
             place.warm(case.batch)
@@ -225,24 +208,18 @@ def quietly(*words, **how):
 
 
 def build(args, names):
-    needed = {**dict.fromkeys(GO_SOURCES, ["go"]), "node-sdk": ["node", "npm"], "wrk": ["wrk"]}
+    needed = {**dict.fromkeys(GO_SOURCES, ["go"]), "node-sdk": ["node"], "wrk": ["wrk"]}
     programs = {"time", "taskset", "openssl"}.union(*(needed.get(name, []) for name in names))
     if missing := sorted(program for program in programs if shutil.which(program) is None):
         sys.exit(f"not installed: {', '.join(missing)}; the packages are named by --help")
-    if args.bin is None:
-        quietly(ROOT / "dev", "build")
-    args.binaries = args.bin or ROOT / "build/release"
+    if "node-sdk" in names and not (VENDOR / "node_modules").exists():
+        sys.exit("the vendor's SDK is not in build/vendor: ./dev bench gets it")
     PEERS.mkdir(parents=True, exist_ok=True)
     # Debian's libraries, no modules: nothing is fetched.
     env = {**os.environ, "GO111MODULE": "off", "GOPATH": GO_PATH, "GOCACHE": str(PEERS / "go-cache"), "GOFLAGS": ""}
     for name in GO_SOURCES.keys() & names:
         source, tags = GO_SOURCES[name]
         quietly("go", "build", "-tags", tags, "-o", PEERS / name, ".", cwd=HERE / "peers/go" / source, env=env)
-    if "node-sdk" in names and not (VENDOR / "node_modules/@huaweicloud/huaweicloud-sdk-core").exists():
-        VENDOR.mkdir(parents=True, exist_ok=True)
-        for name in ("package.json", "package-lock.json"):
-            shutil.copy(ROOT / "tests/vendor" / name, VENDOR)
-        quietly("npm", "--prefix", VENDOR, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error")
 
 
 def said(*words):
@@ -262,7 +239,7 @@ def surroundings(args):
         "date": time.strftime("%Y-%m-%d", time.gmtime()),
         "machine": {"cpu": next(models, ""), "cpus": os.cpu_count(), "kernel": platform.release().partition("-")[0],
                     "file_system": said("stat", "-f", "-c", "%T", tempfile.gettempdir())},
-        "versions": {"culld": said(pathlib.Path(args.binaries).resolve() / "culld", "--version"),
+        "versions": {"culld": said(pathlib.Path(args.bin).resolve() / "culld", "--version"),
                      "go": said("go", "version"), "node": said("node", "--version"), "wrk": said("wrk", "-v"),
                      "fasthttp": said(*library, "golang-github-valyala-fasthttp-dev"),
                      "sha256-simd": said(*library, "golang-github-minio-sha256-simd-dev"),
@@ -296,7 +273,7 @@ def print_table(cases):
 
 def main():
     args = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    args.add_argument("--bin", type=pathlib.Path)
+    args.add_argument("--bin", type=pathlib.Path, default=ROOT / "build/release")
     args.add_argument("--rounds", type=int, default=5)
     args.add_argument("--case", action="append", type=Case)
     args.add_argument("--peers", default=",".join(CLIENTS), help="which of %(default)s")

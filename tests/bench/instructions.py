@@ -40,12 +40,7 @@ def by_object(path):
 
 def count(args):
     with Place("instructions", args.bin) as place:
-        for name, secret in (("ak", "AKBENCHEXAMPLE000001"), ("sk", "sKbEnChExAmPlE0123456789abcdefABCDEF+/0=")):
-            (place.path / name).touch(0o600)
-            (place.path / name).write_text(secret)
-        place.configure("{requests_per_second: 100000, burst: 1000, concurrency: 1, adaptive: false}", BATCH)
-        with open(place.path / "culld.yaml", "a") as settings:
-            settings.write(f"auth: {{method: aksk, ak_file: {place.path}/ak, sk_file: {place.path}/sk}}\n")
+        place.configure("{requests_per_second: 100000, burst: 1000, concurrency: 1, adaptive: false}", BATCH, signed=True)
         place.drop("job.txt", lambda path: make_list(path, IDS))
         out = place.path / "callgrind.out"
         done = subprocess.run(["valgrind", "--tool=callgrind", f"--callgrind-out-file={out}", place.binaries / "culld",
