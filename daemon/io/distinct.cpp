@@ -52,8 +52,8 @@ enum class outcome { done, does_not_fit, stop };
 template <class F>
 result<void> for_each_part(std::size_t partitions, F&& check) {
     unsigned bits_before = 0;
+    std::vector<std::pair<unsigned, std::uint64_t>> todo;
     for (std::size_t partition = 0; partition < partitions; ++partition) {
-        std::vector<std::pair<unsigned, std::uint64_t>> todo;
         todo.reserve(std::size_t{1} << bits_before);
         for (std::uint64_t part = 0; part < std::uint64_t{1} << bits_before; ++part)
             todo.emplace_back(bits_before, part);

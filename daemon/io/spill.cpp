@@ -20,7 +20,7 @@ spill::spill(const folder& where, std::size_t record_bytes, spill_shape shape)
       record_bytes_(record_bytes),
       shape_(shape),
       states_(shape.partitions, state{.fill = header_bytes}),
-      blocks_(shape.partitions * shape.block_bytes) {
+      blocks_(std::make_unique_for_overwrite<char[]>(shape.partitions * shape.block_bytes)) {
     if (shape.partitions == 0 || shape.block_bytes < header_bytes + record_bytes)
         throw std::logic_error("a spill block holds no record");
 }

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <cstring>
 #include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -59,7 +60,7 @@ class spill {
     std::size_t record_bytes_;
     spill_shape shape_;
     std::vector<state> states_;
-    std::vector<char> blocks_;
+    std::unique_ptr<char[]> blocks_;  // what no record is in yet is not touched: a short list needs few pages
     std::vector<char> read_;
     unique_fd file_;
     std::string out_;            // blocks on their way to the file
