@@ -65,8 +65,8 @@ BUGS = {
                        "if (byte >= 0x20 || !c1) continue;", WHOLE, "SpoolThreats.NothingInTheBox*"),
     "any-project-taken": ("daemon/core/job_document.cpp",
                           "return !text.empty() && text.size() <= 64 &&\n           std::ranges::all_of(text, [](char c) { "
-                          "return alphanumeric(c) || c == '-'; });",
-                          "return !text.empty() && alphanumeric(text.front());", WHOLE, "SpoolThreats.WhatAJobSays*"),
+                          "return ascii_alnum(c) || c == '-'; });",
+                          "return !text.empty() && ascii_alnum(text.front());", WHOLE, "SpoolThreats.WhatAJobSays*"),
     "changed-list-taken": ("daemon/app/restart.cpp",
                            "(!done->list || done->list->sha256 == job.intake.list->sha256)",
                            "(!done->list || !done->list->sha256.empty())", WHOLE, "SpoolThreats.AListThatIsChanged*"),
