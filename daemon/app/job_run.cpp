@@ -442,6 +442,9 @@ void job_run::file_away() {
     // done/ is for jobs of which nothing went wrong: failed ids, an abort, a cancellation and an expiry did.
     const bool well = totals.failed == 0 && (status_ == "completed" || status_ == "dry_run");
     auto work = [this, totals, well, head = hex(chain_.head().prev), records = chain_.head().seq]() -> outcome {
+        // A start knows by the store's name that a job in the ledger has files to put away yet.
+        if (auto synced = with_.plans.sync(); !synced)
+            return {.line = fail(std::move(synced.error())), .filed = std::optional<std::string>()};
         outcome out{.line = with_.ledger.append({.job_id = intake_.spec.id,
                                                  .file = intake_.source.file,
                                                  .status = status_,

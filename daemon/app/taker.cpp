@@ -48,6 +48,13 @@ struct taker::attempt {
     intake reading;
     take_result job;
     take_result list;
+    std::optional<result<job_spec>> read;        // the job file was read
+    std::optional<result<job_intake>> finished;  // and its list
+    struct made {
+        result<unique_fd> journal = fail("not made");
+        result<id_store> ids = fail("not opened");
+    };
+    made begun;
     job_spec spec;
     job_intake found;
     std::string claimed;          // the job id that is ours to begin
@@ -164,8 +171,14 @@ bool taker::descriptors_left() const {
     return used == 0 || used + files_of_a_taking + files_of_ours + with_.settings->limits.concurrency <= *limit;
 }
 
+// To a thread and back costs a small job more than its work there: what can be done in one trip is.
 task<void> taker::take_inside(attempt& a) {
-    auto move = [this, &a] { return a.orphan ? with_.files.open_active(a.name) : with_.files.take(a.name); };
+    auto move = [this, &a] {
+        auto out = a.orphan ? with_.files.open_active(a.name) : with_.files.take(a.name);
+        if (out && out->what == take_result::outcome::taken && !is_large(a.name, out->job.facts))
+            a.read = a.reading.read_job(out->job.fd.get(), a.name);
+        return out;
+    };
     auto taken = co_await small_.run(move);
     if (!taken) {
         log(log_level::error, "spool.take", taken.error().text(), {{"file", a.name}});
@@ -197,40 +210,45 @@ task<void> taker::take_inside(attempt& a) {
     if (read_it) co_await begin(a);
 }
 
+bool taker::is_large(const std::string& name, const node_facts& f) {
+    return (type_of(name).packed == compression::none ? f.size : f.size * 8) > large_file;
+}
+
+worker_thread& taker::lane_of(const std::string& name, const node_facts& f) {
+    return is_large(name, f) ? large_ : small_;
+}
+
 task<bool> taker::read(attempt& a) {
-    const auto weight = [](const std::string& name, const node_facts& f) {
-        return type_of(name).packed == compression::none ? f.size : f.size * 8;
-    };
-    const auto lane_of = [&](const std::string& name, const node_facts& f) {
-        return weight(name, f) > large_file ? &large_ : &small_;
-    };
-    worker_thread* lane = lane_of(a.name, a.job.job.facts);
-    auto read_job = [&a] { return a.reading.read_job(a.job.job.fd.get(), a.name); };
-    auto spec = co_await lane->run(read_job);
+    if (!a.read) {
+        auto read_job = [&a] {
+            a.read = a.reading.read_job(a.job.job.fd.get(), a.name);
+            return true;
+        };
+        co_await large_.run(read_job);
+    }
     problem why;
-    if (spec) {
-        a.spec = std::move(*spec);
+    if (*a.read) {
+        a.spec = std::move(**a.read);
         const bool ours = co_await claim(a);
         if (!ours) co_return false;
-        if (a.reading.wants_list()) {
+        if (!a.finished) {
             const bool there = co_await fetch_sidecar(a);
             if (!there) co_return false;
-            lane = lane_of(a.spec.ids_file, a.list.job.facts);  // and to the end: finishing it takes as long again
-            auto read_list = [&a] { return a.reading.read_sidecar(a.list.job.fd.get(), a.spec.ids_file); };
-            auto listed = co_await lane->run(read_list);
+            auto read_list = [this, &a]() -> result<void> {
+                auto listed = a.reading.read_sidecar(a.list.job.fd.get(), a.spec.ids_file);
+                if (listed) finish(a);
+                return listed;
+            };
+            auto listed = co_await lane_of(a.spec.ids_file, a.list.job.facts).run(read_list);
             if (!listed) why = std::move(listed.error());
         }
-        if (why.what.empty()) {
-            auto finish = [&a] { return a.reading.finish(); };
-            auto found = co_await lane->run(finish);
-            if (found) {
-                a.found = std::move(*found);
-                co_return true;
-            }
-            why = std::move(found.error());
+        if (a.finished && *a.finished) {
+            a.found = std::move(**a.finished);
+            co_return true;
         }
+        if (a.finished) why = std::move(a.finished->error());
     } else {
-        why = std::move(spec.error());
+        why = std::move(a.read->error());
     }
     const bool came_meanwhile = a.rules->settings->api.project_id.empty() && !rules_->settings->api.project_id.empty();
     if (why.field == "project_id" && a.spec.project_id.empty() && (project_pending_ || came_meanwhile)) {
@@ -258,15 +276,18 @@ task<bool> taker::claim(attempt& a) {
     bool known = false;
     if (starting_.insert(id).second) {
         a.claimed = id;
-        auto look_for = [this, &id]() -> result<bool> {
+        auto look_for = [this, &a, &id]() -> result<bool> {
             const auto there = look(with_.journals, id + ".jsonl");
             if (!there) return fail(there.error());
             if (*there) return true;
             // A store without a journal is left over from an attempt that our own disk broke off.
             if (auto cleared = with_.plans.remove(store_name(id)); !cleared) return cleared;
+            if (!a.reading.wants_list()) finish(a);
             return false;
         };
-        const auto found = co_await small_.run(look_for);
+        // To finish a large list takes as long as to read it.
+        auto& lane = a.reading.wants_list() ? small_ : lane_of(a.name, a.job.job.facts);
+        const auto found = co_await lane.run(look_for);
         if (!found) {  // a disk that does not answer says nothing about the id
             log(log_level::error, "journal.look", found.error().text(), {{"job_id", id}});
             a.again = true;
@@ -339,22 +360,20 @@ task<bool> taker::fetch_sidecar(attempt& a) {
     co_return false;
 }
 
+void taker::finish(attempt& a) {
+    // In active/ before: perhaps since its fsync failed then.
+    a.finished = a.reading.finish(a.orphan ? source_file::doubtful : source_file::durable);
+    if (!*a.finished) return;
+    const std::string& id = (*a.finished)->spec.id;
+    a.begun.ids = id_store::open(with_.plans, store_name(id));
+    if (a.begun.ids) a.begun.journal = journal_file::create(with_.journals, id + ".jsonl");
+}
+
 task<void> taker::begin(attempt& a) {
     const std::string id = a.found.spec.id;
-    const std::string journal_name = id + ".jsonl";
-    struct made {
-        result<unique_fd> journal = unique_fd();
-        result<id_store> ids = fail("not opened");
-    };
-    auto make = [this, &id, &journal_name]() -> std::shared_ptr<made> {
-        auto out = std::make_shared<made>();
-        out->ids = id_store::open(with_.plans, store_name(id));
-        if (out->ids) out->journal = journal_file::create(with_.journals, journal_name);
-        return out;
-    };
-    const auto out = co_await with_.disk.run(make);
-    if (!out->ids || !out->journal) {
-        log(log_level::error, "journal.create", (out->ids ? out->journal.error() : out->ids.error()).text(),
+    attempt::made& made = a.begun;
+    if (!made.ids || !made.journal) {
+        log(log_level::error, "journal.create", (made.ids ? made.journal.error() : made.ids.error()).text(),
             {{"job_id", id}});
         auto sweep = [this, &id]() -> result<bool> { return with_.plans.remove(store_name(id)); };
         const auto swept = co_await with_.disk.run(sweep);
@@ -369,7 +388,7 @@ task<void> taker::begin(attempt& a) {
     seed.modified_at = a.job.job.facts.mtime;
     seed.active_file = a.name;
     seed.active_list = a.spec.ids_file;
-    seed.journal = std::move(*out->journal);
+    seed.journal = std::move(*made.journal);
     seed.accepted_at = wall_now();
     seed.state.ids = seed.intake.ids;
     seed.state.holes = seed.intake.protected_at;
@@ -377,7 +396,7 @@ task<void> taker::begin(attempt& a) {
     log(log_level::info, "job.accepted", fmt::format("{} ids, {} duplicates", seed.intake.ids, seed.intake.duplicates),
         {{"job_id", id}, {"file", a.name}, {"uid", seed.uid}, {"priority", seed.intake.spec.priority}});
     ++jobs_.counted.accepted;
-    auto job = std::make_unique<job_run>(with_, std::move(seed), std::move(*out->ids));
+    auto job = std::make_unique<job_run>(with_, std::move(seed), std::move(*made.ids));
     ready_(std::move(job));
 }
 

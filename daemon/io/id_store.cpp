@@ -68,6 +68,13 @@ result<id_store> id_store::open(unique_fd file, std::string name) {
         at += want;
     }
     if (index.value() != footer->index_checksum) return out.damaged("its index does not match its checksum");
+    if (out.content_ > store_content_unsynced) return out;
+    for (std::uint64_t segment = 0; segment < segments; ++segment)
+        if (auto whole = out.load(segment); !whole) return fail(std::move(whole.error()));
+    // Of a thousand jobs that wait none holds its ids.
+    out.loaded_.reset();
+    out.segment_ = {};
+    out.starts_ = {};
     return out;
 }
 

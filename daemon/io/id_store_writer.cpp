@@ -36,8 +36,6 @@ result<id_store_writer> id_store_writer::create(const folder& where) {
         out.temporary_ = std::move(name);
         break;
     }
-    out.index_file_.reset(::openat(where.fd(), ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
-    if (!out.index_file_) return fail(errno_problem("make a scratch file in", where.path(), errno));
     return out;
 }
 
@@ -92,6 +90,8 @@ result<void> id_store_writer::end_segment() {
 }
 
 result<void> id_store_writer::flush_index() {
+    if (!index_file_) index_file_.reset(::openat(where_->fd(), ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
+    if (!index_file_) return fail(errno_problem("make a scratch file in", where_->path(), errno));
     auto done = write_all(index_file_.get(), index_, temporary_);
     index_.clear();
     return done;
@@ -100,11 +100,15 @@ result<void> id_store_writer::flush_index() {
 result<void> id_store_writer::seal(const digest& source) {
     if (!segment_.empty())
         if (auto done = end_segment(); !done) return done;
-    if (auto done = flush_index(); !done) return done;
-
     store_format::running_checksum index;
-    std::string block(index_bytes_kept, '\0');
-    for (std::uint64_t at = 0;;) {
+    if (index_file_) {
+        if (auto done = flush_index(); !done) return done;
+    } else {
+        index.update(index_);
+        if (auto done = write_all(file_.get(), index_, temporary_); !done) return done;
+    }
+    std::string block(index_file_ ? index_bytes_kept : 0, '\0');
+    for (std::uint64_t at = 0; index_file_;) {
         const auto got = read_some_at(index_file_.get(), block.data(), block.size(), at, temporary_);
         if (!got) return fail(got.error());
         if (*got == 0) break;
@@ -126,12 +130,15 @@ result<unique_fd> id_store_writer::reopen() const {
     return out;
 }
 
-result<bool> id_store_writer::publish(const std::string& name) {
+result<bool> id_store_writer::publish(const std::string& name, source_file source) {
     if (!sealed_ || temporary_.empty()) throw std::logic_error("an id store is sealed once, then published once");
-    if (auto done = sync_file(file_.get(), temporary_); !done) return fail(std::move(done.error()));
+    const bool durable = content_ > store_content_unsynced || source == source_file::doubtful;
+    if (durable)
+        if (auto done = sync_file(file_.get(), temporary_); !done) return fail(std::move(done.error()));
     auto moved = where_->move(temporary_, *where_, name);
     if (!moved || !*moved) return moved;
     temporary_.clear();
+    if (!durable) return true;
     if (auto done = where_->sync(); !done) return fail(std::move(done.error()));
     return true;
 }

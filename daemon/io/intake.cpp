@@ -193,7 +193,7 @@ result<void> intake::read_sidecar(int fd, std::string_view name) {
     return {};
 }
 
-result<job_intake> intake::finish() {
+result<job_intake> intake::finish(source_file source) {
     if (!sink_ || !have_ids_) throw std::logic_error("an intake is finished once, with its list read");
     const auto refuse = [&](std::string field, std::string what, std::string hint) {
         return failed<job_intake>(problem{.what = std::move(what), .hint = std::move(hint), .field = std::move(field)},
@@ -225,7 +225,7 @@ result<job_intake> intake::finish() {
     if (const std::uint64_t cap = around_.settings.limits.max_ids_per_job; cap != 0 && found_.ids > cap)
         return refuse("ids", fmt::format("{} ids, and the setting limits.max_ids_per_job allows {}", found_.ids, cap),
                       "split the list");
-    const auto published = store->publish(store_name(found_.spec.id));
+    const auto published = store->publish(store_name(found_.spec.id), source);
     if (!published) return failed<job_intake>(published.error(), intake_fault::ours);
     if (!*published)
         return refuse("id", fmt::format("a job with the id \"{}\" is open already", found_.spec.id),

@@ -66,6 +66,10 @@ class taker {
     [[nodiscard]] bool descriptors_left() const;
     [[nodiscard]] task<bool> read(attempt& a);
     [[nodiscard]] task<bool> claim(attempt& a);
+    // The whole list is read: deduplicates it, and makes the job's journal. On a thread.
+    void finish(attempt& a);
+    [[nodiscard]] static bool is_large(const std::string& name, const node_facts& f);
+    [[nodiscard]] worker_thread& lane_of(const std::string& name, const node_facts& f);
     [[nodiscard]] task<bool> fetch_sidecar(attempt& a);
     [[nodiscard]] task<void> begin(attempt& a);
     // A file on its way to rejected/, with its reason and its line in the ledger.

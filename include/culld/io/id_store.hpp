@@ -33,6 +33,15 @@ namespace culld {
 
 inline constexpr std::uint64_t ids_per_segment = 1024;
 
+// A store of no more content (6,700 UUIDs) need not be durable: an fsync takes as long as all else that a small job
+// needs before its first request. It is looked at whole when opened, and what a power cut left damaged is made again
+// from the job's own file; so that file must be durable.
+inline constexpr std::uint64_t store_content_unsynced = 256U << 10U;
+enum class source_file {
+    durable,   // its fsync went well, and none before it failed
+    doubtful,  // after a failed fsync the next one may go well though the data is lost
+};
+
 // `<job id>.ids`
 [[nodiscard]] std::string store_name(std::string_view job_id);
 
@@ -54,9 +63,10 @@ class id_store_writer {
     [[nodiscard]] result<void> seal(const digest& source);
     // A descriptor of the sealed file, for an id_store.
     [[nodiscard]] result<unique_fd> reopen() const;
-    // After seal(): fsync, rename to `name`, fsync the folder. A store of that name is never replaced: then false
-    // (a job of that name is open, or the left-overs of an unclean end were not swept).
-    [[nodiscard]] result<bool> publish(const std::string& name);
+    // After seal(): fsync, rename to `name`, fsync the folder; without the fsyncs where it need not be durable. A store
+    // of that name is never replaced: then false (a job of that name is open, or the left-overs of an unclean end were
+    // not swept).
+    [[nodiscard]] result<bool> publish(const std::string& name, source_file source = source_file::doubtful);
 
   private:
     id_store_writer() = default;
@@ -67,7 +77,7 @@ class id_store_writer {
     const folder* where_ = nullptr;
     std::string temporary_;  // empty once published
     unique_fd file_;
-    unique_fd index_file_;       // the index until it is appended; no name
+    unique_fd index_file_;       // the index until it is appended, where it is long; no name
     std::string segment_;        // content not written yet
     std::string index_;          // entries not written yet
     std::uint64_t content_ = 0;  // bytes written
@@ -79,7 +89,7 @@ class id_store_writer {
 // Reads a store. Holds one segment; ascending access reads each segment once. One thread.
 class id_store {
   public:
-    // Checks footer and index, in fixed memory. `name` is for messages.
+    // Checks footer and index, and small stores whole, in fixed memory. `name` is for messages.
     static result<id_store> open(unique_fd file, std::string name);
     static result<id_store> open(const folder& where, const std::string& name);
 

@@ -85,7 +85,8 @@ class intake {
     [[nodiscard]] bool wants_list() const;
     [[nodiscard]] result<void> read_sidecar(int fd, std::string_view name);
     // Deduplicates, checks what is said about the whole list, publishes the store as store_name(spec.id).
-    [[nodiscard]] result<job_intake> finish();
+    // `source`: the file with the ids.
+    [[nodiscard]] result<job_intake> finish(source_file source = source_file::doubtful);
 
     // After a failure.
     [[nodiscard]] intake_fault fault() const { return fault_; }
