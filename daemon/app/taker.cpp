@@ -14,7 +14,7 @@ namespace culld {
 
 namespace {
 
-constexpr std::size_t open_jobs_max = 1000;      // accepted and not over; further files wait where they are
+constexpr std::size_t open_jobs_max = 10'000;    // accepted and not over; further files wait where they are
 constexpr std::uint64_t large_file = 1U << 20U;  // bytes; packed ones count eightfold
 constexpr auto try_again_after = std::chrono::seconds(5);
 // Descriptors: of a job that runs (its journal and its store), of one on its way (its file, its list, the store, two
