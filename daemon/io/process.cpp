@@ -1,5 +1,6 @@
 #include "culld/io/process.hpp"
 
+#include <malloc.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -17,6 +18,11 @@ result<void> harden_process() {
         return fail(errno_problem("forbid dumps of this process (PR_SET_DUMPABLE)", {}, errno));
     const rlimit none{0, 0};
     if (::setrlimit(RLIMIT_CORE, &none) != 0) return fail(errno_problem("forbid core files (RLIMIT_CORE)", {}, errno));
+    return {};
+}
+
+result<void> keep_large_blocks_apart() {
+    if (::mallopt(M_MMAP_THRESHOLD, 256 << 10) == 0) return fail("glibc refuses M_MMAP_THRESHOLD");
     return {};
 }
 

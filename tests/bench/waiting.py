@@ -5,7 +5,7 @@
 
     idle     a warm daemon with nothing to do: times that one of its threads ran in --seconds, and its memory
     slow     a server that takes 20 ms, 64 connections, batch 999: share of the bound 64/20 ms x 999, and of a core
-    jobs     a job of priority 9 while --waiting others wait at a slow rate: rename to its end, against an empty daemon
+    jobs     a job of priority 0 while --waiting others wait at a slow rate: rename to its end, against an empty daemon
     folder   --files files in incoming/ that are no jobs: CPU of one rescan, and rename to the end of a job meanwhile
 """
 import argparse, os, pathlib, statistics, subprocess, tempfile, time
@@ -92,13 +92,13 @@ def jobs(args):
     with Place("jobs", args.bin) as place:
         place.configure("{requests_per_second: 20, burst: 1, concurrency: 4}", signed=True)
         process = started(place)
-        alone = [job_time(place, f"alone{n}.json", f'{{"version": 1, "priority": 9, "ids": ["a{n}"]}}') for n in range(9)]
+        alone = [job_time(place, f"alone{n}.json", f'{{"version": 1, "priority": 0, "ids": ["a{n}"]}}') for n in range(9)]
         for n in range(args.waiting):
-            drop_ids(place, f"w{n}.json", '{"version": 1, "priority": 1, "ids": [%s]}' %
+            drop_ids(place, f"w{n}.json", '{"version": 1, "priority": 5, "ids": [%s]}' %
                      ",".join(f'"w{n}-{i}"' for i in range(300)))
         until(lambda: not any((place.path / "spool/incoming").iterdir()), "all to be accepted", step=0.1)
         before = cpu(process.pid)
-        beside = [job_time(place, f"beside{n}.json", f'{{"version": 1, "priority": 9, "ids": ["b{n}"]}}') for n in range(9)]
+        beside = [job_time(place, f"beside{n}.json", f'{{"version": 1, "priority": 0, "ids": ["b{n}"]}}') for n in range(9)]
         kib = next(int(line.split()[1]) for line in open(f"/proc/{process.pid}/status") if line.startswith("VmRSS"))
         print(f"jobs: {statistics.median(alone):.1f} ms alone, {statistics.median(beside):.1f} ms (at most "
               f"{max(beside):.1f}) beside {args.waiting} others; {cpu(process.pid) - before:.2f} s of CPU meanwhile, "

@@ -63,6 +63,30 @@ TEST_F(FewResources, AMillionIdsNeedNoMoreMemoryThanThirtyTwoMegabytes) {
     expect_verified();
 }
 
+TEST_F(FewResources, AJobThatWaitsHoldsNextToNothing) {
+    if (sanitized) GTEST_SKIP() << "a sanitizer keeps what is freed";
+    configure({.limits = "requests_per_second: 0.1, burst: 1, concurrency: 4"});
+    child daemon = started();
+    const auto waiting = [&](int from, int to) {
+        for (int i = from; i < to; ++i) {
+            std::string list;
+            for (int k = 0; k < 500; ++k) list += fmt::format("w{}-{}\n", i, k);
+            drop(fmt::format("w{}.txt", i), list);
+        }
+        return eventually([&] { return log().find(fmt::format("file=w{}.txt", to - 1)) != std::string::npos; },
+                          patience);
+    };
+    ASSERT_TRUE(waiting(0, 50)) << log();
+    const auto resident_kib = [&] {
+        std::size_t pages = 0;
+        std::ifstream(fmt::format("/proc/{}/statm", daemon.pid())) >> pages >> pages;
+        return pages * static_cast<std::size_t>(::sysconf(_SC_PAGESIZE)) / 1024;
+    };
+    const std::size_t before = resident_kib();
+    ASSERT_TRUE(waiting(50, 450)) << log();
+    EXPECT_LT(resident_kib() - before, 400U * 64);
+}
+
 TEST_F(FewResources, WithSixtyFourDescriptorsHundredsOfJobsGetTheirTurn) {
     configure({.limits = "requests_per_second: 2000, concurrency: 4"});
     wrapped_in_ = {"/usr/bin/prlimit", "--nofile=64:64"};

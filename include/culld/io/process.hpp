@@ -16,6 +16,11 @@ namespace culld {
 // above 1024; we never call it). Returns the limit that holds.
 [[nodiscard]] result<std::uint64_t> raise_file_limit();
 
+// Keeps large blocks of memory (from 256 KiB on) apart from small ones, and gives them back at once. Left to itself
+// glibc stops doing so once the first is freed (mallopt(3), M_MMAP_THRESHOLD): then what lives long settles in the
+// holes that a list's reading left, and each job that waits holds 0.7 MiB.
+[[nodiscard]] result<void> keep_large_blocks_apart();
+
 // SIGPIPE and SIGXFSZ become EPIPE and EFBIG of the call that caused them.
 [[nodiscard]] result<void> ignore_write_signals();
 // How many files may be open now: somebody may have changed it while we run.
