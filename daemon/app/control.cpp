@@ -265,10 +265,23 @@ void control::sample() {
 
 void control::begin() {
     sample();
+    keep_sampling();
+}
+
+void control::keep_sampling() {
+    if (sampling_on_ || jobs_.open() == 0) return;
+    sampling_on_ = true;
     sampling_.expires_after(sample_every);
     sampling_.async_wait([this](boost::system::error_code ec) {
-        if (!ec) begin();
+        if (ec) return;
+        sampling_on_ = false;
+        begin();
     });
+}
+
+void control::end() {
+    sampling_on_ = true;
+    sampling_.cancel();
 }
 
 std::string control::page() {

@@ -308,6 +308,7 @@ class life {
         for (const std::string& id : jobs_.reap(*sender_))
             log(log_level::warn, "job.aside", "its journal will be read again", {{"job_id", id}});
         tell(notify_status(status_line()));
+        if (control_.ready) control_.keep_sampling();
         const bool needs_looks = !jobs_.stuck().empty() || sender_->wants_look() ||
                                  std::any_of(jobs_.running().begin(), jobs_.running().end(), [](const auto& e) {
                                      const job_run& job = *e.second;

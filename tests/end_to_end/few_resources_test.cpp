@@ -87,6 +87,32 @@ TEST_F(FewResources, AJobThatWaitsHoldsNextToNothing) {
     EXPECT_LT(resident_kib() - before, 400U * 64);
 }
 
+using Idle = FewResources;
+TEST_F(Idle, NothingWakesItWhileThereIsNothingToDo) {
+    configure({.limits = "requests_per_second: 1000, concurrency: 4", .rescan = "1h"});
+    const child daemon = started();
+    drop("a.txt", "a\n");
+    ASSERT_TRUE(eventually([&] { return in("done", "a.txt"); })) << log();
+    const auto times_run = [&] {
+        std::uint64_t out = 0;
+        for (const auto& thread : fs::directory_iterator(fmt::format("/proc/{}/task", daemon.pid()))) {
+            std::ifstream status(thread.path() / "status");
+            for (std::string line; std::getline(status, line);)
+                if (line.find("ctxt_switches") != std::string::npos)
+                    out += std::stoull(line.substr(line.find(':') + 1));
+        }
+        return out;
+    };
+    // What the job left to be done is over within seconds; from then on it does not run at all.
+    EXPECT_TRUE(eventually(
+        [&] {
+            const std::uint64_t before = times_run();
+            std::this_thread::sleep_for(std::chrono::seconds(6));
+            return times_run() == before;
+        },
+        std::chrono::seconds(20)));
+}
+
 TEST_F(FewResources, WithSixtyFourDescriptorsHundredsOfJobsGetTheirTurn) {
     configure({.limits = "requests_per_second: 2000, concurrency: 4"});
     wrapped_in_ = {"/usr/bin/prlimit", "--nofile=64:64"};

@@ -24,7 +24,9 @@ class control {
     // From here on what happens is kept for the page's pictures; call it once the open jobs are recovered. end()
     // before the loop shall run dry.
     void begin();
-    void end() { sampling_.cancel(); }
+    // To be called when a job was accepted. Nothing wakes us while none is open.
+    void keep_sampling();
+    void end();
 
     // `writable`: on the control socket.
     [[nodiscard]] server_answer answer(const server_request& request, bool writable);
@@ -64,6 +66,7 @@ class control {
     sender& sending_;
     const notifier& telling_;
     loop_timer sampling_;
+    bool sampling_on_ = false;  // or over for good
     steady_time started_ = steady_now();
     wall_time started_wall_ = wall_now();
     recent_past past_{past_series, past_buckets, past_width};
