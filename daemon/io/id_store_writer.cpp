@@ -76,7 +76,8 @@ result<void> id_store_writer::append(std::string_view id) {
     char* const at = segment_.data() + end;
     at[0] = '"';
     std::memcpy(at + 1, id.data(), id.size());
-    std::memcpy(at + 1 + id.size(), "\",", 2);
+    at[1 + id.size()] = '"';
+    at[2 + id.size()] = ',';
     return ++count_ % ids_per_segment == 0 ? end_segment() : result<void>{};
 }
 
