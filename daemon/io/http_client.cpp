@@ -1,28 +1,22 @@
 #include "culld/io/http_client.hpp"
 
+#include <openssl/crypto.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
-#include <sys/socket.h>
 
 #include <boost/asio/ip/tcp.hpp>
-#include <boost/asio/redirect_error.hpp>
 #include <boost/asio/ssl/error.hpp>
-#include <boost/asio/ssl/host_name_verification.hpp>
-#include <boost/asio/ssl/stream.hpp>
-#include <boost/asio/write.hpp>
+#include <boost/beast/core/error.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
-#include <boost/beast/core/rate_policy.hpp>
-#include <boost/beast/core/tcp_stream.hpp>
+#include <boost/beast/core/read_size.hpp>
 #include <boost/beast/http/empty_body.hpp>
 #include <boost/beast/http/parser.hpp>
-#include <boost/beast/http/read.hpp>
 #include <boost/beast/http/string_body.hpp>
-#include <boost/beast/ssl/ssl_stream.hpp>
 #include <charconv>
 #include <optional>
-#include <tuple>
 
 #include "culld/core/answer.hpp"
+#include "culld/io/wire.hpp"
 
 namespace culld {
 
@@ -35,12 +29,10 @@ namespace {
 
 constexpr std::uint32_t header_limit = 64 * 1024;  // an IAM token alone can be several KiB
 constexpr std::uint64_t body_limit = 4U << 20U;    // 999 ids of 100 bytes, each in both lists, are 0.2 MiB
-constexpr std::size_t beside_header = 64 * 1024;   // what is read in one piece; a chunk's extension has to fit
+constexpr std::size_t beside_header = 64 * 1024;   // a chunk's extension has to fit
+constexpr std::size_t piece_bytes = 16 * 1024;     // what is read at once, as a rule
 constexpr std::size_t body_kept = 1U << 20U;       // of a body's memory, from one exchange to the next
 constexpr int interim_max = 8;                     // answers 1xx before the real one
-
-using stream = beast::basic_stream<asio::ip::tcp, loop_executor, beast::unlimited_rate_policy>;
-using tls_stream = ssl::stream<stream&>;
 
 }  // namespace
 
@@ -59,8 +51,13 @@ std::string_view name_of(transport_failure f) {
 struct http_connection::parts {
     parts(loop_executor executor, const api_endpoint& endpoint, ssl::context* context, nanoseconds connect_limit,
           nanoseconds request_limit)
-        : on(executor), to(endpoint), tls(context), connect_timeout(connect_limit), request_timeout(request_limit) {
-        buffer.reserve(beside_header);  // Beast reads as much as there is room for, from 512 bytes on
+        : on(executor),
+          to(endpoint),
+          tls(context),
+          connect_timeout(connect_limit),
+          request_timeout(request_limit),
+          line(executor) {
+        buffer.reserve(piece_bytes);
     }
 
     using tcp_resolver = asio::ip::basic_resolver<asio::ip::tcp, loop_executor>;
@@ -113,10 +110,10 @@ struct http_connection::parts {
         auto left = static_cast<std::int64_t>(found.size());
         for (const auto& entry : found) {
             const steady_time now = steady_now();
-            tcp.emplace(on);
-            tcp->expires_at(now + (until - now) / left--);
+            line.drop();
+            line.expires_at(now + (until - now) / left--);
             const asio::ip::tcp::endpoint address = entry.endpoint();
-            std::tie(connect_error) = co_await tcp->async_connect(address, quietly);
+            connect_error = co_await line.connect(address);
             if (broken_off) co_return failed(transport_failure::connect, "broken off", {});
             if (!connect_error) break;
         }
@@ -125,9 +122,7 @@ struct http_connection::parts {
                 transport_failure::connect,
                 std::string(to.via ? "connect to the proxy " : "connect to ") + peer_host() + " port " + peer_port(),
                 connect_error);
-        tcp->expires_at(until);
-        error_code ignored;
-        tcp->socket().set_option(asio::ip::tcp::no_delay(true), ignored);
+        line.expires_at(until);
         co_return http_answer();
     }
 
@@ -140,14 +135,14 @@ struct http_connection::parts {
             "CONNECT " + target + " HTTP/1.1\r\nHost: " + target + "\r\nUser-Agent: culld/" CULLD_VERSION "\r\n";
         if (!to.via->authorization.empty()) request += "Proxy-Authorization: " + to.via->authorization + "\r\n";
         request += "\r\n";
-        auto [write_error, written] = co_await asio::async_write(*tcp, asio::buffer(request), quietly);
+        const error_code write_error = co_await line.write(request);
         ::OPENSSL_cleanse(request.data(), request.size());
         if (broken_off) co_return failed(transport_failure::connect, "broken off", {});
         if (write_error) co_return failed(transport_failure::connect, asked, write_error);
         http::response_parser<http::empty_body> answer;
         answer.header_limit(header_limit);
         answer.skip(true);  // no body follows a 2xx, whatever its header says
-        auto [read_error, got] = co_await http::async_read_header(*tcp, buffer, answer, quietly);
+        const error_code read_error = co_await read_into(answer, extent::header);
         if (broken_off) co_return failed(transport_failure::connect, "broken off", {});
         if (read_error) co_return failed(transport_failure::connect, asked + ": read its answer", read_error);
         const unsigned status = answer.get().result_int();
@@ -167,26 +162,10 @@ struct http_connection::parts {
     }
 
     task<http_answer> shake_hands() {
-        secure.emplace(*tcp, *tls);
-        error_code ec;
-        asio::ip::make_address(to.host, ec);
-        // Server Name Indication is for names only (RFC 6066, section 3). (The macro for this casts in C
-        // style.)
-        std::string name = to.host;
-        if (ec && ::SSL_ctrl(secure->native_handle(), SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name,
-                             name.data()) != 1)
+        if (!line.begin_tls(tls->native_handle(), to.host))
             co_return failed(transport_failure::tls, "name the host in TLS", {});
-        ec.clear();
-        named_wrong = false;
-        auto check = [this, names = ssl::host_name_verification(to.host)](bool trusted, ssl::verify_context& chain) {
-            const bool well = names(trusted, chain);
-            if (trusted && !well) named_wrong = true;
-            return well;
-        };
-        secure->set_verify_callback(std::move(check), ec);
-        if (ec) co_return failed(transport_failure::tls, "check the host in TLS", ec);
-        session.attach(secure->native_handle());
-        auto [tls_error] = co_await secure->async_handshake(ssl::stream_base::client, quietly);
+        session.attach(line.tls());
+        const error_code tls_error = co_await line.shake_hands();
         if (broken_off) co_return failed(transport_failure::connect, "broken off", {});
         if (tls_error) {
             session.forget();
@@ -203,13 +182,15 @@ struct http_connection::parts {
         if (out.failure == transport_failure::none) out = co_await reach(until);
         if (out.failure == transport_failure::none && to.via) out = co_await tunnel();
         if (out.failure == transport_failure::none && tls != nullptr) out = co_await shake_hands();
+        line.never_expires();
         co_return out;
     }
 
     // Why there is no TLS, in words that help: of a certificate OpenSSL's own error says only that it was refused.
     [[nodiscard]] std::string distrust(error_code ec) {
-        const long found_wrong = ::SSL_get_verify_result(secure->native_handle());
-        if (named_wrong) return ": the certificate is not for " + to.host;
+        const long found_wrong = ::SSL_get_verify_result(line.tls());
+        if (found_wrong == X509_V_ERR_HOSTNAME_MISMATCH || found_wrong == X509_V_ERR_IP_ADDRESS_MISMATCH)
+            return ": the certificate is not for " + to.host;
         if (found_wrong != X509_V_OK) {
             std::string out = std::string(": ") + ::X509_verify_cert_error_string(found_wrong);
             switch (found_wrong) {
@@ -243,52 +224,54 @@ struct http_connection::parts {
         return out;
     }
 
-    // The peer may have closed an idle connection: a request sent into it would be in doubt for nothing. Or
-    // it may have sent what nobody asked for, which would be taken for the next answer. So there is no reuse
-    // without a look.
-    bool still_open() {
-        if (!tcp || !tcp->socket().is_open()) return false;
-        char byte = 0;
-        const ssize_t n = ::recv(tcp->socket().native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
-        return n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
-    }
-
-    // Bytes behind the answer that were read already: by Beast, or by TLS, where they may still be encrypted.
-    bool left_over() {
-        if (buffer.size() > 0) return true;
-        if (!secure) return false;
-        SSL* const handle = secure->native_handle();
-        return ::SSL_has_pending(handle) == 1 || ::BIO_ctrl_pending(::SSL_get_rbio(handle)) > 0;
-    }
-
     [[nodiscard]] milliseconds since_begun() const {
         return std::chrono::duration_cast<milliseconds>(steady_now() - begun);
     }
 
     void drop() {
-        // Else OpenSSL takes an end without close_notify for a reason not to take the session up again.
-        if (secure) ::SSL_set_shutdown(secure->native_handle(), SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
-        secure.reset();
-        if (tcp) {
-            error_code ignored;
-            tcp->socket().close(ignored);
-        }
+        line.drop();
         buffer.clear();
     }
 
-    template <class Stream>
-    task<http_answer> send(Stream& s, std::string_view request) {
-        tcp->expires_after(request_timeout);  // for the answer too
-        auto [write_error, written] =
-            co_await asio::async_write(s, asio::buffer(request.data(), request.size()), quietly);
+    // Feeds `parser` from the line, as far as it is wanted. (Beast's own reading takes a stream of its own kind, with a
+    // timer for each read.)
+    enum class extent : std::uint8_t { header, message };
+    task<error_code> read_into(http::basic_parser<false>& into, extent wanted) {
+        into.eager(wanted == extent::message);
+        while (wanted == extent::header ? !into.is_header_done() : !into.is_done()) {
+            if (buffer.size() > 0) {
+                error_code ec;
+                buffer.consume(into.put(buffer.data(), ec));
+                if (!ec) continue;
+                if (ec != http::error::need_more) co_return ec;
+            }
+            const std::size_t room = beast::read_size(buffer, header_limit);
+            if (room == 0) co_return http::error::buffer_overflow;
+            const asio::mutable_buffer space = buffer.prepare(room);
+            const wire::piece got = co_await line.read_some(static_cast<char*>(space.data()), space.size());
+            buffer.commit(got.bytes);
+            if (got.ec == asio::error::eof) {
+                if (!into.got_some()) co_return http::error::end_of_stream;
+                error_code ec;
+                into.put_eof(ec);
+                if (ec) co_return ec;
+            } else if (got.ec) {
+                co_return got.ec;
+            }
+        }
+        co_return error_code();
+    }
+
+    task<http_answer> send(std::string_view request) {
+        line.expires_at(steady_now() + request_timeout);  // for the answer too
+        const error_code write_error = co_await line.write(request);
         if (write_error) co_return failed(transport_failure::transport, "send", write_error, true);
         http_answer out;
         out.sent = true;
         co_return out;
     }
 
-    template <class Stream>
-    task<http_answer> receive(Stream& s) {
+    task<http_answer> receive() {
         for (int interim = 0; interim <= interim_max; ++interim) {
             parser.emplace();
             if (body.capacity() > body_kept) body = std::string();
@@ -296,7 +279,7 @@ struct http_connection::parts {
             parser->get().body().clear();
             parser->header_limit(header_limit);
             parser->body_limit(body_limit);
-            auto [read_error, got] = co_await http::async_read(s, buffer, *parser, quietly);
+            const error_code read_error = co_await read_into(*parser, extent::message);
             if (read_error) {
                 const bool malformed =
                     read_error.category() == http::make_error_code(http::error::bad_version).category() &&
@@ -309,6 +292,7 @@ struct http_connection::parts {
             const unsigned status = parser->get().result_int();
             if (status < 100 || status == 101 || status > 199) break;
         }
+        line.never_expires();
         co_return take_answer();
     }
 
@@ -324,7 +308,8 @@ struct http_connection::parts {
         for (const auto& field : message)
             if (beast::iequals(field.name_string(), "X-Request-Id") && out.request_ids.size() < 4)
                 out.request_ids.push_back(clean_message({field.value().data(), field.value().size()}, 128));
-        const bool keep = parser->keep_alive() && !left_over();
+        // Bytes behind it that were read already would be taken for the next answer.
+        const bool keep = parser->keep_alive() && buffer.size() == 0 && !line.left_over();
         body.swap(message.body());
         out.body = body;
         if (!keep) drop();
@@ -337,16 +322,14 @@ struct http_connection::parts {
     nanoseconds connect_timeout;
     nanoseconds request_timeout;
     resumable_session session;
-    std::optional<stream> tcp;
-    std::optional<tls_stream> secure;
+    wire line;
     std::optional<http::response_parser<http::string_body>> parser;
     beast::flat_buffer buffer{header_limit + beside_header};
     std::string body;
     steady_time begun{};
     tcp_resolver::results_type found;
     std::shared_ptr<lookup> looking;
-    bool broken_off = false;   // by close()
-    bool named_wrong = false;  // the certificate is good, and another host's
+    bool broken_off = false;  // by close()
 };
 
 http_connection::http_connection(loop_executor on, const api_endpoint& to, ssl::context* tls,
@@ -355,8 +338,10 @@ http_connection::http_connection(loop_executor on, const api_endpoint& to, ssl::
 
 http_connection::~http_connection() = default;
 
+// The peer may have closed an idle connection: a request sent into it would be in doubt for nothing. Or it may have
+// sent what nobody asked for, which would be taken for the next answer. So there is no reuse without a look.
 bool http_connection::is_open() {
-    return parts_->still_open();
+    return parts_->line.is_quiet();
 }
 
 task<http_answer> http_connection::open() {
@@ -373,13 +358,10 @@ task<http_answer> http_connection::send(std::string_view request) {
     parts& p = *parts_;
     p.begun = steady_now();
     http_answer out;
-    if (!p.tcp || !p.tcp->socket().is_open()) {  // close() came after open()
+    if (p.line.is_open())
+        out = co_await p.send(request);
+    else  // close() came after open()
         out = p.failed(transport_failure::connect, "broken off", {});
-    } else if (p.secure) {
-        out = co_await p.send(*p.secure, request);
-    } else {
-        out = co_await p.send(*p.tcp, request);
-    }
     out.took = p.since_begun();
     co_return out;
 }
@@ -387,13 +369,10 @@ task<http_answer> http_connection::send(std::string_view request) {
 task<http_answer> http_connection::receive() {
     parts& p = *parts_;
     http_answer out;
-    if (!p.tcp || !p.tcp->socket().is_open()) {  // close() came after send()
+    if (p.line.is_open())
+        out = co_await p.receive();
+    else  // close() came after send()
         out = p.failed(transport_failure::transport, "broken off", {}, true);
-    } else if (p.secure) {
-        out = co_await p.receive(*p.secure);
-    } else {
-        out = co_await p.receive(*p.tcp);
-    }
     out.took = p.since_begun();
     co_return out;
 }
@@ -420,9 +399,7 @@ void http_connection::set_limits(nanoseconds connect_timeout, nanoseconds reques
 void http_connection::close() {
     parts_->broken_off = true;
     if (parts_->looking) parts_->looking->over.notify();
-    if (!parts_->tcp) return;
-    error_code ignored;
-    parts_->tcp->socket().close(ignored);
+    parts_->line.close();
 }
 
 }  // namespace culld

@@ -186,6 +186,49 @@ TEST_F(HttpClientTls, DripInsideTlsEndsInTime) {
     EXPECT_EQ(ask(connection).body, "fresh");
 }
 
+// More than the kernel takes at once, either way, and many records of TLS.
+TEST_F(HttpClientTls, BigRequestsAndAnswersArriveWhole) {
+    std::string body(8 << 20, '\0');
+    for (std::size_t i = 0; i < body.size(); ++i) body[i] = static_cast<char>('a' + i * 7919 % 26);
+    const std::string answered = body.substr(0, 3 << 20);
+    const std::string request =
+        "POST /x HTTP/1.1\r\nHost: h\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body;
+    for (const int version : {TLS1_2_VERSION, TLS1_3_VERSION}) {
+        const auto shown = make_certificate({.alternative = "DNS:localhost"}, &authority_);
+        const auto tls = server_context(shown, version);
+        hostile_server server({good_answer(answered)}, tls.get());
+        const api_endpoint to{.tls = true, .host = "localhost", .port = server.port(), .authority = "h"};
+        http_connection connection(loop_.executor(), to, trusting_.get(), handshake_patience * 4, hang_limit);
+        for (int i = 0; i < 2; ++i) {
+            const http_answer answer = loop_.wait(connection.exchange(request));
+            EXPECT_EQ(answer.status, 200U) << answer.detail;
+            EXPECT_TRUE(answer.body == answered);
+        }
+        EXPECT_EQ(server.connections(), 1);
+        for (const std::string& got : server.requests()) EXPECT_TRUE(got == request);
+    }
+}
+
+TEST_F(HttpClientTls, RequestNobodyReadsEndsInTime) {
+    const auto shown = make_certificate({.alternative = "DNS:localhost"}, &authority_);
+    const auto tls = server_context(shown);
+    // Reads the head, takes it for the whole request, and no more.
+    const auto deaf = [](const victim& client) {
+        while (client.idle(1)) {
+        }
+        std::this_thread::sleep_for(handshake_patience * 2);
+        return false;
+    };
+    hostile_server server({deaf}, tls.get());
+    const api_endpoint to{.tls = true, .host = "localhost", .port = server.port(), .authority = "h"};
+    http_connection connection(loop_.executor(), to, trusting_.get(), handshake_patience * 4, handshake_patience);
+    const std::string endless = get_request + std::string(64 << 20, 'x');
+    const http_answer answer = loop_.wait(connection.exchange(endless));
+    EXPECT_EQ(name_of(answer.failure), "timeout") << answer.detail;
+    EXPECT_TRUE(answer.sent);
+    EXPECT_LT(answer.took, handshake_patience + std::chrono::seconds(2));
+}
+
 TEST_F(HttpClientTls, ASessionIsTakenUpAgainByTheNextConnection) {
     for (const int version : {TLS1_2_VERSION, TLS1_3_VERSION}) {
         const auto shown = make_certificate({.alternative = "DNS:localhost"}, &authority_);
