@@ -68,7 +68,12 @@ result<column_choice> choose(std::string_view header) {
                         .column = 1});
 }
 
-// One byte after the other; keeps only the header and the field with the id.
+std::size_t find_or_end(std::string_view text, char c) {
+    return std::min(text.find(c), text.size());
+}
+
+// Keeps only the header and the field with the id. One byte after the other, but for what needs no such care: whole
+// records without a quote in them, and stretches that cannot end the field they are in.
 class csv_machine {
   public:
     explicit csv_machine(id_sink& sink) : sink_(sink) {}
@@ -78,8 +83,17 @@ class csv_machine {
         for (; i < block.size() && !columns_; ++i) {
             if (auto done = header_byte(block[i]); !done) return done;
         }
-        for (; i < block.size(); ++i) {
-            if (auto done = record_byte(block[i], field_ == columns_->id); !done) return done;
+        std::size_t quote = i;  // none before it
+        while (i < block.size()) {
+            if (state_ == state::start && field_ == 0) {
+                if (quote <= i) quote = i + find_or_end(block.substr(i), '"');
+                if (auto done = plain_records(block, i, quote); !done) return done;
+                if (i == block.size()) break;
+            }
+            if (const std::size_t n = stretch(block.substr(i)); n > 0)
+                i += n;
+            else if (auto done = record_byte(block[i++], field_ == columns_->id); !done)
+                return done;
         }
         return {};
     }
@@ -127,6 +141,55 @@ class csv_machine {
         next_line();
         begin_record();
         return {};
+    }
+
+    // The whole records of `block` from `i` on that end before `quote`; `i` is then behind them. Leaves what is not
+    // just as it should be to record_byte(), which knows what to say of it.
+    result<void> plain_records(std::string_view block, std::size_t& i, std::size_t quote) {
+        for (;;) {
+            const std::size_t end = block.find('\n', i);
+            if (end >= quote) return {};
+            const std::string_view record = block.substr(i, end - i);
+            std::string_view id;
+            std::size_t fields = 0;
+            for (std::size_t from = 0; from <= record.size(); ++fields) {
+                const std::string_view field = record.substr(from, record.find(columns_->separator, from) - from);
+                if (fields == columns_->id) id = field;
+                from += field.size() + 1;
+            }
+            const std::size_t raw_bytes = id.size();
+            id = trimmed(id);
+            if (fields != columns_->count || id.empty() || raw_bytes > list_line_bytes_max) return {};
+            if (!sink_.take(id))
+                return refused_at(sink_, {line_, static_cast<std::uint64_t>(id.data() - record.data()) + 1});
+            i = end + 1;
+            next_line();
+            record_line_ = line_;
+        }
+    }
+
+    // How much of the front of `rest` was taken, since none of it can end the field; nothing where that is in doubt.
+    std::size_t stretch(std::string_view rest) {
+        const bool quoted = state_ == state::quoted;
+        if (!quoted && (state_ != state::plain || !record_started_)) return 0;
+        std::size_t n = 0;
+        if (quoted)
+            n = find_or_end(rest, '"');
+        else
+            while (n < rest.size() && rest[n] != columns_->separator && rest[n] != '\n') ++n;
+        const std::string_view text = rest.substr(0, n);
+        const std::size_t last_line = quoted ? text.rfind('\n') : std::string_view::npos;
+        if (field_ == columns_->id) {
+            if (id_.empty() || last_line != std::string_view::npos || id_.size() + n > list_line_bytes_max) return 0;
+            id_ += text;
+        }
+        if (last_line == std::string_view::npos) {
+            column_ += n;
+        } else {
+            line_ += static_cast<std::uint64_t>(std::ranges::count(text, '\n'));
+            column_ = n - last_line - 1;
+        }
+        return n;
     }
 
     result<void> record_byte(char c, bool kept) {
