@@ -168,8 +168,9 @@ const batch* job_run::take(steady_time now) {
     return b;
 }
 
-result<void> job_run::compose(const batch& b, std::string& out) {
-    out.clear();
+result<void> job_run::append_ids(const batch& b, std::string& out) {
+    // Ids are mostly of one length: then this is all the room that is needed, and a string that grows would take twice.
+    out.reserve(out.size() + (ids_->content_bytes() / ids_->count() + 1) * b.count());
     return ids_->append_quoted(b.at, out);
 }
 

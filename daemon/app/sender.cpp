@@ -182,32 +182,39 @@ void sender::lost_ids(worker& w, const problem& why) {
          "it anew from the job's file"});
 }
 
-bool sender::compose(worker& w, delete_form form) {
-    job_run& job = *w.now.job;
-    const batch& b = *w.now.what;
-    if (auto read = job.compose(b, w.ids); !read) {
+bool sender::write_body(worker& w) {
+    std::string& out = w.request.begin();
+    out += body_opening;
+    if (auto read = w.now.job->append_ids(*w.now.what, out); !read) {
         lost_ids(w, read.error());
         return false;
     }
+    out += body_closing;
+    return true;
+}
+
+bool sender::compose(worker& w, delete_form form) {
+    if (!write_body(w)) return false;
+    job_run& job = *w.now.job;
+    const batch& b = *w.now.what;
     const job_spec& spec = job.spec();
     const bool ask = b.what == batch::purpose::ask;
-    const std::string target = ask ? get_target(job.resource(), spec.project_id, spec.workspace_id,
-                                                std::string_view(w.ids).substr(1, w.ids.size() - 2))
-                                   : delete_target(job.resource(), form, spec.project_id, spec.workspace_id);
+    const std::string target =
+        ask ? get_target(job.resource(), spec.project_id, spec.workspace_id, w.ids().substr(1, w.ids().size() - 2))
+            : delete_target(job.resource(), form, spec.project_id, spec.workspace_id);
     static constexpr std::string_view content_type = "application/json;charset=UTF-8";
-    static constexpr std::string_view opening = "{\"batch_ids\":[", closing = "]}";
     const std::string_view method = ask ? "GET" : form == delete_form::post ? "POST" : "DELETE";
-    std::string& out = w.request;
+    std::string& out = head_;
     out.clear();
     out.append(method).append(" ").append(target).append(" HTTP/1.1\r\nHost: ").append(api_.to.authority);
     out += "\r\nUser-Agent: culld/" CULLD_VERSION "\r\nAccept: application/json\r\n";
     if (!job.resource().language.empty()) out.append("X-Language: ").append(job.resource().language).append("\r\n");
     if (!ask) {
         out.append("Content-Type: ").append(content_type).append("\r\nContent-Length: ");
-        append_number(out, std::uint64_t(opening.size() + w.ids.size() + closing.size()));
+        append_number(out, w.request.body().size());
         out += "\r\n";
     }
-    const std::array<std::string_view, 3> body{opening, w.ids, closing};
+    const std::array<std::string_view, 1> body{w.request.body()};
     who_->authenticate(out,
                        {.method = method,
                         .target = target,
@@ -217,7 +224,7 @@ bool sender::compose(worker& w, delete_form form) {
                         .body = std::span(body).first(ask ? 0 : body.size())},
                        wall_now());
     out += "\r\n";
-    if (!ask) out.append(opening).append(w.ids).append(closing);
+    w.request.put_head(out);
     return true;
 }
 
@@ -234,10 +241,7 @@ task<bool> sender::reach(worker& w) {
     if (answer.failure != transport_failure::none) {
         // It counts like a request: else a dead endpoint would be tried as fast as it refuses.
         traffic_.sent(now);
-        if (auto read = w.now.job->compose(*w.now.what, w.ids); !read) {
-            lost_ids(w, read.error());
-            co_return false;
-        }
+        if (!write_body(w)) co_return false;
         --in_flight_;
         w.generation = who_->generation();
         arrived(w, answer, form_of(*w.now.job));
@@ -274,7 +278,7 @@ task<void> sender::handle(worker& w) {
         spin_until(w.now.not_before);
     }
     const steady_time begun = steady_now();
-    http_answer answer = co_await w.connection.send(w.request);
+    http_answer answer = co_await w.connection.send(w.sent());
     if (answer.failure == transport_failure::none) {
         // When within a short write it left nobody knows, and the server's own stamp is no closer. A long one was held
         // up.
@@ -302,7 +306,7 @@ void sender::miss(worker& w, plan::miss how, std::string_view error_class, const
     if (w.now.what->what == batch::purpose::ask)
         job.ask_missed(w.now.what, how, earliest);
     else
-        job.missed(w.now.what, how, error_class, answer, code, detail, earliest, w.ids);
+        job.missed(w.now.what, how, error_class, answer, code, detail, earliest, w.ids());
 }
 
 void sender::went_well(const worker& w) {
@@ -347,7 +351,7 @@ void sender::arrived(worker& w, const http_answer& answer, delete_form form) {
 }
 
 void sender::answered_deletion(worker& w, const http_answer& answer) {
-    auto judged = w.judges(w.ids, w.now.what->count(), answer.body);
+    auto judged = w.judges(w.ids(), w.now.what->count(), answer.body);
     if (!judged) {
         went_badly(judged.error().what);
         miss(w, plan::miss::in_doubt, "protocol", answer, "", judged.error().what, steady_now());
@@ -355,7 +359,7 @@ void sender::answered_deletion(worker& w, const http_answer& answer) {
     }
     went_well(w);
     judged->code = clean_message(judged->code, 64);
-    w.now.job->landed(w.now.what, *judged, answer, w.ids);
+    w.now.job->landed(w.now.what, *judged, answer, w.ids());
 }
 
 void sender::answered_ask(worker& w, const http_answer& answer) {
@@ -384,14 +388,14 @@ void sender::consequences(worker& w, const http_answer& answer, const reading& r
                 job.asked(w.now.what, presence::gone);
             else
                 job.halved(w.now.what, answer, r,
-                           w.ids);  // of a whole batch it says nothing; of one id, that it failed
+                           w.ids());  // of a whole batch it says nothing; of one id, that it failed
             return;
         case consequence::content:
             went_well(w);
             if (ask)
                 block_job();
             else
-                job.halved(w.now.what, answer, r, w.ids);
+                job.halved(w.now.what, answer, r, w.ids());
             return;
         case consequence::refused: {
             went_well(w);
@@ -403,7 +407,7 @@ void sender::consequences(worker& w, const http_answer& answer, const reading& r
             all.sent = w.now.what->count();
             for (std::uint32_t i = 0; i < all.sent; ++i) all.refused.push_back(i);
             all.code = r.code;
-            job.landed(w.now.what, all, answer, w.ids);
+            job.landed(w.now.what, all, answer, w.ids());
             return;
         }
         case consequence::throttled: {

@@ -1,11 +1,14 @@
 // One connection of the sender's and what it is busy with; for sender*.cpp only.
 #pragma once
 
-#include <string>
+#include <string_view>
 
 #include "culld/app/sender.hpp"
+#include "culld/core/request_text.hpp"
 
 namespace culld {
+
+inline constexpr std::string_view body_opening = "{\"batch_ids\":[", body_closing = "]}";
 
 struct sender::worker {
     worker(const services& with, const route& api)
@@ -19,9 +22,18 @@ struct sender::worker {
     std::uint64_t generation = 0;  // of the credentials that the request in hand was made with
     bool idle = false;
     bool surplus = false;  // there are more of us than the configuration wants now
-    std::string ids;       // `"id","id",…` of the batch in hand
-    std::string request;
+    request_text request;  // to delete the batch in hand; where it asks for an id, only the head of it goes out
     judge judges;
+
+    // What goes out, or went.
+    [[nodiscard]] std::string_view sent() const {
+        return now.what->what == batch::purpose::ask ? request.head() : request.whole();
+    }
+    // `"id","id",…` of the batch in hand.
+    [[nodiscard]] std::string_view ids() const {
+        const std::string_view body = request.body();
+        return body.substr(body_opening.size(), body.size() - body_opening.size() - body_closing.size());
+    }
 };
 
 }  // namespace culld

@@ -73,8 +73,8 @@ class job_run {
     [[nodiscard]] bool ready(steady_time now);
     [[nodiscard]] std::optional<steady_time> due(steady_time now) const;
     [[nodiscard]] const batch* take(steady_time now);
-    // The batch's ids as they go on the wire, `"id","id",…`, replacing what `out` holds.
-    [[nodiscard]] result<void> compose(const batch& b, std::string& out);
+    // The batch's ids as they go on the wire, `"id","id",…`.
+    [[nodiscard]] result<void> append_ids(const batch& b, std::string& out);
 
     void landed(const batch* b, const judgement& j, const http_answer& answer, std::string_view sent);
     // `earliest`: when the batch may go again at the earliest.

@@ -87,6 +87,8 @@ class sender {
     // The batch in hand is not sent after all.
     void give_back(worker& w);
     void lost_ids(worker& w, const problem& why);
+    // Both false where the ids cannot be read any more: then the batch was given back.
+    [[nodiscard]] bool write_body(worker& w);
     [[nodiscard]] bool compose(worker& w, delete_form form);
     void arrived(worker& w, const http_answer& answer, delete_form form);
     void answered_deletion(worker& w, const http_answer& answer);
@@ -130,6 +132,7 @@ class sender {
     traffic traffic_;
     std::vector<std::unique_ptr<worker>> workers_;
     std::vector<worker*> idle_;
+    std::string head_;                                       // of the request that is being composed
     std::map<std::uint32_t, std::list<job_run*>> jobs_;      // by priority; each list in turn
     std::map<std::string, delete_form, std::less<>> forms_;  // learned, by resource
     std::uint32_t in_flight_ = 0;
