@@ -82,7 +82,8 @@ job_line line_of(const stuck_job& job) {
             .state = "blocked",
             .status = {},
             .reason = job.why.detail,
-            .totals = job.totals};
+            .totals = job.totals,
+            .accepted_at = job.accepted_at ? rfc3339(*job.accepted_at) : std::string()};
 }
 
 bool may_command(const server_request& r) {
@@ -233,24 +234,8 @@ std::optional<wall_time> control::credentials_end() const {
 
 // ---- the page ----
 
-job_totals control::totals_since_start() const {
-    job_totals sum = jobs_.counted.ids;
-    for (const auto& [id, job] : jobs_.running()) {
-        const job_totals& t = job->totals();
-        sum.deleted += t.deleted, sum.absent += t.absent, sum.failed += t.failed, sum.skipped += t.skipped;
-    }
-    return sum;
-}
-
-std::map<std::string, std::uint64_t> control::failed_by_reason() const {
-    auto sum = jobs_.counted.failed_by_reason;
-    for (const auto& [id, job] : jobs_.running())
-        for (const auto& [reason, n] : job->failed_by_reason()) sum[reason] += n;
-    return sum;
-}
-
 void control::sample() {
-    const job_totals t = totals_since_start();
+    const job_totals t = jobs_.verdicts();
     const auto& c = sending_.counted();
     std::array<std::uint64_t, past_series> now{};
     now[past_deleted] = t.deleted;
@@ -287,7 +272,7 @@ void control::end() {
 std::string control::page() {
     sample();
     const auto& traffic = sending_.state();
-    const auto reasons = failed_by_reason();
+    const auto reasons = jobs_.failed_by_reason();
     page_facts facts{.version = CULLD_VERSION,
                      .endpoint = with_.settings->api.endpoint,
                      .up_seconds = std::chrono::duration<double>(steady_now() - started_).count(),
@@ -298,7 +283,7 @@ std::string control::page() {
                                     : traffic.credentials() == credential_state::trial ? "trial"
                                                                                        : "good",
                      .throttled_for_seconds = {},
-                     .since_start = totals_since_start(),
+                     .since_start = jobs_.verdicts(),
                      .failed_by_reason = &reasons,
                      .past = &past_,
                      .open = {},

@@ -279,7 +279,6 @@ class life {
                 fmt::format("{} of {} ids have their verdict, {} are in doubt", ready->seed.state.counts.sum(),
                             ready->seed.state.ids, count_of(ready->seed.in_doubt)),
                 {{"job_id", id}, {"torn_bytes", ready->seed.torn_bytes}});
-            jobs_.forget_stuck(id);
             adopt(std::make_unique<job_run>(with_, std::move(ready->seed), std::move(ready->ids)));
         } else if (auto* stuck = std::get_if<stuck_job>(found.get())) {
             if (stop_asked_) co_return;  // perhaps it is only that the reading was broken off

@@ -69,6 +69,7 @@ job_run::job_run(services& with, job_seed seed, std::optional<id_store> ids)
     checkpoint_at_ = with_.checkpoints.every - std::min(with_.checkpoints.every, seed.behind_checkpoint);
     journal_.on_commit = [this] {
         pending_ = count();
+        failed_pending_ = failed_;
         with_.counted.journal_records += chain_.head().seq - std::exchange(records_counted_, chain_.head().seq);
     };
     journal_.on_synced = [this](nanoseconds took) {
@@ -303,7 +304,7 @@ void job_run::record_verdict(const verdict& v) {
     }
     write(true);
     if (v.kind != verdict_kind::failed) return;
-    failed_by_reason_[std::string(v.reason)] += count_of(v.at);
+    failed_[std::string(v.reason)] += count_of(v.at);
     log(log_level::debug, "ids.failed", fmt::format("{} ids failed: {}", count_of(v.at), v.reason),
         {{"job_id", intake_.spec.id}});
 }
@@ -353,6 +354,7 @@ void job_run::follow_up() {
 
 void job_run::on_durable() {
     shown_ = pending_;
+    failed_shown_ = failed_pending_;
     const std::uint64_t upto = journal_.durable_bytes();
     bool may_send = std::exchange(held_up_, false);
     if (!intent_.empty() && upto >= intent_upto_) {

@@ -11,6 +11,17 @@ namespace culld {
 
 namespace {
 constexpr std::size_t finished_max = 1000;  // the ledger knows the others
+
+void add_verdicts(job_totals& to, const job_totals& of) {
+    to.deleted += of.deleted;
+    to.absent += of.absent;
+    to.failed += of.failed;
+    to.skipped += of.skipped;
+}
+
+void add_reasons(reason_counts& to, const reason_counts& of) {
+    for (const auto& [reason, n] : of) to[reason] += n;
+}
 }  // namespace
 
 void job_table::add(std::unique_ptr<job_run> job) {
@@ -22,7 +33,10 @@ void job_table::add(std::unique_ptr<job_run> job) {
 void job_table::set_aside(stuck_job job) {
     const std::string id = job.job_id;
     // What was told of it is durable, and stays so.
-    if (const auto before = stuck_.find(id); before != stuck_.end()) job.totals = before->second.totals;
+    if (const auto before = stuck_.find(id); before != stuck_.end()) {
+        job.totals = before->second.totals;
+        job.accepted_at = before->second.accepted_at;
+    }
     stuck_[id] = std::move(job);
 }
 
@@ -36,23 +50,22 @@ std::vector<std::string> job_table::reap(sender& from) {
             continue;
         }
         from.remove(job);
+        // The next run of it begins at none.
+        add_reasons(counted.failed_by_reason, job.failed_by_reason());
         if (over) {
             finished_.push_back({job.spec().id, job.intake().source.file, job.status(), job.totals(), job.accepted_at(),
                                  job.finished_at().value_or(job.accepted_at())});
             if (finished_.size() > finished_max) finished_.pop_front();
             worst_ = std::max<int>(worst_, exit_code_of(job.status()));
             ++counted.finished[job.status()];
-            const job_totals& t = job.totals();
-            job_totals& sum = counted.ids;
-            sum.ids += t.ids, sum.deleted += t.deleted, sum.absent += t.absent, sum.failed += t.failed,
-                sum.skipped += t.skipped;
-            for (const auto& [reason, n] : job.failed_by_reason()) counted.failed_by_reason[reason] += n;
+            add_verdicts(counted.verdicts, job.totals());
             const std::chrono::duration<double> took = finished_.back().finished_at - job.accepted_at();
             counted.durations.seen(std::max(0.0, took.count()));
         } else {
             to_recover.push_back(it->first);
             set_aside({job.spec().id, job.intake().source.file,
-                       job.blocked().value_or(block_facts{"journal", "", "", ""}), false, job.totals()});
+                       job.blocked().value_or(block_facts{"journal", "", "", ""}), false, job.totals(),
+                       job.accepted_at()});
         }
         it = running_.erase(it);
     }
@@ -65,7 +78,23 @@ job_run* job_table::find(std::string_view job_id) {
 }
 
 void job_table::forget_stuck(std::string_view job_id) {
-    if (const auto it = stuck_.find(job_id); it != stuck_.end()) stuck_.erase(it);
+    const auto it = stuck_.find(job_id);
+    if (it == stuck_.end()) return;
+    add_verdicts(counted.verdicts, it->second.totals);
+    stuck_.erase(it);
+}
+
+job_totals job_table::verdicts() const {
+    job_totals sum = counted.verdicts;
+    for (const auto& [id, job] : running_) add_verdicts(sum, job->totals());
+    for (const auto& [id, job] : stuck_) add_verdicts(sum, job.totals);
+    return sum;
+}
+
+reason_counts job_table::failed_by_reason() const {
+    reason_counts sum = counted.failed_by_reason;
+    for (const auto& [id, job] : running_) add_reasons(sum, job->failed_by_reason());
+    return sum;
 }
 
 bool job_table::all_stuck() const {

@@ -115,14 +115,20 @@ std::string control::metrics() const {
     };
     std::uint64_t pending = 0;
     std::optional<wall_time> oldest;
+    const auto open_job = [&](const job_totals& t, std::optional<wall_time> accepted_at) {
+        pending += t.ids - t.settled();
+        if (accepted_at && (!oldest || *accepted_at < *oldest)) oldest = accepted_at;
+    };
     for (const auto& [id, job] : jobs_.running()) {
         if (job->state() == job_state::finished) continue;
         ++states[name_of(job->state())];
         if (job->blocked()) blocked_by(job->blocked()->error_class);
-        pending += job->totals().ids - job->totals().settled();
-        if (!oldest || job->accepted_at() < *oldest) oldest = job->accepted_at();
+        open_job(job->totals(), job->accepted_at());
     }
-    for (const auto& [id, job] : jobs_.stuck()) blocked_by(job.why.error_class);
+    for (const auto& [id, job] : jobs_.stuck()) {
+        blocked_by(job.why.error_class);
+        open_job(job.totals, job.accepted_at);
+    }
     states["blocked"] += jobs_.stuck().size();
     out.family("culld_jobs", "gauge", "Open jobs, by state.");
     for (const auto& [state, n] : states) out.labelled("state", state, n);
@@ -148,7 +154,7 @@ std::string control::metrics() const {
                "From accepted, or from a not_before after that, to the job's first request.");
     out.counted("", with_.counted.waits_in_queue);
 
-    const job_totals ids = totals_since_start();
+    const job_totals ids = jobs_.verdicts();
     out.family("culld_incidents_total", "counter",
                "Verdicts on ids: of open jobs, and of those that ended since start.");
     out.labelled("result", "deleted", ids.deleted);
@@ -156,7 +162,7 @@ std::string control::metrics() const {
     out.labelled("result", "failed", ids.failed);
     out.labelled("result", "skipped", ids.skipped);
     out.family("culld_incidents_failed_total", "counter", "Ids that failed since start, by reason.");
-    auto reasons = failed_by_reason();
+    auto reasons = jobs_.failed_by_reason();
     for (const char* known : {"refused", "rejected", "present", "unknown"}) reasons.try_emplace(known, 0);
     for (const auto& [reason, n] : reasons) out.labelled("reason", reason, n);
     out.family("culld_incidents_pending", "gauge", "Ids of open jobs without a verdict.");

@@ -92,6 +92,43 @@ TEST_F(FailingDisk, AFailedFsyncIsNotBelievedThoughTheNextOneSucceeds) {
     expect_verified();
 }
 
+TEST_F(FailingDisk, NoCounterFallsWhileAJobIsSetAside) {
+    configure({.scenario = "seed: 1\nlatency: {fixed: 2ms}\nfail_pattern: {suffix: \"7\", times: 9}\n",
+               .limits = "requests_per_second: 200, concurrency: 2"});
+    if (!arm()) GTEST_SKIP() << no_preload;
+    child daemon = started();
+    drop_job("aside", 1000);
+    counters_seen counters;
+    const std::string deleted = "culld_incidents_total{result=\"deleted\"}";
+    const std::string refused = "culld_incidents_failed_total{reason=\"refused\"}";
+    ASSERT_TRUE(eventually([&] {
+        counters.look(metrics());
+        return counters[deleted] > 100 && counters[refused] > 10;
+    })) << log();
+    fault("write aside.jsonl 5\n");
+    ASSERT_TRUE(eventually([&] {
+        counters.look(metrics());
+        return count(log(), "will be read again") == 1;
+    })) << log();
+    counters.look(metrics());
+    EXPECT_GT(status("aside").at("accepted_at").as_string(), "2") << "known, since it ran";
+    expect_metric(fmt::format("culld_incidents_pending {}", 1000 - counters[deleted] - counters[refused]));
+    no_faults();
+    hurry(daemon);
+    ASSERT_TRUE(eventually(
+        [&] {
+            counters.look(metrics());
+            return in("failed", "aside.yaml");
+        },
+        patience))
+        << log();
+    ASSERT_TRUE(reaches("aside", "finished"));
+    counters.look(metrics());
+    EXPECT_EQ(counters[deleted] + counters["culld_incidents_total{result=\"absent\"}"], 900);
+    EXPECT_EQ(counters[refused], 100) << "none of them twice";
+    expect_verified();
+}
+
 TEST_F(FailingDisk, AJobIsNotFiledBeforeTheLedgerHasIt) {
     configure({});
     if (!arm()) GTEST_SKIP() << no_preload;

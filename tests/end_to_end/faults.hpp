@@ -8,6 +8,7 @@
 
 #include <atomic>
 #include <mutex>
+#include <sstream>
 
 #include "programs.hpp"
 
@@ -105,10 +106,39 @@ class WithFaults : public Programs {
         EXPECT_NE(told.at("reason").as_string().find(words), std::string::npos) << json::serialize(told);
         EXPECT_NE(log().find(words), std::string::npos) << log();
     }
+    [[nodiscard]] std::string metrics() const {
+        return emulator_test::get_from_socket(here_.path("control.sock"), "/metrics");
+    }
     void expect_metric(const std::string& line) const {
-        const std::string all = emulator_test::get_from_socket(here_.path("control.sock"), "/metrics");
+        const std::string all = metrics();
         EXPECT_NE(all.find(line + "\n"), std::string::npos) << line << "\n" << all;
     }
+};
+
+// Of all counters that a scrape shows, the highest value seen; one that falls is a reset to Prometheus, and all of it
+// counts again.
+class counters_seen {
+  public:
+    void look(const std::string& scrape) {
+        std::istringstream in(scrape);
+        std::string line, counter;
+        while (std::getline(in, line)) {
+            if (line.starts_with("# TYPE ")) {
+                const std::size_t kind = line.rfind(' ');
+                counter = line.substr(kind + 1) == "gauge" ? "" : line.substr(7, kind - 7);
+            }
+            if (counter.empty() || !line.starts_with(counter)) continue;
+            const std::size_t blank = line.rfind(' ');
+            const double now = std::stod(line.substr(blank + 1));
+            double& before = highest_[line.substr(0, blank)];
+            EXPECT_GE(now, before) << line << "\n" << scrape;
+            before = std::max(before, now);
+        }
+    }
+    [[nodiscard]] double operator[](const std::string& sample) { return highest_[sample]; }
+
+  private:
+    std::map<std::string, double> highest_;
 };
 
 // One limit of a running process, set back at the end.

@@ -69,7 +69,7 @@ TEST(StatusPage, ShowsWhatIsWrong) {
     job_line blocked = job("stuck", "blocked");
     blocked.reason = "APIGW.0301: Incorrect IAM authentication information";
     f.open = {blocked};
-    const std::map<std::string, std::uint64_t> reasons{{"refused", 1234}};
+    const reason_counts reasons{{"refused", 1234}};
     f.failed_by_reason = &reasons;
     const std::string page = status_page(f);
     for (const char* what : {"refuses the credentials", "one probe at a time", "for 13s", "job is blocked",

@@ -4,7 +4,6 @@
 #pragma once
 
 #include <functional>
-#include <map>
 #include <string>
 
 #include "culld/app/job_table.hpp"
@@ -54,8 +53,6 @@ class control {
     void sample();
     // When the credentials in use expire, to the second: it comes from the steady clock, and would look new each time.
     [[nodiscard]] std::optional<wall_time> credentials_end() const;
-    [[nodiscard]] job_totals totals_since_start() const;
-    [[nodiscard]] std::map<std::string, std::uint64_t> failed_by_reason() const;
 
     static constexpr std::chrono::seconds sample_every{5};
     static constexpr std::chrono::seconds past_width{30};

@@ -112,10 +112,8 @@ class job_run {
     }
     [[nodiscard]] const std::string& status() const { return status_; }
     [[nodiscard]] const job_totals& totals() const { return shown_; }  // durable facts only
-    // Verdicts recorded by this process; what was before a restart is in the journal.
-    [[nodiscard]] const std::map<std::string, std::uint64_t, std::less<>>& failed_by_reason() const {
-        return failed_by_reason_;
-    }
+    // Durable verdicts of this run alone: what was before it is in the journal.
+    [[nodiscard]] const reason_counts& failed_by_reason() const { return failed_shown_; }
     [[nodiscard]] std::uint64_t in_flight() const { return plan_.in_flight(); }
     [[nodiscard]] bool idle() const { return plan_.idle(); }
     [[nodiscard]] double rate_now(steady_time now) const;  // ids settled a second, lately
@@ -164,8 +162,8 @@ class job_run {
     bool paused_before_block_ = false;
     std::optional<block_facts> blocked_;
     std::uint64_t requests_, retries_, throttled_;
-    job_totals pending_, shown_;  // at the commit under way; durable
-    std::map<std::string, std::uint64_t, std::less<>> failed_by_reason_;
+    job_totals pending_, shown_;                            // at the commit under way; durable
+    reason_counts failed_, failed_pending_, failed_shown_;  // recorded; and as the totals
     std::uint64_t checkpoint_at_ = 0;
     spans intent_;                   // written, not durable
     std::uint64_t intent_upto_ = 0;  // appended() with it

@@ -5,6 +5,7 @@
 #include <deque>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -21,8 +22,9 @@ struct stuck_job {
     std::string job_id;
     std::string file;
     block_facts why;
-    bool damaged = false;  // never repaired, never tried again; else tried again every few seconds
-    job_totals totals{};   // as they were last told; none if this process never read its journal
+    bool damaged = false;                       // never repaired, never tried again; else tried again every few seconds
+    job_totals totals{};                        // as they were last told; none if this process never read its journal
+    std::optional<wall_time> accepted_at = {};  // where that is known
 };
 
 // What is left of a job when it is over.
@@ -46,6 +48,7 @@ class job_table {
     }
     [[nodiscard]] const std::map<std::string, stuck_job, std::less<>>& stuck() const { return stuck_; }
     [[nodiscard]] const std::deque<finished_job>& finished() const { return finished_; }
+    // It is a job no more, and will not be run either.
     void forget_stuck(std::string_view job_id);
     [[nodiscard]] std::size_t open() const { return running_.size() + stuck_.size(); }
     // No job can get on by itself; so it is where there are none.
@@ -59,12 +62,16 @@ class job_table {
     [[nodiscard]] int worst() const { return worst_; }
     struct counters {
         std::uint64_t accepted = 0, rejected = 0;
-        std::map<std::string, std::uint64_t> finished;          // by status
-        job_totals ids;                                         // of finished jobs
-        std::map<std::string, std::uint64_t> failed_by_reason;  // likewise
-        histogram<job_steps> durations;                         // of finished jobs, from accepted to finished
+        std::map<std::string, std::uint64_t> finished;  // by status
+        job_totals verdicts;                            // of jobs that are not here any more
+        reason_counts failed_by_reason;                 // of runs that are not
+        histogram<job_steps> durations;                 // of finished jobs, from accepted to finished
     };
     counters counted;
+
+    // Verdicts of all jobs, whatever became of them: what was told once is told again, so that neither sum ever falls.
+    [[nodiscard]] job_totals verdicts() const;
+    [[nodiscard]] reason_counts failed_by_reason() const;  // of this process's runs
 
   private:
     std::map<std::string, std::unique_ptr<job_run>, std::less<>> running_;

@@ -4,7 +4,6 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -48,7 +47,7 @@ struct page_facts {
     double credentials_left_seconds = 0;          // till then
     std::optional<double> throttled_for_seconds;  // the API asked for a pause that long from now
     job_totals since_start;                       // of open jobs and of those finished since
-    const std::map<std::string, std::uint64_t>* failed_by_reason = nullptr;
+    const reason_counts* failed_by_reason = nullptr;
     const recent_past* past = nullptr;
     std::vector<job_line> open, finished;  // finished: the newest first
 };

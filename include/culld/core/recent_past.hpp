@@ -17,7 +17,7 @@ class recent_past {
         : width_(width), seen_(series), counts_(series, std::vector<std::uint64_t>(buckets)) {}
 
     // The totals as they are at `now`, one a series. The first call only says where they begin. A total that falls
-    // (a job was set aside) counts again once it is above what it was.
+    // counts again once it is above what it was.
     void sample(steady_time now, std::span<const std::uint64_t> totals);
 
     // The oldest bucket first, the one under way last; all series have as many.

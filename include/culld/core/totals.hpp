@@ -2,6 +2,8 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <string>
 
 namespace culld {
@@ -17,6 +19,9 @@ struct job_totals {
     [[nodiscard]] std::uint64_t settled() const { return deleted + absent + failed + skipped; }
     friend bool operator==(const job_totals&, const job_totals&) = default;
 };
+
+// Failed ids by the reason of their verdict.
+using reason_counts = std::map<std::string, std::uint64_t, std::less<>>;
 
 // {"ids":…,"deleted":…,"absent":…,"failed":…,"skipped":…,"duplicates":…,"requests":…,"retries":…,"throttled":…}
 void append_totals(std::string& out, const job_totals& t);
