@@ -48,6 +48,7 @@ void append_line(std::string& out, const job_line& j, std::uint64_t in_flight) {
     else
         o.raw("eta_seconds", "null");
     text_or_null("reason", j.reason);
+    text_or_null("help", j.help);
     text_or_null("accepted_at", j.accepted_at);
     text_or_null("finished_at", j.finished_at);
     o.close();
@@ -59,6 +60,7 @@ job_line line_of(const job_run& job) {
             .state = name_of(job.state()),
             .status = job.status(),
             .reason = job.blocked() ? reason_of(*job.blocked()) : std::string(),
+            .help = job.blocked() ? job.blocked()->help : std::string(),
             .totals = job.totals(),
             .rate = job.state() == job_state::running ? job.rate_now(steady_now()) : 0.0,
             .accepted_at = rfc3339(job.accepted_at()),
@@ -71,6 +73,7 @@ job_line line_of(const finished_job& job) {
             .state = "finished",
             .status = job.status,
             .reason = {},
+            .help = {},
             .totals = job.totals,
             .accepted_at = rfc3339(job.accepted_at),
             .finished_at = rfc3339(job.finished_at)};
@@ -82,6 +85,7 @@ job_line line_of(const stuck_job& job) {
             .state = "blocked",
             .status = {},
             .reason = job.why.detail,
+            .help = job.why.help,
             .totals = job.totals,
             .accepted_at = job.accepted_at ? rfc3339(*job.accepted_at) : std::string()};
 }

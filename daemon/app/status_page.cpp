@@ -74,7 +74,8 @@ void row(std::string& out, const job_line& job) {
     auto to = std::back_inserter(out);
     fmt::format_to(to, "<tr data-job=\"{}\" data-state=\"{}\"><td class=\"job\">{}", html(job.job_id), html(job.state),
                    html(job.job_id));
-    if (!job.reason.empty()) fmt::format_to(to, "<div class=\"why\">{}</div>", html(job.reason));
+    for (const std::string* why : {&job.reason, &job.help})
+        if (!why->empty()) fmt::format_to(to, "<div class=\"why\">{}</div>", html(*why));
     fmt::format_to(to, "</td><td><span class=\"badge {}\">{}</span></td>", shade_of(job),
                    html(over ? job.status : job.state));
     const double part = 100.0 * static_cast<double>(t.settled()) / static_cast<double>(ids);

@@ -92,6 +92,7 @@ void journal_audit::feed(const record_view& record, std::uint64_t line) {
         case record_type::job_blocked:
             blocked_ = true;
             summary_.reason = text_or_empty(record, "detail");
+            summary_.help = text_or_empty(record, "help");
             break;
         case record_type::job_unblocked: blocked_ = false; break;
         case record_type::job_finished: finished(record); break;
@@ -100,6 +101,7 @@ void journal_audit::feed(const record_view& record, std::uint64_t line) {
         case record_type::unknown: break;
     }
     if (!paused_ && !blocked_ && !cancelled_) summary_.reason.clear();
+    if (!blocked_) summary_.help.clear();
     if (finished_)
         summary_.state = "finished";
     else if (blocked_)

@@ -60,6 +60,7 @@ job_facts facts_of(const json::object& o) {
     out.rate = number_in(o, "rate").value_or(0);
     out.eta_seconds = number_in(o, "eta_seconds");
     out.reason = text_of(o, "reason");
+    out.help = text_of(o, "help");
     out.accepted_at = text_of(o, "accepted_at");
     out.finished_at = text_of(o, "finished_at");
     out.from_daemon = true;
@@ -88,6 +89,7 @@ void write_json(job_facts& job) {
     else
         o.raw("eta_seconds", "null");
     or_null(o, "reason", job.reason);
+    or_null(o, "help", job.help);
     or_null(o, "accepted_at", job.accepted_at);
     or_null(o, "finished_at", job.finished_at);
     o.close();
@@ -126,6 +128,7 @@ job_facts open_facts(const folder& dir, const std::string& job_id) {
     if (!read || !read->findings.empty()) {
         out.state = "blocked";
         out.reason = read ? read->findings.front().text() : read.error().text();
+        out.help = read ? "nothing more of it is sent: cullctl verify names all that is wrong" : read.error().hint;
         if (!read) {
             write_json(out);
             return out;
@@ -133,6 +136,7 @@ job_facts open_facts(const folder& dir, const std::string& job_id) {
     } else {
         out.state = read->summary.state.empty() ? "waiting" : read->summary.state;
         out.reason = read->summary.reason;
+        out.help = read->summary.help;
     }
     out.file = read->summary.file;
     out.status = read->summary.status;
@@ -362,6 +366,7 @@ void print_job(const context& with, const job_facts& job) {
     with.out.data(fmt::format("{:12} {}\n", "state",
                               with.out.on_stdout(colour_of(job), job.finished() ? job.status : job.state)));
     row("reason", job.reason);
+    row("help", job.help);
     row("ids", grouped(job.totals.ids));
     row("deleted", grouped(job.totals.deleted));
     row("absent", grouped(job.totals.absent));

@@ -25,6 +25,7 @@ struct job_facts {
     double rate = 0;  // ids a second
     std::optional<double> eta_seconds;
     std::string reason;       // why it is paused, blocked or was cancelled; of a rejected file the error
+    std::string help;         // of a blocked one: what to do about it
     std::string accepted_at;  // RFC 3339, may be empty
     std::string finished_at;
     bool from_daemon = false;

@@ -56,6 +56,10 @@ verb list_verb(CLI::App& app) {
                     with.out.say("no jobs");
                 } else {
                     print_table(with, *jobs);
+                    for (const job_facts& job : *jobs)
+                        if (job.state == "blocked")
+                            with.out.say(fmt::format("{0} is blocked: cullctl status {0} says why, and what to do",
+                                                     printable(job.job_id)));
                 }
                 return all_well;
             }};

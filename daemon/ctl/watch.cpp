@@ -6,6 +6,7 @@
 #include <csignal>
 #include <ctime>
 #include <memory>
+#include <utility>
 
 #include "follow.hpp"
 #include "verb.hpp"
@@ -29,6 +30,7 @@ std::string line_of(const job_facts& job) {
     if (!job.finished() && job.rate > 0) out += fmt::format(", {:.1f}/s", job.rate);
     if (job.eta_seconds) out += fmt::format(", {} left", short_duration(*job.eta_seconds));
     if (!job.reason.empty()) out += ": " + printable(job.reason);
+    if (!job.help.empty()) out += "; " + printable(job.help);
     return out;
 }
 
@@ -60,10 +62,14 @@ class teller {
             flush();
             return;
         }
-        if (bar && with_.out.stderr_is_terminal() && !job.finished()) return with_.out.progress(bar_of(with_, job));
         seen& before = last_[job.job_id];
-        const std::string state = job.state + job.status + job.reason;
+        const std::string state = job.state + job.status + job.reason + job.help;
         const auto now = clock::now();
+        if (bar && with_.out.stderr_is_terminal() && !job.finished()) {
+            // A bar has no room for why it stands still: that is said once, above it.
+            if (state != std::exchange(before.text, state) && !job.reason.empty()) with_.out.say(line_of(job));
+            return with_.out.progress(bar_of(with_, job));
+        }
         if (state == before.text && now - before.at < plain_interval) return;
         before = {state, now};
         with_.out.end_progress();

@@ -99,11 +99,12 @@ class WithFaults : public Programs {
             EXPECT_TRUE(intended.contains(std::stoull(name.substr(job.size() + 1)))) << name;
         }
     }
-    // What status and cullctl show of it: "blocked", and in its reason these words.
+    // What status and cullctl show of it: "blocked", in its reason these words, and what to do about it.
     void expect_blocked(const std::string& job, const std::string& words) const {
         ASSERT_TRUE(reaches(job, "blocked")) << job << ": " << state(job) << "\n" << log();
         const json::value told = status(job);
         EXPECT_NE(told.at("reason").as_string().find(words), std::string::npos) << json::serialize(told);
+        EXPECT_FALSE(told.at("help").as_string().empty()) << json::serialize(told);
         EXPECT_NE(log().find(words), std::string::npos) << log();
     }
     [[nodiscard]] std::string metrics() const {

@@ -106,7 +106,7 @@ TEST_F(CullctlJobs, ListReadsJournalsWhereNoDaemonRuns) {
     EXPECT_EQ(jobs[1].at("remaining"), 3);
     EXPECT_TRUE(jobs[1].at("status").is_null());
     for (const char* key : {"job_id", "file", "state", "status", "totals", "in_flight", "remaining", "rate",
-                            "eta_seconds", "reason", "accepted_at", "finished_at"})
+                            "eta_seconds", "reason", "help", "accepted_at", "finished_at"})
         EXPECT_TRUE(jobs[1].as_object().contains(key)) << key;
 }
 
@@ -138,6 +138,33 @@ TEST_F(CullctlJobs, ADamagedOpenJournalShowsAsBlocked) {
     const ran r = here("status job-2 --json");
     EXPECT_EQ(r.code, 0);
     EXPECT_NE(r.out.find("\"state\":\"blocked\""), std::string::npos) << r.out;
+    EXPECT_NE(here("status job-2").out.find("\nhelp         nothing more of it is sent"), std::string::npos);
+}
+
+constexpr const char* blocked_job =
+    R"({"jobs":[{"job_id":"job-4","file":"d.txt","state":"blocked","status":null,"totals":{"ids":4,"deleted":1,"absent":0,"failed":0,"skipped":0,"duplicates":0,"requests":1,"retries":0,"throttled":0},"in_flight":0,"remaining":3,"rate":0,"eta_seconds":null,"reason":"APIGW.0301: Incorrect IAM authentication information","help":"replace the token file","accepted_at":"2026-11-25T01:02:03.000000Z","finished_at":null}]})";
+
+TEST_F(CullctlJobs, ABlockedJobSaysWhyAndWhatToDo) {
+    stand_in_daemon daemon(root + "/s", blocked_job);
+    const ran status = here("status job-4 --socket " + root + "/s");
+    EXPECT_NE(status.out.find("\nreason       APIGW.0301: Incorrect IAM authentication information\n"
+                              "help         replace the token file\n"),
+              std::string::npos)
+        << status.out;
+    const ran list = here("list --socket " + root + "/s");
+    EXPECT_NE(list.err.find("cullctl status job-4 says why"), std::string::npos) << list.err;
+}
+
+TEST_F(CullctlJobs, AJournalSaysWhyItsJobIsBlockedUntilItIsNotAnyMore) {
+    open.add("job.blocked",
+             R"("class":"auth","code":"APIGW.0301","detail":"Incorrect","help":"replace the token file")");
+    write(journals + "/job-2.jsonl", open.text);
+    EXPECT_NE(here("status job-2").out.find("\nhelp         replace the token file\n"), std::string::npos);
+    open.add("job.unblocked", R"("why":"resumed by an operator")");
+    write(journals + "/job-2.jsonl", open.text);
+    const ran r = here("status job-2");
+    EXPECT_EQ(r.out.find("replace"), std::string::npos) << r.out;
+    EXPECT_EQ(r.out.find("reason"), std::string::npos) << r.out;
 }
 
 TEST_F(CullctlJobs, WatchOfAFinishedJobTellsHowItEnded) {

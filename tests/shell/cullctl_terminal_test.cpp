@@ -122,6 +122,18 @@ TEST_F(CullctlTerminal, ColoursShowOnATerminalAndCanBeTurnedOff) {
     EXPECT_EQ(on_terminal("list --no-color", "", "").out.find('\x1b'), std::string::npos);
 }
 
+TEST_F(CullctlTerminal, WatchSaysOnceAboveItsBarWhyAJobStandsStill) {
+    prepare();
+    open.add("job.blocked",
+             R"("class":"auth","code":"APIGW.0301","detail":"Incorrect","help":"replace the token file")");
+    write(journals + "/job-2.jsonl", open.text);
+    const ran r = on_terminal("watch job-2", "░", "\x03");
+    EXPECT_EQ(r.code, 130);
+    const std::size_t said = r.out.find("Incorrect; replace the token file\r\n");
+    EXPECT_LT(said, r.out.find("░")) << r.out;
+    EXPECT_EQ(r.out.find("Incorrect", said + 1), std::string::npos) << r.out;
+}
+
 TEST_F(CullctlTerminal, APageIsNotPouredIntoATerminal) {
     prepare();
     const ran r = on_terminal("report job-1", "", "");

@@ -68,12 +68,13 @@ TEST(StatusPage, ShowsWhatIsWrong) {
     f.throttled_for_seconds = 12.2;
     job_line blocked = job("stuck", "blocked");
     blocked.reason = "APIGW.0301: Incorrect IAM authentication information";
+    blocked.help = "put a new token there";
     f.open = {blocked};
     const reason_counts reasons{{"refused", 1234}};
     f.failed_by_reason = &reasons;
     const std::string page = status_page(f);
     for (const char* what : {"refuses the credentials", "one probe at a time", "for 13s", "job is blocked",
-                             "APIGW.0301", "Failures by reason", "1,234"})
+                             "APIGW.0301", "put a new token there", "Failures by reason", "1,234"})
         EXPECT_TRUE(has(page, what)) << what;
 }
 

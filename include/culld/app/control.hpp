@@ -38,8 +38,8 @@ class control {
         wall_time at = wall_now();
     } reloaded;
 
-    // {"job_id","file","state","status","totals","in_flight","remaining","rate","eta_seconds","reason","accepted_at",
-    //  "finished_at"}
+    // {"job_id","file","state","status","totals","in_flight","remaining","rate","eta_seconds","reason","help",
+    //  "accepted_at","finished_at"}
     static void append_job(std::string& out, const job_run& job);
     static void append_job(std::string& out, const finished_job& job);
     static void append_job(std::string& out, const stuck_job& job);

@@ -19,6 +19,7 @@ struct job_line {
     std::string_view state;   // waiting, running, paused, blocked, finished
     std::string_view status;  // of a finished job
     std::string reason;       // why it is blocked
+    std::string help;         // and what to do about it
     job_totals totals;
     double rate = 0;                       // ids a second
     std::string accepted_at, finished_at;  // RFC 3339, may be empty

@@ -28,6 +28,7 @@ struct audit_summary {
     job_totals totals;        // counted from the records; ids and duplicates from job.accepted
     std::string state;        // waiting, running, paused, blocked, finished: as the records leave it
     std::string reason;       // of the last pause, block or cancellation that is in force
+    std::string help;         // while it is blocked: what would help
     [[nodiscard]] std::uint64_t remaining() const { return totals.ids - std::min(totals.ids, totals.settled()); }
 };
 
