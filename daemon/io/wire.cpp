@@ -95,7 +95,6 @@ void wire::expires_at(steady_time at) {
 }
 
 task<error_code> wire::connect(asio::ip::tcp::endpoint to) {
-    drop();
     auto [ec] = co_await socket_.async_connect(to, quietly);
     if (timed_out_) ec = boost::beast::error::timeout;
     if (!ec) {

@@ -4,6 +4,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <netdb.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <cstring>
@@ -63,6 +66,32 @@ class HttpClient : public testing::Test {
 
     looped loop_;
 };
+
+// A host that drops what is sent to it: its queue is full, so that no further handshake of TCP is answered.
+TEST_F(HttpClient, AConnectionThatNobodyAnswersIsGivenUpInTime) {
+    const int server = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    sockaddr_in at{};
+    at.sin_family = AF_INET;
+    at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof at;
+    ASSERT_EQ(::bind(server, reinterpret_cast<const sockaddr*>(&at), size), 0);
+    ASSERT_EQ(::listen(server, 0), 0);
+    ASSERT_EQ(::getsockname(server, reinterpret_cast<sockaddr*>(&at), &size), 0);
+    const int first = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    ASSERT_EQ(::connect(first, reinterpret_cast<const sockaddr*>(&at), size), 0);
+
+    const api_endpoint to{
+        .tls = false, .host = "127.0.0.1", .port = std::to_string(ntohs(at.sin_port)), .authority = "h"};
+    http_connection connection(loop_.executor(), to, nullptr, patience, std::chrono::minutes(1));
+    const steady_time begun = steady_now();
+    const http_answer answer = loop_.wait(connection.open());
+    EXPECT_EQ(answer.failure, transport_failure::connect);
+    EXPECT_THAT(answer.detail, HasSubstr("timeout"));
+    EXPECT_GE(steady_now() - begun, patience);
+    EXPECT_LT(steady_now() - begun, patience + slack);
+    ::close(first);
+    ::close(server);
+}
 
 // ---- what servers do; after each, an ordinary answer must be got ----
 

@@ -30,6 +30,7 @@ class wire {
     void expires_at(steady_time at);
     void never_expires() { deadline_.cancel(); }
 
+    // As new, or dropped.
     [[nodiscard]] task<boost::system::error_code> connect(asio::ip::tcp::endpoint to);
     [[nodiscard]] bool is_open() const { return socket_.is_open(); }
     // Open, and nothing to read: neither bytes that nobody asked for, nor the end.
