@@ -471,6 +471,7 @@ class life {
 }  // namespace
 
 int run_daemon(const daemon_options& options) {
+    give_memory_back();
     const auto memory = std::make_shared<credential_memory>();
     auto from = load_everything(options, memory);
     if (!from) {
@@ -481,7 +482,6 @@ int run_daemon(const daemon_options& options) {
     start_log(style_of(c.log.format, look_around()), log_level_of(c.log.level).value_or(log_level::info));
     for (const config_complaint& w : from->file.warnings) log(log_level::warn, "config.warning", w.about);
     if (auto done = harden_process(); !done) log(log_level::warn, "process.harden", done.error());
-    if (auto done = keep_large_blocks_apart(); !done) log(log_level::warn, "process.memory", done.error());
     if (auto done = ignore_write_signals(); !done) log(log_level::warn, "process.signals", done.error());
     if (auto limit = raise_file_limit(); !limit) log(log_level::warn, "process.limit", limit.error());
 

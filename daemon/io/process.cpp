@@ -21,11 +21,6 @@ result<void> harden_process() {
     return {};
 }
 
-result<void> keep_large_blocks_apart() {
-    if (::mallopt(M_MMAP_THRESHOLD, 256 << 10) == 0) return fail("glibc refuses M_MMAP_THRESHOLD");
-    return {};
-}
-
 result<std::uint64_t> raise_file_limit() {
     rlimit files{};
     if (::getrlimit(RLIMIT_NOFILE, &files) != 0)
@@ -43,6 +38,13 @@ result<std::uint64_t> file_limit() {
     if (::getrlimit(RLIMIT_NOFILE, &files) != 0)
         return fail(errno_problem("ask for the limit of open files (RLIMIT_NOFILE)", {}, errno));
     return static_cast<std::uint64_t>(files.rlim_cur);
+}
+
+void give_memory_back() {
+    constexpr int block_bytes = 128 * 1024;  // glibc's own figures, which are fixed by being set
+    static_cast<void>(::mallopt(M_MMAP_THRESHOLD, block_bytes));
+    static_cast<void>(::mallopt(M_TRIM_THRESHOLD, block_bytes));
+    static_cast<void>(::mallopt(M_ARENA_MAX, 1));
 }
 
 result<void> ignore_write_signals() {

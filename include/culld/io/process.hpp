@@ -1,4 +1,4 @@
-// What a process does once at its start to be a safe place for secrets and thousands of sockets.
+// What a process does once at its start to be a safe place for secrets and thousands of sockets, and a small one.
 #pragma once
 
 #include <cstdint>
@@ -16,10 +16,10 @@ namespace culld {
 // above 1024; we never call it). Returns the limit that holds.
 [[nodiscard]] result<std::uint64_t> raise_file_limit();
 
-// Keeps large blocks of memory (from 256 KiB on) apart from small ones, and gives them back at once. Left to itself
-// glibc stops doing so once the first is freed (mallopt(3), M_MMAP_THRESHOLD): then what lives long settles in the
-// holes that a list's reading left, and each job that waits holds 0.7 MiB.
-[[nodiscard]] result<void> keep_large_blocks_apart();
+// Memory that was freed goes back to the system: glibc would keep blocks the like of which were once freed, up to 32
+// MiB each, and a heap for each thread; and what lives long would settle in the holes that a list's reading left, so
+// that each job that waits held 0.7 MiB. (mallopt(3).) Call before there is a second thread.
+void give_memory_back();
 
 // SIGPIPE and SIGXFSZ become EPIPE and EFBIG of the call that caused them.
 [[nodiscard]] result<void> ignore_write_signals();
