@@ -9,7 +9,7 @@ namespace culld {
 
 namespace {
 constexpr auto group_window = std::chrono::milliseconds(5);
-constexpr std::size_t large_commit = std::size_t{512} * 1024;  // does not wait for it
+constexpr std::size_t large_commit = std::size_t{256} * 1024;  // does not wait for it
 // Behind the end of a journal that is gone on with: for intents, and for what is then answered to them.
 constexpr off_t room_wanted = 256 * 1024;
 

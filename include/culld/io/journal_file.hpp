@@ -53,8 +53,9 @@ class journal_file {
     std::function<void(nanoseconds)> on_synced;  // so long its fdatasync took
 
   private:
-    // Some 5 ms at the fastest rate seen. With a record on top it stays below 1 MiB, the memory it takes.
-    static constexpr std::size_t backlog_max = 15U << 16U;
+    // Some 10 ms at the fastest rate seen. With a record on top it stays below 512 KiB, the memory it takes, and the
+    // commit under way as much again.
+    static constexpr std::size_t backlog_max = 7U << 16U;
 
     void start_commit();
     struct commit {
