@@ -101,7 +101,7 @@ void process(exposition& out, double started_at) {
 
 }  // namespace
 
-std::string control::metrics() const {
+std::string control::metrics() {
     exposition out;
     out.family("culld_build_info", "gauge", "Always 1; what runs is in the labels.");
     fmt::format_to(std::back_inserter(out.text), "culld_build_info{{version=\"{}\",compiler=\"{}\"}} 1\n",
@@ -199,6 +199,14 @@ std::string control::metrics() const {
         "known.");
     const auto end = credentials_end();
     out.value(end ? unix_seconds(*end) : 0.0);
+    out.family("culld_credentials_renewals_total", "counter",
+               "Times the credentials were fetched or read anew, by result; failed: tried again later.");
+    out.labelled("result", "renewed", c.renewed);
+    out.labelled("result", "failed", c.renewals_failed);
+    out.labelled("result", "refused", c.renewals_refused);
+    out.family("culld_credentials_renewal_failing", "gauge",
+               "1 while the last try to renew the credentials brought none; those held may still be good.");
+    out.value(sending_.renewal_fails() ? 1 : 0);
     const auto sent = sending_.last_sent();
     out.family("culld_last_request_timestamp_seconds", "gauge", "When the last request was sent; 0: none was.");
     out.value(sent ? unix_seconds(*sent) : 0.0);
@@ -210,6 +218,17 @@ std::string control::metrics() const {
     out.value(disk.journal_errors);
     out.family("culld_journal_fsync_seconds", "histogram", "How long an fdatasync of a journal took.");
     out.counted("", disk.fsyncs);
+
+    const auto& room = disks_.ask();
+    out.family("culld_disk_free_bytes", "gauge", "Room on the file system of the folder, at the scrape before.");
+    if (room.journal) out.labelled("folder", "journal", room.journal->free_bytes);
+    if (room.spool) out.labelled("folder", "spool", room.spool->free_bytes);
+    out.family("culld_disk_size_bytes", "gauge", "Size of the file system of the folder.");
+    if (room.journal) out.labelled("folder", "journal", room.journal->size_bytes);
+    if (room.spool) out.labelled("folder", "spool", room.spool->size_bytes);
+    out.family("culld_incoming_files", "gauge",
+               "Files in incoming/ that were not taken, at the scrape before; counted to 10000.");
+    if (room.incoming_files) out.value(*room.incoming_files);
 
     out.family("culld_notifications_total", "counter",
                "Events by what became of telling them; dropped: too many waited.");

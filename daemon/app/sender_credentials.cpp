@@ -91,20 +91,27 @@ task<void> sender::renew(renewal_cause why, std::optional<block_facts> otherwise
         co_return;
     }
     switch (got.what) {
-        case renewal::outcome::changed: renewed(why); co_return;
+        case renewal::outcome::changed:
+            ++counted_.renewed;
+            renewed(why);
+            co_return;
         case renewal::outcome::unchanged:
-            if (otherwise)
+            if (otherwise) {
                 give_up(std::move(*otherwise));
-            else if (!who_->usable(steady_now()))
+            } else if (!who_->usable(steady_now())) {
+                renewal_failed(counted_.renewals_failed);
                 owe(why, std::nullopt);  // the same as before, and over
+            }
             break;
         case renewal::outcome::later:
             if (why == renewal_cause::look) break;
+            renewal_failed(counted_.renewals_failed);
             log(log_level::warn, "credentials.later", got.why);
             if (why != renewal_cause::ahead) owe(why, std::move(otherwise));  // else those we hold still serve
             break;
         case renewal::outcome::refused:
             if (why == renewal_cause::look && refusal_ && refusal_->detail == got.why.what) break;  // said before
+            renewal_failed(counted_.renewals_refused);
             log(log_level::error, "credentials.failed", got.why);
             if (why != renewal_cause::ahead)
                 give_up(block_facts{"auth", "", got.why.what, got.why.hint.empty() ? who_->describe() : got.why.hint});
@@ -113,6 +120,11 @@ task<void> sender::renew(renewal_cause why, std::optional<block_facts> otherwise
     // Asked for while this one was under way.
     if (owed_ && owed_->why == renewal_cause::refused && why == renewal_cause::ahead) look_at_credentials();
     pump();
+}
+
+void sender::renewal_failed(std::uint64_t& counter) {
+    ++counter;
+    renewal_fails_ = true;
 }
 
 void sender::owe(renewal_cause why, std::optional<block_facts> otherwise) {
@@ -128,6 +140,7 @@ void sender::renewed(renewal_cause why) {
     refusal_.reset();
     held_until_.reset();
     renewals_failed_ = 0;
+    renewal_fails_ = false;
     remedied_ = why == renewal_cause::refused;
     traffic_.credentials_renewed();
     credentials_changed_.notify();
@@ -217,6 +230,7 @@ void sender::replace_credentials(std::unique_ptr<credentials> who) {
     refusal_.reset();
     held_until_.reset();
     remedied_ = false;
+    renewal_fails_ = false;
     traffic_.credentials_renewed();
     credentials_changed_.notify();
 }

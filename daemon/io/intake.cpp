@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -10,6 +9,7 @@
 
 #include "culld/core/job_document.hpp"
 #include "culld/io/byte_source.hpp"
+#include "culld/io/disk_room.hpp"
 #include "culld/io/job_reader.hpp"
 #include "culld/io/list_reader.hpp"
 
@@ -23,9 +23,9 @@ constexpr std::uint64_t ids_between_looks = std::uint64_t{1} << 20U;
 constexpr std::uint64_t bytes_left_free = std::uint64_t{64} << 20U;
 
 result<void> room_left(const folder& plan) {
-    struct statvfs facts {};
-    if (::fstatvfs(plan.fd(), &facts) != 0) return fail(errno_problem("look at the disk of", plan.path(), errno));
-    if (static_cast<std::uint64_t>(facts.f_bavail) * facts.f_frsize >= bytes_left_free) return {};
+    const auto room = room_of(plan);
+    if (!room) return fail(room.error());
+    if (room->free_bytes >= bytes_left_free) return {};
     return fail(problem{.what = "the list would fill the disk that the journals need",
                         .hint = "make room, or split the list",
                         .file = plan.path()});

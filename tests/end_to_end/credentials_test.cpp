@@ -228,6 +228,25 @@ TEST_F(Credentials, AnIamThatIsDownIsWaitedFor) {
     EXPECT_FALSE(logged("job.blocked"));
 }
 
+TEST_F(Credentials, ThatCannotBeRenewedShowInTheMetrics) {
+    log_in_by_password(", fail_first: 12}\n");
+    drop("list.txt", list("id", 10));
+    run_daemon();
+    const auto shows = [this](const std::string& sample) {
+        return eventually([&] {
+            const std::string all = emulator_test::get_from_socket(here_.path("control.sock"), "/metrics");
+            return all.find("\nculld_credentials_" + sample + "\n") != std::string::npos;
+        });
+    };
+    ASSERT_TRUE(eventually([&] { return logged(" watches "); })) << log();
+    EXPECT_TRUE(shows("renewal_failing 1")) << log();
+    ASSERT_TRUE(eventually([&] { return told("deleted_distinct") == 10; })) << log();
+    EXPECT_TRUE(shows("renewal_failing 0"));
+    EXPECT_TRUE(shows("renewals_total{result=\"failed\"} 12"));
+    EXPECT_TRUE(shows("renewals_total{result=\"renewed\"} 1"));
+    EXPECT_TRUE(shows("renewals_total{result=\"refused\"} 0"));
+}
+
 TEST_F(Credentials, AnAgencyIsActedForByTheUsersToken) {
     log_in_by_password(", agency: ops, agency_domain: customer}\n", "pa ss\"word\n",
                        ", agency: ops, agency_domain: customer");

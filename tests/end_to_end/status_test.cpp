@@ -168,6 +168,18 @@ TEST_F(Status, MetricsAreWhatPrometheusAsksFor) {
     EXPECT_EQ(read("said"), "");
 }
 
+// Looked up for one scrape, told at the next.
+TEST_F(Status, MetricsHaveTheRoomOnTheDisksAndWhatWaitsInTheDropBox) {
+    here_.write("spool/incoming/alone.ids", "its job never comes\n");
+    here_.write("spool/incoming/half.yaml.part", "");
+    const std::string text = body(await("/metrics", "\nculld_incoming_files 1\n"));
+    for (const char* folder : {"journal", "spool"}) {
+        const double free = number(text, fmt::format("culld_disk_free_bytes{{folder=\"{}\"}}", folder));
+        EXPECT_GT(free, 0);
+        EXPECT_GT(number(text, fmt::format("culld_disk_size_bytes{{folder=\"{}\"}}", folder)), free);
+    }
+}
+
 TEST_F(Status, ARefusedReloadIsCounted) {
     await("/readyz", "200 OK");
     const std::string good = read("culld.yaml");

@@ -6,6 +6,7 @@
 #include <functional>
 #include <string>
 
+#include "culld/app/disk_figures.hpp"
 #include "culld/app/job_table.hpp"
 #include "culld/app/notifier.hpp"
 #include "culld/app/sender.hpp"
@@ -18,7 +19,7 @@ namespace culld {
 class control {
   public:
     control(services& with, job_table& jobs, sender& sending, const notifier& telling)
-        : with_(with), jobs_(jobs), sending_(sending), telling_(telling), sampling_(with.loop) {}
+        : with_(with), jobs_(jobs), sending_(sending), telling_(telling), disks_(with), sampling_(with.loop) {}
 
     // From here on what happens is kept for the page's pictures; call it once the open jobs are recovered. end()
     // before the loop shall run dry.
@@ -48,7 +49,7 @@ class control {
     [[nodiscard]] std::string job_list() const;
     [[nodiscard]] std::optional<std::string> job_json(std::string_view id) const;
     [[nodiscard]] server_answer command(const server_request& request, std::string_view id, std::string_view verb);
-    [[nodiscard]] std::string metrics() const;
+    [[nodiscard]] std::string metrics();
     [[nodiscard]] std::string page();
     void sample();
     // When the credentials in use expire, to the second: it comes from the steady clock, and would look new each time.
@@ -62,6 +63,7 @@ class control {
     job_table& jobs_;
     sender& sending_;
     const notifier& telling_;
+    disk_figures disks_;
     loop_timer sampling_;
     bool sampling_on_ = false;  // or over for good
     steady_time started_ = steady_now();

@@ -60,10 +60,14 @@ class sender {
     [[nodiscard]] std::uint32_t in_flight() const { return in_flight_; }
     [[nodiscard]] std::optional<wall_time> last_sent() const { return last_sent_; }
     [[nodiscard]] std::optional<steady_time> credentials_end() const { return who_->end(); }
+    // The last try to renew them brought none; those we hold may serve for a while.
+    [[nodiscard]] bool renewal_fails() const { return renewal_fails_; }
 
     struct counters {
         std::uint64_t delete_requests = 0, get_requests = 0, throttled = 0, server_errors = 0, transport_errors = 0,
                       unauthorized = 0;
+        // Of the credentials; what is only looked at while they are refused counts when it has changed.
+        std::uint64_t renewed = 0, renewals_failed = 0, renewals_refused = 0;
         histogram<request_steps> delete_answers, get_answers;  // from a request to its answer, or to the end of waiting
     };
     [[nodiscard]] const counters& counted() const { return counted_; }
@@ -117,6 +121,7 @@ class sender {
     void start_renewing(renewal_cause why, std::optional<block_facts> otherwise);  // single-flight
     void owe(renewal_cause why, std::optional<block_facts> otherwise);
     void renewed(renewal_cause why);
+    void renewal_failed(std::uint64_t& counter);
     void give_up(block_facts why);
     void replace_credentials(std::unique_ptr<credentials> who);
     void block_all(const block_facts& why);
@@ -145,7 +150,8 @@ class sender {
     // The remedy for a 401 has been applied: the next one is final. Until an answer is anything but 401.
     bool remedied_ = false;
     std::optional<owed_renewal> owed_;
-    std::uint32_t renewals_failed_ = 0;      // in a row
+    std::uint32_t renewals_failed_ = 0;  // in a row
+    bool renewal_fails_ = false;
     std::optional<block_facts> refusal_;     // why all jobs are blocked
     std::optional<steady_time> held_until_;  // the key rests; then one more try
     std::uint32_t running_ = 0;              // worker coroutines alive
