@@ -1,11 +1,33 @@
 #include "culld/app/load.hpp"
 
+#include <pwd.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include <cstdio>
 #include <utility>
 
 #include "culld/core/exit_code.hpp"
 
 namespace culld {
+
+namespace {
+
+// The user whom the service runs as: the owner of its journals; where there are none yet, the one that the unit names.
+uid_t service_user(const std::string& journal_dir) {
+    struct stat facts {};
+    if (::stat(journal_dir.c_str(), &facts) == 0) return facts.st_uid;
+    const passwd* known = ::getpwnam("culld");  // NOLINT(concurrency-mt-unsafe): one thread
+    return known != nullptr ? known->pw_uid : ::geteuid();
+}
+
+secret_access access_for(const daemon_options& options, const config& settings) {
+    secret_access out(options.credentials_folder);
+    if (options.for_service && out.reader == 0) out.reader = service_user(settings.journal.dir);
+    return out;
+}
+
+}  // namespace
 
 tl::expected<loaded, std::vector<config_complaint>> load_everything(const daemon_options& options,
                                                                     std::shared_ptr<credential_memory> memory) {
@@ -20,6 +42,7 @@ tl::expected<loaded, std::vector<config_complaint>> load_everything(const daemon
                .signing = {},
                .carriers = {}};
     out.settings = std::make_shared<const config>(out.file.effective.values);
+    const secret_access secrets = access_for(options, *out.settings);
     std::vector<config_complaint> wrong;
     const auto wrong_if = [&](problem p) {
         if (p.file.empty()) p.file = options.sources.file;
@@ -29,26 +52,24 @@ tl::expected<loaded, std::vector<config_complaint>> load_everything(const daemon
         out.rules = std::move(*rules);
     else
         wrong_if(std::move(rules.error()));
-    if (auto api =
-            find_route(out.settings->api.endpoint, *out.settings, options.credentials_folder, read_proxy_environment());
-        api)
+    if (auto api = find_route(out.settings->api.endpoint, *out.settings, secrets, read_proxy_environment()); api)
         out.api = std::move(*api);
     else
         wrong_if(std::move(api.error()));
-    const credential_places places{options.credentials_folder, options.sources.environment};
+    const credential_places places{secrets, options.sources.environment};
     if (auto who = make_credentials(*out.settings, places, std::move(memory)); who)
         out.who = std::move(*who);
     else
         wrong_if(std::move(who.error()));
-    if (auto project = project_lookup::make(*out.settings, options.credentials_folder); project)
+    if (auto project = project_lookup::make(*out.settings, secrets); project)
         out.project = std::move(*project);
     else
         wrong_if(std::move(project.error()));
-    if (auto signing = load_ledger_signing(*out.settings, options.credentials_folder); signing)
+    if (auto signing = load_ledger_signing(*out.settings, secrets); signing)
         out.signing = std::move(*signing);
     else
         wrong_if(std::move(signing.error()));
-    if (auto carriers = make_notice_carriers(*out.settings, options.credentials_folder); carriers)
+    if (auto carriers = make_notice_carriers(*out.settings, secrets); carriers)
         out.carriers = std::move(*carriers);
     else
         wrong_if(std::move(carriers.error()));
@@ -61,7 +82,9 @@ void complain(const std::vector<config_complaint>& all) {
 }
 
 int check_config(const daemon_options& options) {
-    auto all = load_everything(options, std::make_shared<credential_memory>());
+    daemon_options checking = options;
+    checking.for_service = true;
+    auto all = load_everything(checking, std::make_shared<credential_memory>());
     if (!all) {
         complain(all.error());
         return bad_config;

@@ -21,9 +21,9 @@ constexpr std::string_view global_iam = "https://iam.myhuaweicloud.com";
 // X-Auth-Token from a file: whoever gets tokens elsewhere replaces the file, and we read it again when asked to.
 class token_file final : public credentials {
   public:
-    token_file(std::string name, std::string folder, secret token, std::shared_ptr<credential_memory> memory)
+    token_file(std::string name, secret_access from, secret token, std::shared_ptr<credential_memory> memory)
         : name_(std::move(name)),
-          folder_(std::move(folder)),
+          from_(std::move(from)),
           token_(std::move(token)),
           memory_(std::move(memory)),
           generation_(++memory_->generations) {}
@@ -35,7 +35,7 @@ class token_file final : public credentials {
     }
     [[nodiscard]] std::uint64_t generation() const override { return generation_; }
     [[nodiscard]] task<renewal> renew(renewal_cause) override {
-        auto token = read_secret(name_, folder_);
+        auto token = read_secret(name_, from_);
         if (!token) co_return renewal{renewal::outcome::refused, std::move(token.error())};
         if (token->equals(token_)) co_return renewal{};
         token_ = std::move(*token);
@@ -43,11 +43,13 @@ class token_file final : public credentials {
         co_return renewal{renewal::outcome::changed, {}};
     }
     [[nodiscard]] task<renewal> reread() override { return renew(renewal_cause::look); }
-    [[nodiscard]] std::string describe() const override { return "the token in " + secret_location(name_, folder_); }
+    [[nodiscard]] std::string describe() const override {
+        return "the token in " + secret_location(name_, from_.folder);
+    }
 
   private:
     std::string name_;
-    std::string folder_;
+    secret_access from_;
     secret token_;
     std::shared_ptr<credential_memory> memory_;
     std::uint64_t generation_;
@@ -83,7 +85,7 @@ made from_reader(std::shared_ptr<credential_memory> memory, read_credentials::re
 }
 
 result<signing_keys> read_key_files(const std::string& ak, const std::string& sk, const std::string& token,
-                                    const std::string& folder) {
+                                    const secret_access& secrets) {
     signing_keys out;
     const std::pair<secret*, std::pair<std::string_view, const std::string*>> all[] = {
         {&out.access, {"auth.ak_file", &ak}},
@@ -93,19 +95,19 @@ result<signing_keys> read_key_files(const std::string& ak, const std::string& sk
         if (from.second->empty() && to == &out.security_token) continue;
         if (from.second->empty())
             return at_setting(problem{.what = fmt::format("{} is not set", from.first)}, from.first);
-        auto read = read_secret(*from.second, folder);
+        auto read = read_secret(*from.second, secrets);
         if (!read) return at_setting(std::move(read.error()), from.first);
         *to = std::move(*read);
     }
     return out;
 }
 
-result<signing_keys> read_profile_file(const std::string& name, const std::string& folder) {
-    auto text = read_secret(name, folder, secret_form::text);
+result<signing_keys> read_profile_file(const std::string& name, const secret_access& secrets) {
+    auto text = read_secret(name, secrets, secret_form::text);
     if (!text) return at_setting(std::move(text.error()), "auth.profile_file");
     auto profile = read_profile(text->view());
     if (!profile) {
-        profile.error().file = secret_location(name, folder);
+        profile.error().file = secret_location(name, secrets.folder);
         return at_setting(std::move(profile.error()), "auth.profile_file");
     }
     auto keys = signing_keys::of(profile->ak, profile->sk, profile->security_token);
@@ -132,10 +134,10 @@ std::string profile_path(const config& settings, const std::vector<std::string>&
 
 }  // namespace
 
-result<route> find_iam(const config& settings, const std::string& credentials_folder) {
+result<route> find_iam(const config& settings, const secret_access& secrets) {
     const std::string& url = settings.auth.iam.endpoint;
-    auto out = find_route(url.empty() ? global_iam : std::string_view(url), settings, credentials_folder,
-                          read_proxy_environment());
+    auto out =
+        find_route(url.empty() ? global_iam : std::string_view(url), settings, secrets, read_proxy_environment());
     if (!out && out.error().field.empty()) return at_setting(std::move(out.error()), "auth.iam.endpoint");
     return out;
 }
@@ -155,15 +157,15 @@ made make_credentials(const config& settings, const credential_places& places,
     switch (choose_credentials(settings, around)) {
         case credential_source::none: return std::make_unique<no_credentials>();
         case credential_source::token_file: {
-            auto token = read_secret(auth.token_file, places.folder);
+            auto token = read_secret(auth.token_file, places.secrets);
             if (!token) return at_setting(std::move(token.error()), "auth.token_file");
-            return std::make_unique<token_file>(auth.token_file, places.folder, std::move(*token), std::move(memory));
+            return std::make_unique<token_file>(auth.token_file, places.secrets, std::move(*token), std::move(memory));
         }
         case credential_source::key_files: {
             auto read = [ak = auth.ak_file, sk = auth.sk_file, token = auth.security_token_file,
-                         folder = places.folder] { return read_key_files(ak, sk, token, folder); };
+                         secrets = places.secrets] { return read_key_files(ak, sk, token, secrets); };
             return from_reader(std::move(memory), std::move(read),
-                               "the access key in " + secret_location(auth.ak_file, places.folder));
+                               "the access key in " + secret_location(auth.ak_file, places.secrets.folder));
         }
         case credential_source::environment: {
             auto keys = keys_of_environment(places.environment);
@@ -176,17 +178,17 @@ made make_credentials(const config& settings, const credential_places& places,
             if (profile.empty())
                 return at_setting(problem{.what = "there is no credentials file: HOME is not set"},
                                   "auth.profile_file");
-            auto read = [profile, folder = places.folder] { return read_profile_file(profile, folder); };
+            auto read = [profile, secrets = places.secrets] { return read_profile_file(profile, secrets); };
             return from_reader(std::move(memory), std::move(read),
-                               "the access key in " + secret_location(profile, places.folder));
+                               "the access key in " + secret_location(profile, places.secrets.folder));
         }
         case credential_source::password: {
             // Read once now, so that a file that cannot be read is told at once.
-            if (auto password = read_secret(auth.iam.password_file, places.folder); !password)
+            if (auto password = read_secret(auth.iam.password_file, places.secrets); !password)
                 return at_setting(std::move(password.error()), "auth.iam.password_file");
-            auto iam = find_iam(settings, places.folder);
+            auto iam = find_iam(settings, places.secrets);
             if (!iam) return fail(std::move(iam.error()));
-            return std::make_unique<iam_credentials>(settings, places.folder, std::move(*iam), std::move(memory));
+            return std::make_unique<iam_credentials>(settings, places.secrets, std::move(*iam), std::move(memory));
         }
         case credential_source::metadata: break;
     }

@@ -19,7 +19,7 @@ bool fits_header(std::string_view text) {
 
 }  // namespace
 
-iam_credentials::iam_credentials(const config& settings, std::string folder, route iam,
+iam_credentials::iam_credentials(const config& settings, secret_access secrets, route iam,
                                  std::shared_ptr<credential_memory> memory)
     : user_(settings.auth.iam.user),
       domain_(settings.auth.iam.domain),
@@ -28,7 +28,7 @@ iam_credentials::iam_credentials(const config& settings, std::string folder, rou
       agency_domain_(settings.auth.iam.agency_domain),
       project_name_(settings.auth.iam.project),
       wanted_project_id_(settings.api.project_id),
-      folder_(std::move(folder)),
+      secrets_(std::move(secrets)),
       iam_(std::move(iam)),
       call_(iam_.to, iam_.tls.get(), settings.api.connect_timeout, settings.api.request_timeout),
       memory_(std::move(memory)) {
@@ -136,7 +136,7 @@ task<renewal> iam_credentials::log_in(const secret& password) {
 }
 
 task<renewal> iam_credentials::renew(renewal_cause why) {
-    auto password = read_secret(password_file_, folder_);
+    auto password = read_secret(password_file_, secrets_);
     if (!password) {
         lease_.failed(steady_now());
         password.error().field = "auth.iam.password_file";
@@ -150,7 +150,7 @@ task<renewal> iam_credentials::renew(renewal_cause why) {
             renewal::outcome::refused,
             problem{.what = fmt::format("IAM at {} has refused the password of {}", iam_.to.authority, user_),
                     .hint = "it is not tried again until the password is another",
-                    .file = secret_location(password_file_, folder_)}};
+                    .file = secret_location(password_file_, secrets_.folder)}};
     }
     used_login_ = std::move(login);
     renewal out = co_await log_in(*password);

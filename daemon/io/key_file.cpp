@@ -21,8 +21,7 @@ result<public_keys> load_public_keys(const std::string& path) {
     return out;
 }
 
-result<std::optional<ledger_signing>> load_ledger_signing(const config& settings,
-                                                          const std::string& credentials_folder) {
+result<std::optional<ledger_signing>> load_ledger_signing(const config& settings, const secret_access& secrets) {
     const std::string& name = settings.journal.signing_key_file;
     if (name.empty()) return std::optional<ledger_signing>();
     const auto about = [](problem why, std::string_view field, const std::string& file) {
@@ -31,8 +30,8 @@ result<std::optional<ledger_signing>> load_ledger_signing(const config& settings
         if (why.file.empty()) why.file = file;
         return fail(std::move(why));
     };
-    const std::string file = credentials_folder.empty() ? name : secret_location(name, credentials_folder);
-    auto text = read_secret(name, credentials_folder, secret_form::text);
+    const std::string file = secrets.folder.empty() ? name : secret_location(name, secrets.folder);
+    auto text = read_secret(name, secrets, secret_form::text);
     if (!text) return about(std::move(text.error()), "journal.signing_key_file", file);
     auto key = signing_key::parse(text->view());
     if (!key) return about(std::move(key.error()), "journal.signing_key_file", file);

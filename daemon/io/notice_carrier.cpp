@@ -101,15 +101,15 @@ bool fit_header(std::string_view line) {
     return token && std::ranges::none_of(framing, [name](std::string_view f) { return same_ignoring_case(f, name); });
 }
 
-result<std::shared_ptr<notice_carrier>> make_webhook(const config& settings, const std::string& credentials_folder) {
+result<std::shared_ptr<notice_carrier>> make_webhook(const config& settings, const secret_access& secrets) {
     const auto& n = settings.notify;
     const std::string_view url_setting = n.webhook.empty() ? "notify.webhook_file" : "notify.webhook";
-    auto url = n.webhook.empty() ? read_secret(n.webhook_file, credentials_folder) : secret::of(n.webhook);
+    auto url = n.webhook.empty() ? read_secret(n.webhook_file, secrets) : secret::of(n.webhook);
     if (!url) return at_notify(std::move(url.error()), url_setting);
     auto where = parse_webhook(url->view());
     if (!where) {
         problem p = std::move(where.error());
-        if (n.webhook.empty()) p.file = secret_location(n.webhook_file, credentials_folder);
+        if (n.webhook.empty()) p.file = secret_location(n.webhook_file, secrets.folder);
         p.what = std::string(url_setting) + ": " + p.what;
         return at_notify(std::move(p), url_setting);
     }
@@ -118,12 +118,12 @@ result<std::shared_ptr<notice_carrier>> make_webhook(const config& settings, con
     if (!target) return at_notify(target.error(), url_setting);
     secret header;
     if (!n.header_file.empty()) {
-        auto line = read_secret(n.header_file, credentials_folder);
+        auto line = read_secret(n.header_file, secrets);
         if (!line) return at_notify(std::move(line.error()), "notify.header_file");
         if (!fit_header(line->view()))
             return at_notify({.what = "notify.header_file does not hold a header line",
                               .hint = "one line, such as Authorization: Bearer TOKEN",
-                              .file = secret_location(n.header_file, credentials_folder)},
+                              .file = secret_location(n.header_file, secrets.folder)},
                              "notify.header_file");
         header = std::move(*line);
     }
@@ -134,14 +134,14 @@ result<std::shared_ptr<notice_carrier>> make_webhook(const config& settings, con
     config others = settings;
     others.api.client_cert_file.clear();
     others.api.client_key_file.clear();
-    auto way = find_route(std::move(where->to), others, credentials_folder, read_proxy_environment());
+    auto way = find_route(std::move(where->to), others, secrets, read_proxy_environment());
     if (!way) return fail(std::move(way.error()));
     return std::make_shared<by_webhook>(std::move(*way), *target, std::move(header), n.timeout);
 }
 
 }  // namespace
 
-result<notice_carriers> make_notice_carriers(const config& settings, const std::string& credentials_folder) {
+result<notice_carriers> make_notice_carriers(const config& settings, const secret_access& secrets) {
     notice_carriers out;
     const auto& n = settings.notify;
     if (!n.command.empty()) {
@@ -151,7 +151,7 @@ result<notice_carriers> make_notice_carriers(const config& settings, const std::
         out.command = std::make_shared<by_command>(settings);
     }
     if (!n.webhook.empty() || !n.webhook_file.empty()) {
-        auto webhook = make_webhook(settings, credentials_folder);
+        auto webhook = make_webhook(settings, secrets);
         if (!webhook) return fail(std::move(webhook.error()));
         out.webhook = std::move(*webhook);
     }

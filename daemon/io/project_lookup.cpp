@@ -13,11 +13,10 @@ project_lookup::project_lookup(std::string name, route iam, const config& settin
       iam_(std::move(iam)),
       call_(iam_.to, iam_.tls.get(), settings.api.connect_timeout, settings.api.request_timeout) {}
 
-result<std::unique_ptr<project_lookup>> project_lookup::make(const config& settings,
-                                                             const std::string& credentials_folder) {
+result<std::unique_ptr<project_lookup>> project_lookup::make(const config& settings, const secret_access& secrets) {
     const std::string name(project_to_look_up(settings));
     if (name.empty()) return nullptr;
-    auto iam = find_iam(settings, credentials_folder);
+    auto iam = find_iam(settings, secrets);
     if (!iam) return fail(std::move(iam.error()));
     return std::make_unique<project_lookup>(name, std::move(*iam), settings);
 }

@@ -8,8 +8,8 @@ namespace culld {
 
 namespace {
 
-result<secret> read_if_named(const std::string& name, const std::string& credentials_folder, secret_form form) {
-    return name.empty() ? result<secret>() : read_secret(name, credentials_folder, form);
+result<secret> read_if_named(const std::string& name, const secret_access& secrets, secret_form form) {
+    return name.empty() ? result<secret>() : read_secret(name, secrets, form);
 }
 
 }  // namespace
@@ -23,24 +23,24 @@ proxy_environment read_proxy_environment() {
     return {.https_proxy = either("https_proxy", "HTTPS_PROXY"), .no_proxy = either("no_proxy", "NO_PROXY")};
 }
 
-result<route> find_route(std::string_view url, const config& settings, const std::string& credentials_folder,
+result<route> find_route(std::string_view url, const config& settings, const secret_access& secrets,
                          const proxy_environment& environment) {
     auto to = parse_endpoint(url);
     if (!to) return tl::unexpected(std::move(to.error()));
-    return find_route(std::move(*to), settings, credentials_folder, environment);
+    return find_route(std::move(*to), settings, secrets, environment);
 }
 
-result<route> find_route(api_endpoint to, const config& settings, const std::string& credentials_folder,
+result<route> find_route(api_endpoint to, const config& settings, const secret_access& secrets,
                          const proxy_environment& environment) {
     const auto& api = settings.api;
     route out{.to = std::move(to), .tls = nullptr};
-    const auto login = read_if_named(api.proxy_login_file, credentials_folder, secret_form::line);
+    const auto login = read_if_named(api.proxy_login_file, secrets, secret_form::line);
     if (!login) return tl::unexpected(login.error());
     auto via = choose_proxy(api.proxy, login->view(), environment, out.to);
     if (!via) return tl::unexpected(std::move(via.error()));
     out.to.via = std::move(*via);
     if (out.to.tls) {
-        const auto key = read_if_named(api.client_key_file, credentials_folder, secret_form::text);
+        const auto key = read_if_named(api.client_key_file, secrets, secret_form::text);
         if (!key) return tl::unexpected(key.error());
         auto tls = make_tls_context(api.ca_file, {.chain_file = api.client_cert_file, .key = key->view()});
         if (!tls) return tl::unexpected(std::move(tls.error()));

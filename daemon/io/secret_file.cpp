@@ -28,13 +28,13 @@ bool is_control(char c) {
 }
 
 // What keeps a file from being trusted with a secret.
-result<void> check_owner_and_mode(const struct stat& facts, const std::string& file) {
+result<void> check_owner_and_mode(const struct stat& facts, uid_t reader, const std::string& file) {
     const auto bad = [&](std::string what, std::string hint) {
         return fail(problem{.what = std::move(what), .hint = std::move(hint), .file = file});
     };
-    if (facts.st_uid != ::geteuid() && facts.st_uid != 0)
+    if (facts.st_uid != reader && facts.st_uid != 0)
         return bad(fmt::format("belongs to user {}, who could change the secret", facts.st_uid),
-                   fmt::format("chown {} '{}'", ::geteuid(), file));
+                   fmt::format("chown {} '{}'", reader, file));
     if ((facts.st_mode & 077U) != 0)
         return bad(fmt::format("mode {:04o} lets others than its owner at the secret", facts.st_mode & 07777U),
                    fmt::format("chmod 0600 '{}'", file));
@@ -108,13 +108,13 @@ void wipe(std::string& text) {
     text.clear();
 }
 
-result<secret> read_secret(const std::string& name, const std::string& credentials_folder, secret_form form) {
+result<secret> read_secret(const std::string& name, const secret_access& by, secret_form form) {
     const bool credential = is_credential(name);
     if (name.empty() || name == "." || name == "..") return fail(fmt::format("\"{}\" names no secret", name));
-    if (credential && credentials_folder.empty())
+    if (credential && by.folder.empty())
         return fail(problem{.what = fmt::format("there is no credential \"{}\": no service manager gave us any", name),
                             .hint = "a name with a / is read as a file, such as ./NAME or /etc/culld/secrets/NAME"});
-    const std::string file = secret_location(name, credentials_folder);
+    const std::string file = secret_location(name, by.folder);
     const auto bad = [&](std::string what, std::string hint = {}) {
         return fail(problem{.what = std::move(what), .hint = std::move(hint), .file = file});
     };
@@ -129,7 +129,7 @@ result<secret> read_secret(const std::string& name, const std::string& credentia
     if (::fstat(fd.get(), &facts) != 0) return fail(errno_problem("look at", file, errno));
     if (!S_ISREG(facts.st_mode)) return bad("is no regular file, and secrets are read from those only");
     if (!credential)
-        if (auto fine = check_owner_and_mode(facts, file); !fine) return fail(std::move(fine.error()));
+        if (auto fine = check_owner_and_mode(facts, by.reader, file); !fine) return fail(std::move(fine.error()));
 
     auto out = secret::with_room(secret_bytes_max + 1);
     if (!out) return out;

@@ -247,6 +247,26 @@ TEST_F(Credentials, ThatCannotBeRenewedShowInTheMetrics) {
     EXPECT_TRUE(shows("renewals_total{result=\"refused\"} 0"));
 }
 
+TEST_F(Credentials, RootChecksThemForTheUserWhomTheServiceRunsAs) {
+    if (::geteuid() != 0) GTEST_SKIP() << "only root can give a file away";
+    restart_server("seed: 1\n", keys);
+    key_files();
+    settings(by_keys);
+    const auto check = [this] {
+        return child(command({"--check-config"}), here_.path("culld.log")).ends_within(patience).value_or(-2);
+    };
+    constexpr uid_t service = 12345;
+    fs::create_directories(here_.path("journal"));
+    ASSERT_EQ(::chown(here_.path("ak").c_str(), service, service), 0);
+    EXPECT_EQ(check(), 78) << "the journals are root's: so will be the service";
+    ASSERT_EQ(::chown(here_.path("journal").c_str(), service, service), 0);
+    EXPECT_EQ(check(), 0) << log();
+    ASSERT_EQ(::chown(here_.path("sk").c_str(), service + 1, service + 1), 0);
+    EXPECT_EQ(check(), 78);
+    EXPECT_TRUE(logged(fmt::format("(chown {} '", service))) << log();
+    EXPECT_EQ(once(), 78) << "whoever is not that user trusts neither";
+}
+
 TEST_F(Credentials, AnAgencyIsActedForByTheUsersToken) {
     log_in_by_password(", agency: ops, agency_domain: customer}\n", "pa ss\"word\n",
                        ", agency: ops, agency_domain: customer");

@@ -65,6 +65,20 @@ TEST_F(SecretFile, OfAnotherUserIsRefused) {
     EXPECT_THAT(complaint(file_), HasSubstr("belongs to user 12345"));
 }
 
+TEST_F(SecretFile, OfTheServicesUserIsFineWhereRootChecksForIt) {
+    if (::geteuid() != 0) GTEST_SKIP() << "only root can give a file away";
+    write("hush");
+    secret_access service;
+    service.reader = 12345;
+    EXPECT_TRUE(read_secret(file_, service)) << "root's own";
+    ASSERT_EQ(::chown(file_.c_str(), 12345, 12345), 0);
+    EXPECT_TRUE(read_secret(file_, service));
+    ASSERT_EQ(::chown(file_.c_str(), 12346, 12346), 0);
+    const auto other = read_secret(file_, service);
+    ASSERT_FALSE(other);
+    EXPECT_THAT(other.error().text(), HasSubstr("chown 12345 '" + file_ + "'"));
+}
+
 TEST_F(SecretFile, ThatHoldsSomethingElseIsRefusedAndNotRepeated) {
     for (const auto& [text, why] : std::vector<std::pair<std::string, const char*>>{
              {"", "is empty"},

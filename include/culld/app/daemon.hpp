@@ -12,7 +12,10 @@ namespace culld {
 struct daemon_options {
     config_sources sources;
     std::string credentials_folder;  // $CREDENTIALS_DIRECTORY
-    bool once = false;               // take what is in the spool, finish it, exit
+    // Checked for the user whom the service runs as, where root does it: what belongs to that one is as good as its
+    // own.
+    bool for_service = false;
+    bool once = false;  // take what is in the spool, finish it, exit
     checkpoint_rules checkpoints{};
 };
 

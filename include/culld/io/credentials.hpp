@@ -20,6 +20,7 @@
 #include "culld/core/problem.hpp"
 #include "culld/io/loop.hpp"
 #include "culld/io/route.hpp"
+#include "culld/io/secret_file.hpp"
 
 namespace culld {
 
@@ -102,7 +103,7 @@ class credentials {
 
 // Where secrets may lie.
 struct credential_places {
-    std::string folder;                    // $CREDENTIALS_DIRECTORY, may be empty
+    secret_access secrets;
     std::vector<std::string> environment;  // "NAME=value"
 };
 
@@ -113,6 +114,6 @@ struct credential_places {
                                                                     std::shared_ptr<credential_memory> memory);
 
 // The way to auth.iam.endpoint, else to IAM's global one; like that to the API.
-[[nodiscard]] result<route> find_iam(const config& settings, const std::string& credentials_folder);
+[[nodiscard]] result<route> find_iam(const config& settings, const secret_access& secrets);
 
 }  // namespace culld

@@ -12,7 +12,8 @@ namespace culld {
 class iam_credentials final : public credentials {
   public:
     // The password file is read at each login.
-    iam_credentials(const config& settings, std::string folder, route iam, std::shared_ptr<credential_memory> memory);
+    iam_credentials(const config& settings, secret_access secrets, route iam,
+                    std::shared_ptr<credential_memory> memory);
 
     void authenticate(std::string& head, const request_facts& request, wall_time now) override;
     [[nodiscard]] bool usable(steady_time now) const override { return lease_.usable(now); }
@@ -39,7 +40,8 @@ class iam_credentials final : public credentials {
     [[nodiscard]] token_scope scope() const;
     [[nodiscard]] std::string fingerprint(const secret& password) const;
 
-    std::string user_, domain_, password_file_, agency_, agency_domain_, project_name_, wanted_project_id_, folder_;
+    std::string user_, domain_, password_file_, agency_, agency_domain_, project_name_, wanted_project_id_;
+    secret_access secrets_;
     route iam_;
     http_call call_;
     std::shared_ptr<credential_memory> memory_;

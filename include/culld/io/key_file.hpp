@@ -9,6 +9,7 @@
 #include "culld/core/config.hpp"
 #include "culld/core/ledger_signature.hpp"
 #include "culld/core/problem.hpp"
+#include "culld/io/secret_file.hpp"
 
 namespace culld {
 
@@ -22,7 +23,7 @@ struct ledger_signing {
 // a file without bits for group and others. A public_key_file that does not hold its public half is refused, since
 // every verification would fail later.
 [[nodiscard]] result<std::optional<ledger_signing>> load_ledger_signing(const config& settings,
-                                                                        const std::string& credentials_folder);
+                                                                        const secret_access& secrets);
 
 // One or more public keys in PEM.
 [[nodiscard]] result<public_keys> load_public_keys(const std::string& path);

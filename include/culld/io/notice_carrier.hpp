@@ -10,6 +10,7 @@
 #include "culld/core/notice_queue.hpp"
 #include "culld/core/problem.hpp"
 #include "culld/io/loop.hpp"
+#include "culld/io/secret_file.hpp"
 
 namespace culld {
 
@@ -39,7 +40,6 @@ struct notice_carriers {
 };
 // As the configuration says. Reads the files that it names: blocking, at start and on reload only. TLS, certificates
 // and proxies are those of api:, but for our own certificate, which is for the API alone.
-[[nodiscard]] result<notice_carriers> make_notice_carriers(const config& settings,
-                                                           const std::string& credentials_folder);
+[[nodiscard]] result<notice_carriers> make_notice_carriers(const config& settings, const secret_access& secrets);
 
 }  // namespace culld

@@ -3,6 +3,7 @@
 
 #include "culld/io/credentials.hpp"
 #include "culld/io/http_call.hpp"
+#include "culld/io/secret_file.hpp"
 
 namespace culld {
 
@@ -11,7 +12,7 @@ class project_lookup {
     project_lookup(std::string name, route iam, const config& settings);
     // For the project that project_to_look_up() names; nothing if there is none to ask for.
     [[nodiscard]] static result<std::unique_ptr<project_lookup>> make(const config& settings,
-                                                                      const std::string& credentials_folder);
+                                                                      const secret_access& secrets);
 
     struct answer {
         enum class outcome {

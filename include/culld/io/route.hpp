@@ -8,6 +8,7 @@
 #include "culld/core/config.hpp"
 #include "culld/core/endpoint.hpp"
 #include "culld/core/proxy.hpp"
+#include "culld/io/secret_file.hpp"
 #include "culld/io/tls.hpp"
 
 namespace culld {
@@ -20,10 +21,10 @@ struct route {
 // https_proxy and no_proxy of this process, in small letters or else in capitals.
 [[nodiscard]] proxy_environment read_proxy_environment();
 
-// Reads the files that it needs: blocking, at start and on reload only. `credentials_folder` is $CREDENTIALS_DIRECTORY.
-[[nodiscard]] result<route> find_route(std::string_view url, const config& settings,
-                                       const std::string& credentials_folder, const proxy_environment& environment);
-[[nodiscard]] result<route> find_route(api_endpoint to, const config& settings, const std::string& credentials_folder,
+// Reads the files that it needs: blocking, at start and on reload only.
+[[nodiscard]] result<route> find_route(std::string_view url, const config& settings, const secret_access& secrets,
+                                       const proxy_environment& environment);
+[[nodiscard]] result<route> find_route(api_endpoint to, const config& settings, const secret_access& secrets,
                                        const proxy_environment& environment);
 
 }  // namespace culld

@@ -1,6 +1,9 @@
 // Secrets come by file only: a systemd credential, or a file that nobody else may read (contract, section 4).
 #pragma once
 
+#include <sys/types.h>
+#include <unistd.h>
+
 #include <cstddef>
 #include <string>
 #include <string_view>
@@ -8,6 +11,17 @@
 #include "culld/core/problem.hpp"
 
 namespace culld {
+
+// Where secrets are, and for whom.
+struct secret_access {
+    // NOLINTNEXTLINE(google-explicit-constructor): a folder alone is the ordinary case
+    secret_access(std::string credentials_folder = {}) : folder(std::move(credentials_folder)) {}
+    // NOLINTNEXTLINE(google-explicit-constructor)
+    secret_access(const char* credentials_folder) : folder(credentials_folder) {}
+
+    std::string folder;          // $CREDENTIALS_DIRECTORY; empty where there is none
+    uid_t reader = ::geteuid();  // who is to use them; another than ourselves where root checks for a service
+};
 
 // Holds a secret in pages of its own that stay out of core dumps and, where the kernel lets us, out of swap,
 // and wipes them. Moves, and is copied only where copy() says so. It has no stream operator and no formatter
@@ -37,7 +51,7 @@ class secret {
     [[nodiscard]] bool equals(const secret& other) const;
 
   private:
-    friend result<secret> read_secret(const std::string& name, const std::string& credentials_folder, secret_form form);
+    friend result<secret> read_secret(const std::string& name, const secret_access& by, secret_form form);
     [[nodiscard]] static result<secret> with_room(std::size_t bytes);
     void wipe() noexcept;
 
@@ -49,17 +63,14 @@ class secret {
 inline constexpr std::size_t secret_bytes_max = 64UL * 1024;  // tokens of IAM are several KB
 
 // Reads the secret that a setting names.
-//  - Without a `/`: the systemd credential of that name in `credentials_folder` ($CREDENTIALS_DIRECTORY as
-//  handed
-//    in; empty where there is none). Its permissions are systemd's business (it may grant access by an ACL,
-//    which shows as a group bit).
-//  - Otherwise a path, links followed, to a regular file that belongs to us or to root and has no permission
-//  bits
-//    for group and others.
+//  - Without a `/`: the systemd credential of that name in `by.folder`. Its permissions are systemd's business (it may
+//    grant access by an ACL, which shows as a group bit).
+//  - Otherwise a path, links followed, to a regular file that belongs to `by.reader` or to root and has no permission
+//    bits for group and others.
 // Line ends at its end are cut off. Refused: an empty file, more than 64 KiB, control characters within (in a text,
 // others than line ends and tabs).
 // Blocking; callable from any thread. No message ever holds any of the content.
-[[nodiscard]] result<secret> read_secret(const std::string& name, const std::string& credentials_folder,
+[[nodiscard]] result<secret> read_secret(const std::string& name, const secret_access& by,
                                          secret_form form = secret_form::line);
 
 // Overwrites and empties a string that held a secret on its way.
