@@ -421,7 +421,7 @@ class life {
         if (project_) project_->break_off();
         co_await sender_->drain(with_.settings->api.request_timeout);
         co_await taker_.stopped();
-        for (const auto& [id, job] : jobs_.running()) co_await job->close();
+        for (const auto& [id, job] : jobs_.running()) co_await job->close(answers_until);
         const steady_time now = steady_now();
         co_await notifier_.drain(std::min(now + with_.settings->notify.timeout, std::max(now, answers_until)));
         for (auto& server : servers_) co_await server->stop();

@@ -58,6 +58,7 @@ job_run::job_run(services& with, job_seed seed, std::optional<id_store> ids)
       fresh_(seed.fresh),
       waits_(seed.fresh),
       in_doubt_(std::move(seed.in_doubt)),
+      rested_(seed.rested),
       torn_bytes_(seed.torn_bytes),
       stop_reason_(seed.stopped),
       status_(seed.status.value_or("")),
@@ -112,8 +113,10 @@ void job_run::start() {
                             .reason = name_of(skip_reason::protected_id),
                             .attempts = 0,
                             .at = intake_.protected_at});
-    } else if (!in_doubt_.empty() || torn_bytes_ > 0) {
+    } else if (!in_doubt_.empty() || torn_bytes_ > 0 || rested_) {
         write_recovered(chain_, out, now, in_doubt_, torn_bytes_);
+        // Else a crash after the first request would leave a journal by which it was never sent.
+        if (rested_) begins_at_ = journal_.appended();
     }
     record_verdicts(plan_.owed());
     if (stop_reason_) record_verdicts(plan_.stop(*stop_reason_, steady_now()));
@@ -126,7 +129,7 @@ void job_run::start() {
 
 bool job_run::ready(steady_time now) {
     if (!dispatchable() || journal_.dead()) return false;
-    if (journal_.backlogged()) {  // the commit that ends it may be the only thing still to happen
+    if (journal_lags()) {  // the commit that ends it may be the only thing still to happen
         held_up_ = true;
         return false;
     }
@@ -144,7 +147,7 @@ std::optional<steady_time> job_run::due(steady_time now) const {
     if (early)
         out = at_wall(*spec.not_before);
     else if (plan_.ready(now))
-        out = own_pace_ && !journal_.backlogged() ? std::optional(own_pace_->ready_at()) : std::nullopt;
+        out = own_pace_ && !journal_lags() ? std::optional(own_pace_->ready_at()) : std::nullopt;
     else
         out = plan_.due();
     if (spec.deadline && !plan_.stopping()) {
@@ -332,14 +335,7 @@ void job_run::follow_up() {
     }
     // Not while an intent is on its way: the plan does not count its ids as intended yet, and the journal does.
     if (intent_.empty() && journal_.appended() >= checkpoint_at_) {
-        checkpoint_at_ = journal_.appended() + with_.checkpoints.every;
-        const plan_state state = plan_.state();
-        write_checkpoint(chain_, journal_.buffer(), wall_now(),
-                         {.state = &state,
-                          .totals = count(),
-                          .paused = state_ == job_state::paused || paused_before_block_,
-                          .rate = rate_limit(),
-                          .stopped = stop_reason_});
+        checkpoint(false);
     }
     if (intent_.empty()) {
         intent_ = plan_.wants_intent();
@@ -350,6 +346,18 @@ void job_run::follow_up() {
         }
     }
     journal_.commit_soon();
+}
+
+void job_run::checkpoint(bool at_rest) {
+    checkpoint_at_ = journal_.appended() + with_.checkpoints.every;
+    const plan_state state = plan_.state();
+    write_checkpoint(chain_, journal_.buffer(), wall_now(),
+                     {.state = &state,
+                      .totals = count(),
+                      .paused = state_ == job_state::paused || paused_before_block_,
+                      .rate = rate_limit(),
+                      .stopped = stop_reason_,
+                      .at_rest = at_rest});
 }
 
 void job_run::on_durable() {
@@ -498,9 +506,15 @@ void job_run::file_away() {
     });
 }
 
-task<void> job_run::close() {
+task<void> job_run::close(steady_time until) {
     if (journal_.dead()) co_return;
-    const auto written = co_await journal_.durable();
+    auto written = co_await journal_.durable();
+    // An intent on its way is not the plan's yet.
+    while (written && !intent_.empty()) written = co_await journal_.durable();
+    if (written && !finishing_ && plan_.idle() && plan_.has_unsent() && steady_now() < until) {
+        checkpoint(true);
+        written = co_await journal_.durable();
+    }
     if (!written) log(log_level::error, "journal.failed", written.error().text(), {{"job_id", intake_.spec.id}});
 }
 

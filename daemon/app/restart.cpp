@@ -253,6 +253,7 @@ recovered recover_job(const std::string& job_id, const folder& journals, const s
     seed.rate = job.rate;
     seed.stopped = job.stopped;
     seed.in_doubt = std::move(job.in_doubt);
+    seed.rested = job.rested;
     seed.torn_bytes = reading->torn_bytes;
     seed.behind_checkpoint = reading->behind_checkpoint;
     seed.status = job.status;

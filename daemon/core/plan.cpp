@@ -72,15 +72,12 @@ plan::plan(const plan_rules& rules, const plan_state& state, steady_time now)
     for (const plan_state::open_ids& open : state.open) {
         const key k{open.attempts, open.last};
         if (open.last == word::unsent || open.last == word::lost) {
-            // In doubt: whole batches again, in order.
+            // In doubt, or intended and no more: whole batches, in order.
             spans rest = open.at;
             std::reverse(rest.begin(), rest.end());
             while (!rest.empty()) {
-                batch b{.number = next_batch_++,
-                        .attempt = open.attempts + 1,
-                        .last = word::lost,
-                        .sent_before = true,
-                        .doubt_since = now};
+                batch b{.number = next_batch_++, .attempt = open.attempts + 1};
+                if (!open.never_sent) b.last = word::lost, b.sent_before = true, b.doubt_since = now;
                 for (std::uint64_t room = rules_.batch_size; room > 0 && !rest.empty();) {
                     span& s = rest.back();
                     const span part{s.first, std::min(room, s.count)};
@@ -137,6 +134,11 @@ void plan::intended(const spans& ranges) {
     if (stop_) return;
     intended_ = ranges.back().end();
     if (unsettled(intended_, ids_, 1).empty()) intended_ = ids_;
+}
+
+bool plan::has_unsent() const {
+    const auto unsent = [](const auto& due) { return due.second.last == word::unsent && !due.second.sent_before; };
+    return next_ < intended_ || std::any_of(parked_.begin(), parked_.end(), unsent);
 }
 
 bool plan::fresh_ready() const {

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <charconv>
+#include <tuple>
 
 #include "culld/core/interval_set.hpp"
 
@@ -125,6 +126,7 @@ result<void> recovery::feed(const record_view& r) {
     if (job_.status) return fail("a record follows job.finished");
     plan_state& s = job_.state;
     ++records_;
+    at_rest_ = r.type == record_type::checkpoint && r.has("at_rest");
     switch (r.type) {
         case record_type::job_accepted: return accepted(r);
         case record_type::intent: return intent(r);
@@ -154,7 +156,7 @@ result<void> recovery::feed(const record_view& r) {
             if (const json_value* totals = r.find("totals"); totals != nullptr)
                 return put(job_.totals, read_totals(*totals));
             return fail("job.finished has no totals");
-        case record_type::job_recovered: recovered_before(); return {};
+        case record_type::job_recovered: return recovered_before(r);
         case record_type::job_blocked:
         case record_type::job_unblocked:
         case record_type::unknown: return {};  // nothing about ids; a blocked job is tried again at a restart
@@ -326,15 +328,17 @@ result<void> recovery::verdict(const record_view& r, std::uint64_t& count, std::
     return {};
 }
 
-// What was open then may have been in a request that nothing is known of.
-void recovery::recovered_before() {
-    position_map<open_id> now;
-    for (const auto& run : open_.all()) {
-        open_id v = run.value;
-        v.sent = true;
-        now.assign(run.at, v);
-    }
-    open_ = std::move(now);
+// What was in doubt then may have been in a request that nothing is known of.
+result<void> recovery::recovered_before(const record_view& r) {
+    const auto doubted = r.runs("open");
+    if (!doubted) return fail(doubted.error());
+    for (const span& run : *doubted)
+        for (const auto& part : open_.within(run)) {
+            open_id v = part.value;
+            v.sent = true;
+            open_.assign(part.at, v);
+        }
+    return {};
 }
 
 // Whoever stops a paused job wants it to end.
@@ -427,12 +431,19 @@ result<void> recovery::checkpoint(const record_view& r) {
 
 recovered_job recovery::finish() {
     plan_state& s = job_.state;
-    std::map<std::pair<std::uint32_t, word>, spans> grouped;
+    std::map<std::tuple<std::uint32_t, word, bool>, spans> grouped;
     for (const auto& run : open_.all()) {
-        append(grouped[{run.value.attempts, run.value.last}], run.at);
-        if (run.value.last == word::unsent || run.value.last == word::lost) append(job_.in_doubt, run.at);
+        const open_id& v = run.value;
+        const bool never_sent = at_rest_ && v.last == word::unsent && !v.sent;
+        append(grouped[{v.attempts, v.last, never_sent}], run.at);
+        if (never_sent)
+            job_.rested = true;
+        else if (v.last == word::unsent || v.last == word::lost)
+            append(job_.in_doubt, run.at);
     }
-    for (auto& [k, at] : grouped) s.open.push_back({k.first, k.second, std::move(at)});
+    for (auto& [k, at] : grouped)
+        s.open.push_back(
+            {.attempts = std::get<0>(k), .last = std::get<1>(k), .at = std::move(at), .never_sent = std::get<2>(k)});
     for (const auto& run : ahead_.all())
         if (run.at.end() > s.intended)
             append(s.holes, {std::max(run.at.first, s.intended), run.at.end() - std::max(run.at.first, s.intended)});

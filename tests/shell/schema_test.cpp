@@ -109,9 +109,13 @@ TEST_F(Schema, JournalsAreWhatTheirSchemaSays) {
     state.open[0].at = {{0, 1}};
     state.open[0].declined = true;
     state.holes = {{1, 2}};
-    write_checkpoint(
-        chain, out, now,
-        {.state = &state, .totals = {.ids = 10}, .paused = true, .rate = 1.5, .stopped = skip_reason::cancelled});
+    write_checkpoint(chain, out, now,
+                     {.state = &state,
+                      .totals = {.ids = 10},
+                      .paused = true,
+                      .rate = 1.5,
+                      .stopped = skip_reason::cancelled,
+                      .at_rest = true});
     write_blocked(chain, out, now, "auth", "APIGW.0301", "Incorrect", "renew");
     write_unblocked(chain, out, now, "the credentials changed");
     write_finished(chain, out, now, "completed", {.ids = 10}, now);

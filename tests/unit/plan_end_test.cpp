@@ -306,6 +306,30 @@ TEST(PlanRestart, WhatIsInDoubtGoesAgainFirstInWholeBatches) {
     EXPECT_EQ(p.wants_intent(), (spans{{10, 8}}));
 }
 
+TEST(PlanRestart, WhatWasNeverSentGoesAsFreshIdsDoAndIsSkippedWhereTheJobIsStopped) {
+    const plan_state rested{.ids = 10,
+                            .intended = 10,
+                            .next_batch = 7,
+                            .open = {{.attempts = 0, .last = word::unsent, .at = {{2, 8}}, .never_sent = true}},
+                            .counts = {.deleted = 2}};
+    plan p(verifying(verify_mode::failed, 5), rested, start);
+    EXPECT_TRUE(p.has_unsent());
+    const batch* b = p.take(start);
+    ASSERT_NE(b, nullptr);
+    EXPECT_EQ(b->last, word::unsent);
+    EXPECT_EQ(b->attempt, 1U);
+    EXPECT_FALSE(b->sent_before) << "no retry";
+    EXPECT_FALSE(b->doubt_since);
+    EXPECT_TRUE(p.has_unsent()) << "the other batch";
+    ASSERT_NE(p.take(start), nullptr);
+    EXPECT_FALSE(p.has_unsent());
+    plan stopped(verifying(verify_mode::failed, 5), rested, start);
+    const auto out = stopped.stop(skip_reason::cancelled, start);
+    ASSERT_THAT(out, SizeIs(1));
+    EXPECT_EQ(out[0].kind, verdict_kind::skipped);
+    EXPECT_TRUE(stopped.done()) << "there is nothing to ask for";
+}
+
 TEST(PlanRestart, VerdictsThatTheCrashCutOffAreOwedOnce) {
     plan p(verifying(verify_mode::none, 3),
            {.ids = 6,

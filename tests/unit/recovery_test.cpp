@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <functional>
 #include <tuple>
 
 #include "journal_builder.hpp"
@@ -299,6 +300,39 @@ TEST(Recovery, ACheckpointTellsWhatWasOnlyEverDeclinedFromWhatWasNeverSent) {
     };
     EXPECT_EQ(retries(""), 2U);
     EXPECT_EQ(retries(R"(,"sent":true)"), 3U);
+}
+
+// As after a stop in good order.
+TEST(Recovery, AtRestWhatWasIntendedAndNothingMoreWasNeverSent) {
+    const std::string rest = R"("paused":false,"at_rest":true)";
+    const auto read_from_it = recovered(begun().add(
+        "checkpoint",
+        checkpoint_text(R"([{"attempts":0,"word":"lost","at":[[3,1]]},{"attempts":0,"word":"unsent","at":[[8,2]]}])",
+                        rest)));
+    EXPECT_TRUE(read_from_it.rested);
+    EXPECT_EQ(read_from_it.in_doubt, (spans{{3, 1}})) << "that one was sent";
+    for (const auto& open : read_from_it.state.open) EXPECT_EQ(open.never_sent, open.last == word::unsent);
+    const auto read_whole = [&rest](const std::function<void(journal_builder&)>& more) {
+        journal_builder j = begun();
+        j.intent(0, 8).result(1, {{0, 4}}, {{0, 4}}).add("checkpoint", checkpoint_text("[]", rest));
+        more(j);
+        return recovered(j);
+    };
+    const auto rested = read_whole([](journal_builder&) {});
+    EXPECT_TRUE(rested.rested);
+    EXPECT_EQ(rested.in_doubt, spans{});
+    EXPECT_EQ(read_whole([](journal_builder& j) { j.result(1, {{4, 4}}, {{4, 4}}); }).retries, 0U);
+    // The next run began, and whatever it wrote or did not write, it may have sent some.
+    const auto begun_again =
+        read_whole([](journal_builder& j) { j.add("job.recovered", R"("open":[],"torn_bytes":0)"); });
+    EXPECT_FALSE(begun_again.rested);
+    EXPECT_EQ(begun_again.in_doubt, (spans{{4, 4}}));
+    const auto crashed = read_whole([](journal_builder& j) {
+        j.add("job.recovered", R"("open":[],"torn_bytes":0)")
+            .add("job.recovered", R"("open":[[4,4]],"torn_bytes":0)")
+            .result(1, {{4, 4}}, {{4, 4}});
+    });
+    EXPECT_EQ(crashed.retries, 1U);
 }
 
 TEST(Recovery, ACheckpointInTheMiddleOfAReadingIsPassedOver) {

@@ -49,6 +49,7 @@ struct job_seed {
     std::optional<double> rate;
     std::optional<skip_reason> stopped;  // it was being cancelled, aborted, or ran out of time
     spans in_doubt;                      // open intents whose fate is unknown
+    bool rested = false;                 // see recovered_job
     std::uint64_t torn_bytes = 0;
     std::uint64_t behind_checkpoint = 0;  // bytes of journal that a restart has to read
     std::optional<std::string> status;    // job.finished is in the journal already: only the filing is left
@@ -98,8 +99,9 @@ class job_run {
     // ready(), abort_when is looked at with every answer.)
     void check_deadline();
 
-    // Ends the timers and writes what is buffered; the journal stays as a restart wants to find it.
-    [[nodiscard]] task<void> close();
+    // Ends the timers and writes what is buffered; the journal stays as a restart wants to find it. Nothing more is
+    // sent. What never was is told to the next run, where there is time for it before `until`.
+    [[nodiscard]] task<void> close(steady_time until);
 
     [[nodiscard]] const job_spec& spec() const { return intake_.spec; }
     [[nodiscard]] const job_intake& intake() const { return intake_; }
@@ -132,6 +134,9 @@ class job_run {
   private:
     void apply_rules();
     void follow_up();
+    void checkpoint(bool at_rest);
+    // Nothing may be sent before more of the journal is durable.
+    [[nodiscard]] bool journal_lags() const { return journal_.backlogged() || journal_.durable_bytes() < begins_at_; }
     void on_durable();
     void record_verdicts(const std::vector<verdict>& all);
     void record_verdict(const verdict& v);
@@ -168,9 +173,11 @@ class job_run {
     spans intent_;                   // written, not durable
     std::uint64_t intent_upto_ = 0;  // appended() with it
     bool held_up_ = false;           // a batch waits for the disk to take what the journal has
+    std::uint64_t begins_at_ = 0;    // appended() with the record that this run began with
     bool fresh_;
     bool waits_;  // accepted by this process, and nothing of it sent yet
     spans in_doubt_;
+    bool rested_;
     std::uint64_t torn_bytes_;
     std::optional<skip_reason> stop_reason_;
     bool finishing_ = false;

@@ -80,7 +80,8 @@ struct plan_state {
         std::uint32_t attempts = 0;  // counted so far
         word last = word::unsent;
         spans at;
-        bool declined = false;  // sent though the word is unsent: every answer declined it. Only plan::state tells
+        bool declined = false;    // sent though the word is unsent: every answer declined it. Only plan::state tells
+        bool never_sent = false;  // surely: the run before stopped in good order and said so. Only recovery tells
     };
     std::uint64_t ids = 0;
     position intended = 0;  // ids below it were intended
@@ -110,11 +111,14 @@ enum class presence : std::uint8_t { gone, there };
 class plan {
   public:
     // A new job: `state.ids` and `state.holes` set, the rest empty. A restarted one: as recovery built it; every
-    // open id whose last word is `unsent` is taken for `lost`, since nobody knows.
+    // open id whose last word is `unsent` is taken for `lost`, since nobody knows, unless it is `never_sent`.
     plan(const plan_rules& rules, const plan_state& state, steady_time now);
 
     // Verdicts that a restart found due and that no record holds yet; once.
     [[nodiscard]] std::vector<verdict> owed() { return std::exchange(owed_, {}); }
+
+    // Some ids are intended and were never in a request.
+    [[nodiscard]] bool has_unsent() const;
 
     // The ranges that should be intended next, to be made durable before intended() is called with them; settled
     // positions are left out. None while enough is intended, everything is, or the job is being stopped. At most

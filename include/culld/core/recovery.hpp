@@ -23,6 +23,9 @@ struct recovered_job {
     wall_time modified_at, accepted_at;
     plan_state state;
     spans in_doubt;  // intended, no answer journaled: perhaps sent
+    // The run before ended in good order, so that some of what it intended is known to have never been sent: before any
+    // of that is sent now, the journal has to say that a run began.
+    bool rested = false;
     std::uint64_t requests = 0, retries = 0, throttled = 0;
     bool paused = false;
     std::optional<double> rate;
@@ -52,13 +55,14 @@ class recovery {
     result<void> batch_error(const record_view& r);
     result<void> verdict(const record_view& r, std::uint64_t& count, std::string_view at_key);
     result<void> checkpoint(const record_view& r);
-    void recovered_before();
+    result<void> recovered_before(const record_view& r);
     void stop(skip_reason why);
     void count_request(const spans& at, std::uint32_t attempt);
     result<void> within(const spans& at) const;
 
     recovered_job job_;
     std::uint64_t records_ = 0;
+    bool at_rest_ = false;  // the last record says that nothing was under way, and nothing came since
     position_map<open_id> open_;
     position_map<bool> ahead_;  // settled beyond what is intended
 };
