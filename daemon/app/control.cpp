@@ -26,9 +26,6 @@ server_answer problem_answer(unsigned status, std::string_view what, std::string
 }
 
 // What the three kinds of jobs show; views into the job.
-std::string reason_of(const block_facts& why) {
-    return why.code.empty() ? why.detail : why.code + ": " + why.detail;
-}
 
 void append_line(std::string& out, const job_line& j, std::uint64_t in_flight) {
     const std::uint64_t remaining = j.totals.ids - std::min(j.totals.ids, j.totals.settled());
@@ -59,7 +56,7 @@ job_line line_of(const job_run& job) {
             .file = job.intake().source.file,
             .state = name_of(job.state()),
             .status = job.status(),
-            .reason = job.blocked() ? reason_of(*job.blocked()) : std::string(),
+            .reason = job.reason(),
             .help = job.blocked() ? job.blocked()->help : std::string(),
             .totals = job.totals(),
             .rate = job.state() == job_state::running ? job.rate_now(steady_now()) : 0.0,

@@ -52,6 +52,7 @@ job_run::job_run(services& with, job_seed seed, std::optional<id_store> ids)
       journal_(with.loop, with.disk, with.journals, intake_.spec.id + ".jsonl", std::move(seed.journal), seed.fresh),
       plan_(rules_of(intake_.spec, *with.settings), seed.state, steady_now()),
       state_(seed.paused ? job_state::paused : job_state::running),
+      said_(std::move(seed.said)),
       requests_(seed.requests),
       retries_(seed.retries),
       throttled_(seed.throttled),

@@ -13,9 +13,22 @@ job_state job_run::state() const {
     return state_;
 }
 
+std::string job_run::reason() const {
+    if (blocked_) return blocked_->code.empty() ? blocked_->detail : blocked_->code + ": " + blocked_->detail;
+    switch (state()) {
+        case job_state::waiting: return "not before " + rfc3339(*intake_.spec.not_before);
+        case job_state::paused: return said_;
+        case job_state::running: return stop_reason_ == skip_reason::cancelled ? said_ : std::string();
+        case job_state::blocked:
+        case job_state::finished: break;
+    }
+    return {};
+}
+
 bool job_run::pause(person by, std::string_view reason) {
     if (finishing_ || journal_.dead() || state_ == job_state::paused || state_ == job_state::finished) return false;
     write_command(chain_, journal_.buffer(), wall_now(), "job.paused", by, reason, std::nullopt);
+    said_ = reason;
     journal_.commit_now();
     if (state_ == job_state::blocked)
         paused_before_block_ = true;
@@ -27,6 +40,7 @@ bool job_run::pause(person by, std::string_view reason) {
 
 bool job_run::resume(person by, std::string_view reason) {
     if (finishing_ || journal_.dead()) return false;
+    if (state_ == job_state::blocked || state_ == job_state::paused) said_.clear();
     if (state_ == job_state::blocked) {
         paused_before_block_ = false;
         write_command(chain_, journal_.buffer(), wall_now(), "job.resumed", by, reason, std::nullopt);
@@ -44,6 +58,7 @@ bool job_run::resume(person by, std::string_view reason) {
 bool job_run::cancel(person by, std::string_view reason) {
     if (finishing_ || journal_.dead() || plan_.stopping()) return false;
     write_command(chain_, journal_.buffer(), wall_now(), "job.cancelled", by, reason, std::nullopt);
+    said_ = reason;
     stop(skip_reason::cancelled);
     go_on_to_the_end();
     return true;

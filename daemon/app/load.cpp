@@ -46,6 +46,8 @@ tl::expected<loaded, std::vector<config_complaint>> load_everything(const daemon
     std::vector<config_complaint> wrong;
     const auto wrong_if = [&](problem p) {
         if (p.file.empty()) p.file = options.sources.file;
+        // The file at fault is named; the setting that led there should be, too.
+        if (!p.field.empty() && p.what.find(p.field) == std::string::npos) p.what = p.field + ": " + p.what;
         wrong.push_back({std::move(p), {}});
     };
     if (auto rules = intake_settings::load(out.settings); rules)

@@ -38,8 +38,8 @@ th{color:var(--soft);font-weight:600;white-space:nowrap}.n{text-align:right;font
 summary{cursor:pointer;padding:.5rem 0;color:var(--link)}.reasons{max-width:30rem}
 #stale{display:none}#stale.on{display:block}footer{margin-top:2rem;color:var(--soft);font-size:.85rem}a{color:var(--link)}
 @media (max-width:46rem){body{padding:.8rem .8rem 2rem}table.jobs thead{display:none}table.jobs,table.jobs tbody{display:block}
-table.jobs tr{display:grid;grid-template-columns:1fr 1fr;gap:.1rem 1rem;padding:.55rem 0;border-bottom:1px solid var(--line)}table.jobs td{border:0;padding:0}
-table.jobs td.job,table.jobs td.bar{grid-column:1/-1;max-width:none}table.jobs td.n{text-align:left}table.jobs td[data-l]::before{content:attr(data-l) " ";color:var(--soft)}
+table.jobs tr{display:grid;grid-template-columns:repeat(2,minmax(0,1fr));gap:.1rem 1rem;padding:.55rem 0;border-bottom:1px solid var(--line)}table.jobs td{border:0;padding:0}
+table.jobs td.job,table.jobs td.bar,table.jobs td.when{grid-column:1/-1;max-width:none}table.jobs td.n{text-align:left}table.jobs td[data-l]::before{content:attr(data-l) " ";color:var(--soft)}
 table.jobs td.bar progress{width:70%}.tiles{grid-template-columns:1fr 1fr}}
 @media print{.alarm,.tile{break-inside:avoid}summary{display:none}}
 )";
@@ -78,18 +78,22 @@ void row(std::string& out, const job_line& job) {
         if (!why->empty()) fmt::format_to(to, "<div class=\"why\">{}</div>", html(*why));
     fmt::format_to(to, "</td><td><span class=\"badge {}\">{}</span></td>", shade_of(job),
                    html(over ? job.status : job.state));
-    const double part = 100.0 * static_cast<double>(t.settled()) / static_cast<double>(ids);
-    fmt::format_to(to,
-                   "<td class=\"bar\"><progress max=\"{}\" value=\"{}\"></progress> <span class=\"soft\" "
-                   "data-f=\"part\">{:.1f}%</span></td>",
-                   ids, t.settled(), part);
-    cell(out, "Done", "done", fmt::format("{} / {}", grouped(t.settled()), grouped(t.ids)), false);
+    if (over) {  // all of it is done
+        cell(out, "Ids", "ids", grouped(t.ids), false);
+    } else {
+        const double part = 100.0 * static_cast<double>(t.settled()) / static_cast<double>(ids);
+        fmt::format_to(to,
+                       "<td class=\"bar\"><progress max=\"{}\" value=\"{}\"></progress> <span class=\"soft\" "
+                       "data-f=\"part\">{:.1f}%</span></td>",
+                       ids, t.settled(), part);
+        cell(out, "Done", "done", fmt::format("{} / {}", grouped(t.settled()), grouped(t.ids)), false);
+    }
     cell(out, "Deleted", "deleted", grouped(t.deleted), t.deleted == 0);
     cell(out, "Absent", "absent", grouped(t.absent), t.absent == 0);
     cell(out, "Failed", "failed", grouped(t.failed), t.failed == 0);
     cell(out, "Skipped", "skipped", grouped(t.skipped), t.skipped == 0);
     if (over) {
-        fmt::format_to(to, "<td class=\"n\" data-l=\"Finished\">{}</td></tr>\n", html(moment(job.finished_at)));
+        fmt::format_to(to, "<td class=\"n when\" data-l=\"Finished\">{}</td></tr>\n", html(moment(job.finished_at)));
         return;
     }
     const std::uint64_t left = t.ids - std::min(t.ids, t.settled());
@@ -100,8 +104,9 @@ void row(std::string& out, const job_line& job) {
 }
 
 void table_head(std::string& out, bool over) {
+    out += "<table class=\"jobs\"><thead><tr><th>Job</th><th>State</th>";
+    out += over ? "<th class=\"n\">Ids</th>" : "<th>Progress</th><th class=\"n\">Done</th>";
     out +=
-        "<table class=\"jobs\"><thead><tr><th>Job</th><th>State</th><th>Progress</th><th class=\"n\">Done</th>"
         "<th class=\"n\">Deleted</th><th class=\"n\">Absent</th><th class=\"n\">Failed</th><th class=\"n\">Skipped</th>";
     out += over ? "<th class=\"n\">Finished</th>" : "<th class=\"n\">Rate</th><th class=\"n\">Left</th>";
     out += "</tr></thead><tbody>\n";
@@ -139,7 +144,7 @@ void tiles(std::string& out, const page_facts& f) {
     };
     const auto blocked = count("blocked"), paused = count("paused");
     out += "<div class=\"tiles\">";
-    tile(f.open.empty() ? "" : "good", grouped(f.open.size()), f.open.size() == 1 ? "open job" : "open jobs");
+    tile(count("running") > 0 ? "good" : "", grouped(f.open.size()), f.open.size() == 1 ? "open job" : "open jobs");
     if (paused > 0)
         tile("warn", grouped(static_cast<std::uint64_t>(paused)), paused == 1 ? "job is paused" : "jobs are paused");
     if (blocked > 0)

@@ -143,9 +143,18 @@ result<void> recovery::feed(const record_view& r) {
             if (why && *why != skip_reason::protected_id) stop(*why);
             return verdict(r, s.counts.skipped, "at");
         }
-        case record_type::job_paused: job_.paused = true; return {};
-        case record_type::job_resumed: job_.paused = false; return {};
-        case record_type::job_cancelled: stop(skip_reason::cancelled); return {};
+        case record_type::job_paused:
+            job_.paused = true;
+            job_.said = r.text("reason").value_or("");
+            return {};
+        case record_type::job_resumed:
+            job_.paused = false;
+            job_.said.clear();
+            return {};
+        case record_type::job_cancelled:
+            stop(skip_reason::cancelled);
+            job_.said = r.text("reason").value_or("");
+            return {};
         case record_type::job_rate: return put(job_.rate, number(r.find("requests_per_second"), "requests_per_second"));
         case record_type::checkpoint:
             // In the middle of a reading it says what is known already.

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <boost/json.hpp>
 #include <chrono>
 #include <map>
@@ -341,19 +342,26 @@ outcome<std::string> find_journal(const context& with, const folder& dir, std::s
 }
 
 void print_table(const context& with, const std::vector<job_facts>& jobs) {
-    std::size_t width = 3;
-    for (const job_facts& job : jobs) width = std::max(width, job.job_id.size());
-    with.out.data(
-        with.out.on_stdout(colour::bold, fmt::format("{:{}}  {:23}  {:>11}  {:>9}  {:>11}  {:>8}  {:>7}  {:>7}", "JOB",
-                                                     width, "STATE", "DONE", "FAILED", "TOTAL", "RATE", "ETA", "AGE")) +
-        "\n");
-    for (const job_facts& job : jobs) {
-        const std::string state = fmt::format("{:23}", job.finished() ? job.status : job.state);
-        with.out.data(fmt::format(
-            "{:{}}  {}  {:>11}  {:>9}  {:>11}  {:>8}  {:>7}  {:>7}\n", printable(job.job_id), width,
-            with.out.on_stdout(colour_of(job), state), grouped(job.totals.settled()), grouped(job.totals.failed),
-            grouped(job.totals.ids), job.finished() || job.rate == 0 ? "-" : fmt::format("{:.1f}/s", job.rate),
-            job.eta_seconds ? short_duration(*job.eta_seconds) : "-", short_duration(seconds_since(job.accepted_at))));
+    constexpr std::size_t columns = 8;
+    using row = std::array<std::string, columns>;
+    std::vector<row> rows{{"JOB", "STATE", "DONE", "FAILED", "TOTAL", "RATE", "ETA", "AGE"}};
+    for (const job_facts& job : jobs)
+        rows.push_back({printable(job.job_id), job.finished() ? job.status : job.state, grouped(job.totals.settled()),
+                        grouped(job.totals.failed), grouped(job.totals.ids),
+                        job.finished() || job.rate == 0 ? "-" : fmt::format("{:.1f}/s", job.rate),
+                        job.eta_seconds ? short_duration(*job.eta_seconds) : "-",
+                        short_duration(seconds_since(job.accepted_at))});
+    // No wider than what it holds: it should fit a terminal.
+    std::array<std::size_t, columns> widths{};
+    for (const row& r : rows)
+        for (std::size_t c = 0; c < columns; ++c) widths[c] = std::max(widths[c], r[c].size());
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+        const row& r = rows[i];
+        const std::string state = fmt::format("{:{}}", r[1], widths[1]);
+        std::string line = fmt::format("{:{}}  {}", r[0], widths[0],
+                                       i == 0 ? state : with.out.on_stdout(colour_of(jobs[i - 1]), state));
+        for (std::size_t c = 2; c < columns; ++c) line += fmt::format("  {:>{}}", r[c], widths[c]);
+        with.out.data((i == 0 ? with.out.on_stdout(colour::bold, line) : line) + "\n");
     }
 }
 

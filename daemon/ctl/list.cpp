@@ -31,6 +31,20 @@ int print_names(const context& with, bool open_only) {
     return all_well;
 }
 
+void say_what_is_blocked(const context& with, const std::vector<job_facts>& jobs) {
+    const job_facts* first = nullptr;
+    std::size_t count = 0;
+    for (const job_facts& job : jobs) {
+        if (job.state != "blocked") continue;
+        if (count++ == 0) first = &job;
+    }
+    if (count == 1)
+        with.out.say(
+            fmt::format("{0} is blocked: cullctl status {0} says why, and what to do", printable(first->job_id)));
+    else if (count > 1)
+        with.out.say(fmt::format("{} jobs are blocked: cullctl status JOB says why, and what to do", grouped(count)));
+}
+
 }  // namespace
 
 verb list_verb(CLI::App& app) {
@@ -56,10 +70,7 @@ verb list_verb(CLI::App& app) {
                     with.out.say("no jobs");
                 } else {
                     print_table(with, *jobs);
-                    for (const job_facts& job : *jobs)
-                        if (job.state == "blocked")
-                            with.out.say(fmt::format("{0} is blocked: cullctl status {0} says why, and what to do",
-                                                     printable(job.job_id)));
+                    say_what_is_blocked(with, *jobs);
                 }
                 return all_well;
             }};

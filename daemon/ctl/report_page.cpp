@@ -34,7 +34,7 @@ table{border-collapse:collapse;width:100%;font-size:.9rem}th,td{text-align:left;
 th{font-weight:600;color:var(--soft)}td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}
 .facts th{width:11rem}.facts td,.ids td{overflow-wrap:anywhere}code,pre,.mono{font:.86em/1.5 ui-monospace,"SF Mono",Menlo,Consolas,monospace;overflow-wrap:anywhere}
 pre{background:var(--panel);padding:.6rem .8rem;border-radius:.25rem;white-space:pre-wrap;margin:.3rem 0 .9rem}
-.ids{table-layout:fixed}.ids .c-id{width:24%}.ids .c-at{width:10.5rem}.ids .c-n{width:8rem}.ids .c-req{width:26%}.lot{content-visibility:auto;contain-intrinsic-size:auto 14000px}
+.ids{table-layout:fixed}.ids .mono{font-size:.78em}.ids .c-id{width:27%}.ids .c-at{width:11rem}.ids .c-n{width:6.5rem}.ids .c-req{width:24.5%}.lot{content-visibility:auto;contain-intrinsic-size:auto 14000px}
 .cols{display:grid;grid-template-columns:repeat(auto-fit,minmax(15rem,1fr));gap:0 2rem}.note{color:var(--soft);font-size:.93em}
 .scroll{overflow-x:auto}.findings{border:2px solid var(--bad);border-radius:.25rem;padding:.3rem 1rem;background:var(--tint-bad)}
 footer{margin-top:2.5rem;color:var(--soft);font-size:.85rem;border-top:1px solid var(--line);padding-top:.6rem}

@@ -127,11 +127,12 @@ void show(const context& with, const tally& t, double seconds) {
     }
     for (const problem& p : t.findings)
         with.out.data(with.out.on_stdout(colour::red, "BROKEN ") + printable(p.text()) + "\n");
-    with.out.data(fmt::format("{} {} journals ({} of open jobs), {} records, {} bytes\n",
+    with.out.data(fmt::format("{} {} {} ({} of open jobs), {} records, {} bytes\n",
                               t.findings.empty()
                                   ? with.out.on_stdout(colour::green, "ok:")
                                   : with.out.on_stdout(colour::red, fmt::format("{} findings:", t.findings.size())),
-                              grouped(t.journals), grouped(t.open), grouped(t.records), grouped(t.bytes)));
+                              grouped(t.journals), t.journals == 1 ? "journal" : "journals", grouped(t.open),
+                              grouped(t.records), grouped(t.bytes)));
     if (with.verbose)
         with.out.say(fmt::format("{:.2f} s, {:.2f} GB/s", seconds,
                                  static_cast<double>(t.bytes) / 1e9 / std::max(seconds, 1e-6)));

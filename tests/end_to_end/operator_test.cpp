@@ -69,11 +69,13 @@ TEST_F(Commands, APauseSurvivesARestartAndResumeEndsIt) {
         child daemon = started();
         drop_job("held", 4000);
         ASSERT_TRUE(settles_some("held", 40)) << log();
-        ASSERT_EQ(ctl({"pause", "held"}), 0) << told();
+        ASSERT_EQ(ctl({"pause", "held", "--reason", "asked by SOC"}), 0) << told();
         ASSERT_EQ(state("held"), "paused");
+        EXPECT_EQ(status("held").at("reason"), "asked by SOC");
     }
     child daemon = started();
     ASSERT_TRUE(reaches("held", "paused")) << log();
+    EXPECT_EQ(status("held").at("reason"), "asked by SOC");
     const int before = truth("delete_requests");
     drop_job("beside", 200);
     ASSERT_TRUE(reaches("beside", "finished")) << log();
@@ -88,6 +90,14 @@ TEST_F(Commands, APauseSurvivesARestartAndResumeEndsIt) {
     EXPECT_EQ(resumed.front().at("by").at("uid").to_number<unsigned>(), ::geteuid());
     expect_true_verdicts("held", 4000);
     expect_verified();
+}
+
+TEST_F(Commands, AJobThatWaitsSaysUntilWhen) {
+    configure({});
+    child daemon = started();
+    drop_job("later", 10, "not_before: 2999-11-25T22:00:00Z\n");
+    ASSERT_TRUE(reaches("later", "waiting")) << log();
+    EXPECT_EQ(status("later").at("reason"), "not before 2999-11-25T22:00:00.000000Z");
 }
 
 TEST_F(Commands, CancelSkipsWhatWasNotSent) {

@@ -117,6 +117,13 @@ TEST_F(CullctlJobs, TheTableHasNoColourInAPipe) {
     EXPECT_NE(r.out.find("completed_with_failures"), std::string::npos) << r.out;
 }
 
+TEST_F(CullctlJobs, TheTableIsNoWiderThanWhatItHolds) {
+    stand_in_daemon daemon(root + "/s", two_jobs);
+    const ran r = here("list --socket " + root + "/s");
+    EXPECT_EQ(r.out.find("JOB    STATE      DONE  FAILED  TOTAL   RATE  ETA"), 0U) << r.out;
+    EXPECT_NE(r.out.find("\njob-2  running       1       0      4  1.5/s   2s"), std::string::npos) << r.out;
+}
+
 TEST_F(CullctlJobs, StatusFindsAJobByIdPrefixAndFile) {
     EXPECT_EQ(here("status job-1").code, 0);
     EXPECT_EQ(here("status list.txt").code, 0);

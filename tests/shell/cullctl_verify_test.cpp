@@ -15,6 +15,7 @@ TEST_F(CullctlVerify, HonestFoldersAreFine) {
     const ran r = here("verify");
     EXPECT_EQ(r.code, 0) << r.out << r.err;
     EXPECT_NE(r.out.find("2 journals (1 of open jobs)"), std::string::npos) << r.out;
+    EXPECT_EQ(here("verify job-1").out.find("ok: 1 journal (0 of open jobs)"), 0U);
     const ran json = here("verify --json");
     EXPECT_EQ(json.code, 0);
     EXPECT_EQ(json.out.find(R"({"ok":true,"journals":2,)"), 0U) << json.out;

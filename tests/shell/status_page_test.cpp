@@ -61,6 +61,14 @@ TEST(StatusPage, ShowsAJobWithItsProgress) {
     EXPECT_TRUE(has(page, ">8s<")) << "100 left at 12.5 a second";
 }
 
+TEST(StatusPage, HasNoProgressOfWhatIsFinished) {
+    page_facts f = idle();
+    f.finished = {job("cleaned", "finished")};
+    const std::string page = status_page(f);
+    EXPECT_TRUE(has(page, "cleaned"));
+    EXPECT_FALSE(has(page, "<progress max"));
+}
+
 TEST(StatusPage, ShowsWhatIsWrong) {
     page_facts f = idle();
     f.credentials = "refused";

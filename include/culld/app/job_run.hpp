@@ -46,6 +46,7 @@ struct job_seed {
     std::uint64_t requests = 0, retries = 0, throttled = 0;
     wall_time accepted_at;
     bool paused = false;
+    std::string said;  // why, by whoever paused or cancelled it
     std::optional<double> rate;
     std::optional<skip_reason> stopped;  // it was being cancelled, aborted, or ran out of time
     spans in_doubt;                      // open intents whose fate is unknown
@@ -108,6 +109,8 @@ class job_run {
     [[nodiscard]] const resource_profile& resource() const { return *resource_; }
     [[nodiscard]] job_state state() const;
     [[nodiscard]] const std::optional<block_facts>& blocked() const { return blocked_; }
+    // Why it stands still, in one line; empty where it does not, or nobody said.
+    [[nodiscard]] std::string reason() const;
     // By our own disk, which no other credentials mend.
     [[nodiscard]] bool blocked_by_disk() const {
         return blocked_ && (blocked_->error_class == "journal" || blocked_->error_class == "store");
@@ -166,6 +169,7 @@ class job_run {
     job_state state_ = job_state::running;
     bool paused_before_block_ = false;
     std::optional<block_facts> blocked_;
+    std::string said_;  // by whoever paused or cancelled it
     std::uint64_t requests_, retries_, throttled_;
     job_totals pending_, shown_;                            // at the commit under way; durable
     reason_counts failed_, failed_pending_, failed_shown_;  // recorded; and as the totals

@@ -18,7 +18,7 @@ struct job_line {
     std::string_view job_id, file;
     std::string_view state;   // waiting, running, paused, blocked, finished
     std::string_view status;  // of a finished job
-    std::string reason;       // why it is blocked
+    std::string reason;       // why it stands still
     std::string help;         // and what to do about it
     job_totals totals;
     double rate = 0;                       // ids a second
