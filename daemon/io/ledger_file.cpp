@@ -104,8 +104,9 @@ result<void> ledger_file::load() {
                     .hint = what_to_do,
                     .file = dir_->path() + "/" + ledger_head_name});
     if (*head && !(*head)->sig.empty()) was_signed_ = true;
-    if (signing_)
-        if (auto fine = vouched_for(*head, chain.records(), chain.head()); !fine) return fine;
+    result<bool> foreseen = false;
+    if (signing_) foreseen = vouched_for(*head, chain.records(), chain.head());
+    if (!foreseen) return fail(std::move(foreseen.error()));
     struct stat st {};
     if (::fstat(fd_.get(), &st) != 0) return fail(errno_problem("look at", ledger_name, errno));
     const std::uint64_t good = lines.good_bytes();
@@ -121,7 +122,10 @@ result<void> ledger_file::load() {
     // The head may be behind, if a crash came between the two writes; or not signed yet, if the key is new. One that is
     // right is left alone: a daemon that starts on a full disk has to wait there, not to fail.
     const bool behind = !*head || (*head)->seq + 1 != chain.records() || (signing_ && (*head)->sig.empty());
-    if (chain.records() > 0 && behind) {
+    if (*foreseen) {
+        // Written anew it would be gone for a moment, and with it what vouches for the last line.
+        if (auto done = dir_->put_staged(ledger_head_name); !done) return done;
+    } else if (chain.records() > 0 && behind) {
         const std::string sig = signature_of(hex(chain.head()));
         if (auto done = dir_->replace(ledger_head_name, ledger_head_text(chain_.head(), sig), 0640); !done) return done;
     }
@@ -146,9 +150,9 @@ result<std::optional<ledger_head>> ledger_file::load_head(const std::string& nam
     return std::move(*head);
 }
 
-result<void> ledger_file::vouched_for(const std::optional<ledger_head>& head, std::uint64_t lines,
+result<bool> ledger_file::vouched_for(const std::optional<ledger_head>& head, std::uint64_t lines,
                                       const digest& last) const {
-    if (!was_signed_) return {};  // the key is new
+    if (!was_signed_) return false;  // the key is new
     const auto refuse = [&](std::string what, const char* hint = what_to_do) {
         return fail(problem{.what = std::move(what), .hint = hint, .file = dir_->path() + "/" + ledger_head_name});
     };
@@ -160,7 +164,7 @@ result<void> ledger_file::vouched_for(const std::optional<ledger_head>& head, st
                           "one; if not, the ledger was changed: see `cullctl verify`");
     }
     const std::uint64_t named = head ? head->seq + 1 : 0;
-    if (lines == named) return {};
+    if (lines == named) return false;
     if (lines > named + 1)
         return refuse(head ? fmt::format("names line {} as the last, but the ledger has {} lines", named, lines)
                            : "is missing, though the ledger is signed");
@@ -169,7 +173,7 @@ result<void> ledger_file::vouched_for(const std::optional<ledger_head>& head, st
     const bool foreseen = staged && *staged && (*staged)->seq + 1 == lines && (*staged)->sha256 == hex(last) &&
                           signing_->known.signed_by_one((*staged)->sha256, (*staged)->sig);
     if (!foreseen) return refuse(fmt::format("does not name line {} of the ledger, which nobody signed", lines));
-    return {};
+    return true;
 }
 
 bool ledger_file::rejected_since(std::string_view file, wall_time since) const {

@@ -339,8 +339,12 @@ TEST_F(SignedLedgerFile, GoesOnWhereACrashCameBetweenLineAndHead) {
             std::filesystem::remove(scratch_.path("ledger.head"));
         else
             put_head(before);
+        const auto which = [this](const char* name) { return dir_.stat(name).value().st_ino; };
+        const auto staged = which(".ledger.head.new");
         static_cast<void>(open_signed());
         EXPECT_EQ(head_text(), after);
+        // Written anew it would not vouch for its line in between, and a second crash come then.
+        EXPECT_EQ(which("ledger.head"), staged);
     };
     head_left_behind_by([](ledger_file& l) { return finish(l, "a"); });
     head_left_behind_by([](ledger_file& l) { return reject(l, "b"); });

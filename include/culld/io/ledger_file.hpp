@@ -58,8 +58,8 @@ class ledger_file {
   private:
     [[nodiscard]] result<void> load();
     [[nodiscard]] result<std::optional<ledger_head>> load_head(const std::string& name) const;
-    // May this be gone on with, as far as signatures tell?
-    [[nodiscard]] result<void> vouched_for(const std::optional<ledger_head>& head, std::uint64_t lines,
+    // May this be gone on with, as far as signatures tell? True: the head of the last line lies staged yet.
+    [[nodiscard]] result<bool> vouched_for(const std::optional<ledger_head>& head, std::uint64_t lines,
                                            const digest& last) const;
     [[nodiscard]] std::string signature_of(std::string_view text) const;
 
