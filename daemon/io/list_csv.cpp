@@ -109,7 +109,7 @@ class csv_machine {
     }
 
   private:
-    enum class state { start, plain, quoted, quote_seen };
+    enum class state { start, plain, quoted, quote_seen, quote_over };
 
     tl::unexpected<problem> wrong(std::string what, place at, std::string hint = {}) const {
         return fail(problem{.what = std::move(what), .hint = std::move(hint), .line = at.line, .column = at.column});
@@ -222,10 +222,13 @@ class csv_machine {
                     state_ = state::quoted;
                     return kept ? keep(c) : result<void>{};
                 }
+                [[fallthrough]];
+            case state::quote_over:
                 if (separates) return end_field();
                 if (c == '\n') return end_line();
-                if (is_blank(c)) return {};
-                break;
+                if (!is_blank(c)) break;
+                state_ = state::quote_over;
+                return {};
         }
         return wrong("text behind a quoted field", {line_, column_}, "a quote inside a quoted field is written twice");
     }

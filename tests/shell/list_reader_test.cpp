@@ -128,6 +128,7 @@ TEST(ListCsv, MistakesAreNamedByPlace) {
     EXPECT_EQ(csv_error("id,t\na\n"), "2:1 1 field where the header has 2");
     EXPECT_EQ(csv_error("id,t\na,\"x\ny\nb,z\n"), "2:3 a quoted field that never ends");
     EXPECT_EQ(csv_error("id,t\na,\"x\"y\n"), "2:6 text behind a quoted field");
+    EXPECT_EQ(csv_error("id,t\na,\"x\" \"y\"\n"), "2:7 text behind a quoted field");
     EXPECT_EQ(csv_error("t,id\n\"1\n2\",x\nu,  BAD\n"), "4:5 refused");
     EXPECT_EQ(csv_error("id\n" + std::string(4097, 'a')), "2:1 an id field of more than 4096 bytes");
     EXPECT_EQ(csv_error(std::string(70'000, 'a')), "1:65537 a header of more than 65536 bytes");
