@@ -171,8 +171,8 @@ class life {
         return {};
     }
 
-    intake_surroundings surroundings() {
-        return {*rules_->settings, rules_->pattern, resource_names(), rules_->protect, with_.plans, stop_reading_};
+    intake_surroundings surroundings(const intake_settings& rules) {
+        return {*rules.settings, rules.pattern, resource_names(), rules.protect, with_.plans, stop_reading_};
     }
 
     // ---- recovery ----
@@ -268,9 +268,10 @@ class life {
 
     task<void> recover(std::string id, std::set<std::string>* active) {
         // Shared: a variant of move-only parts must come back through a copyable completion.
-        auto work = [this, &id] {
+        // Its rules are held by the work: a reload may replace ours meanwhile.
+        auto work = [this, &id, rules = rules_] {
             return std::make_shared<recovered>(
-                recover_job(id, journals_, with_.files, surroundings(), with_.checkpoints));
+                recover_job(id, journals_, with_.files, surroundings(*rules), with_.checkpoints));
         };
         const auto found = co_await disk_.run(work);
         if (auto* ready = std::get_if<ready_to_run>(found.get())) {
