@@ -51,9 +51,9 @@ BUGS = {
                                   "if (settled_.count() > summary_.totals.ids) {", UNIT, "Tamper.*:Audit.*"),
     "missing-journal-unnoticed": ("daemon/ctl/verify.cpp", "if (entry != nullptr)\n                out.find(\"the journal is missing",
                                   "if (false)\n                out.find(\"the journal is missing", SHELL, "CullctlVerify.*"),
-    "daemon-signs-whatever-is-there": ("daemon/io/ledger_file.cpp", "if (!was_signed_) return {};  // the key is new",
-                                       "return {};", SHELL, "*LedgerFile*"),
-    "line-of-a-stranger-signed": ("daemon/io/ledger_file.cpp", "if (!foreseen) return", "if (!foreseen && lines == 0) return", SHELL,
+    "daemon-signs-whatever-is-there": ("daemon/io/ledger_file.cpp", "if (!was_signed_) return false;  // the key is new",
+                                       "return false;", SHELL, "*LedgerFile*"),
+    "line-of-a-stranger-signed": ("daemon/io/ledger_file.cpp", "if (!foreseen) return refuse", "if (!foreseen && lines == 0) return refuse", SHELL,
                                   "*LedgerFile*"),
 }
 

@@ -63,7 +63,7 @@ int main(int argc, char** argv) {
     app.add_option("--ways", plan.ways, "with --every-cut: so many of the ways a cut may end, by chance; 0: all")
         ->capture_default_str();
     app.add_option("--again", plan.again, "with --every-cut: so many second cuts after each")->capture_default_str();
-    app.add_option("--cut", cuts, "the story with this cut (CALL:WAY.WAY…), twice for two")->expected(1);
+    app.add_option("--cut", cuts, "the story with this cut (CALL:WAY.WAY…), twice for two")->expected(1, 2);
     app.add_option("--plant", options.plant, "a bug to plant");
     app.add_flag("--list-plants", list_plants, "the bugs that can be planted");
     CLI11_PARSE(app, argc, argv);
