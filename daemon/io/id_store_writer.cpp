@@ -102,23 +102,24 @@ result<void> id_store_writer::seal(const digest& source) {
     if (!segment_.empty())
         if (auto done = end_segment(); !done) return done;
     store_format::running_checksum index;
-    if (index_file_) {
-        if (auto done = flush_index(); !done) return done;
-    } else {
-        index.update(index_);
-        if (auto done = write_all(file_.get(), index_, temporary_); !done) return done;
-    }
-    std::string block(index_file_ ? index_bytes_kept : 0, '\0');
-    for (std::uint64_t at = 0; index_file_;) {
-        const auto got = read_some_at(index_file_.get(), block.data(), block.size(), at, temporary_);
-        if (!got) return fail(got.error());
-        if (*got == 0) break;
-        const std::string_view part(block.data(), *got);
+    const auto add = [&](std::string_view part) {
         index.update(part);
-        if (auto done = write_all(file_.get(), part, temporary_); !done) return done;
-        at += *got;
+        return write_all(file_.get(), part, temporary_);
+    };
+    if (!index_file_) {
+        if (auto done = add(index_); !done) return done;
+    } else {
+        if (auto done = flush_index(); !done) return done;
+        std::string block(index_bytes_kept, '\0');
+        for (std::uint64_t at = 0;;) {
+            const auto got = read_some_at(index_file_.get(), block.data(), block.size(), at, temporary_);
+            if (!got) return fail(got.error());
+            if (*got == 0) break;
+            if (auto done = add(std::string_view(block.data(), *got)); !done) return done;
+            at += *got;
+        }
+        index_file_.reset();
     }
-    index_file_.reset();
     const store_format::footer end{
         .ids = count_, .content = content_, .index_checksum = index.value(), .source = source};
     sealed_ = true;
