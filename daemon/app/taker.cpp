@@ -242,11 +242,13 @@ task<bool> taker::read(attempt& a) {
             auto listed = co_await lane_of(a.spec.ids_file, a.list.job.facts).run(read_list);
             if (!listed) why = std::move(listed.error());
         }
-        if (a.finished && *a.finished) {
-            a.found = std::move(**a.finished);
-            co_return true;
+        if (a.finished) {
+            if (*a.finished) {
+                a.found = std::move(**a.finished);
+                co_return true;
+            }
+            why = std::move(a.finished->error());
         }
-        if (a.finished) why = std::move(a.finished->error());
     } else {
         why = std::move(a.read->error());
     }
