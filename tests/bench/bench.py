@@ -1,5 +1,5 @@
 """What the benchmarks share: lists of ids from a seed, the emulator, a culld of their own."""
-import pathlib, random, shutil, subprocess, tempfile
+import os, pathlib, random, shutil, subprocess, tempfile, time
 
 # What signed jobs sign with, and a server may check.
 AK, SK = "AKBENCHEXAMPLE000001", "sKbEnChExAmPlE0123456789abcdefABCDEF+/0="
@@ -13,6 +13,20 @@ def ids(count):
         text = chance.randbytes(16 * n).hex()
         yield [f"{h[:8]}-{h[8:12]}-{h[12:16]}-{h[16:20]}-{h[20:]}"
                for h in (text[i * 32:i * 32 + 32] for i in range(n))]
+
+
+def cpu_seconds(pid):
+    """Of all threads of a process, user and system."""
+    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def until(condition, what, seconds=120, step=0.0005):
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            raise SystemExit(f"waited {seconds} s for {what}")
+        time.sleep(step)
 
 
 def make_list(path, count):

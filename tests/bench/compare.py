@@ -26,7 +26,7 @@ nodejs, golang-github-valyala-fasthttp-dev and golang-github-minio-sha256-simd-d
 import argparse, functools, hashlib, http.client, json, os, pathlib, platform, shutil, ssl, statistics, subprocess, sys
 import tempfile, time
 
-from bench import AK, SK, Place, ids, make_list
+from bench import AK, SK, Place, cpu_seconds, ids, make_list
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
@@ -98,8 +98,7 @@ class Yard(Place):
         connection.close()
 
     def server_cpu(self):
-        fields = pathlib.Path(f"/proc/{self.server.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        return cpu_seconds(self.server.pid)
 
 
 def busy_cpu():

@@ -9,7 +9,7 @@ an fsync costs, and there are several in the way: /dev/shm shows culld's own sha
 """
 import argparse, pathlib, random, socket, statistics, threading, time
 
-from bench import Place
+from bench import Place, until
 
 GOOD = b'{"code":"00000000","message":"","data":{"success_ids":["%s"],"error_ids":[]}}'
 
@@ -40,14 +40,6 @@ class Server:
             answer = GOOD % name
             connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nX-request-id: r\r\n"
                                b"Content-Length: %d\r\n\r\n%s" % (len(answer), answer))
-
-
-def until(condition, what):
-    end = time.monotonic() + 10
-    while not condition():
-        if time.monotonic() > end:
-            raise SystemExit(f"waited 10 s for {what}")
-        time.sleep(0.0005)
 
 
 def main():

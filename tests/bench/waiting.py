@@ -8,19 +8,11 @@
     jobs     a job of priority 0 while --waiting others wait at a slow rate: rename to its end, against an empty daemon
     folder   --files files in incoming/ that are no jobs: CPU of one rescan, and rename to the end of a job meanwhile
 """
-import argparse, os, pathlib, statistics, subprocess, tempfile, time
+import argparse, pathlib, statistics, subprocess, tempfile, time
 
-from bench import Place, make_list
+from bench import Place, cpu_seconds, make_list, until
 
 LIMITS = "{requests_per_second: 100000, burst: 1000, concurrency: 64, adaptive: false}"
-
-
-def until(condition, what, seconds=120, step=0.001):
-    end = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > end:
-            raise SystemExit(f"waited {seconds} s for {what}")
-        time.sleep(step)
 
 
 def started(place):
@@ -35,11 +27,6 @@ def switches(pid):
                for line in status.read_text().splitlines() if "ctxt_switches" in line)
 
 
-def cpu(pid):
-    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
 def drop_ids(place, name, text):
     place.drop(name, lambda path: path.write_text(text))
 
@@ -49,7 +36,7 @@ def job_time(place, name, text):
     (place.path / "spool/tmp" / name).write_text(text)
     begun = time.monotonic()
     (place.path / "spool/tmp" / name).rename(place.path / "spool/incoming" / name)
-    until((place.path / "spool/done" / name).exists, f"{name} in done/", step=0.0005)
+    until((place.path / "spool/done" / name).exists, f"{name} in done/")
     return (time.monotonic() - begun) * 1000
 
 
@@ -60,12 +47,12 @@ def idle(args):
         for n in range(5):
             job_time(place, f"warm{n}.txt", f"id{n}\n")
         time.sleep(3)
-        before, cpu_before = switches(process.pid), cpu(process.pid)
+        before, cpu_before = switches(process.pid), cpu_seconds(process.pid)
         time.sleep(args.seconds)
         woken = switches(process.pid) - before
         kib = {words[0]: int(words[1]) for words in (line.split() for line in open(f"/proc/{process.pid}/status"))
                if words[0].startswith(("VmRSS", "Rss", "VmHWM"))}
-        print(f"idle: ran {woken} times in {args.seconds} s, {cpu(process.pid) - cpu_before:.2f} s of CPU; "
+        print(f"idle: ran {woken} times in {args.seconds} s, {cpu_seconds(process.pid) - cpu_before:.2f} s of CPU; "
               f"RSS {kib['VmRSS:'] / 1024:.1f} MiB, {kib['RssAnon:'] / 1024:.1f} of them its own")
 
 
@@ -80,10 +67,10 @@ def slow(args):
             until((place.path / "spool/done/warm.txt").exists, "the first job")
             count = 64 * 999 * 500  # ten seconds
             make_list(place.path / "spool/tmp/big.txt", count)
-            before, begun = cpu(process.pid), time.monotonic()
+            before, begun = cpu_seconds(process.pid), time.monotonic()
             (place.path / "spool/tmp/big.txt").rename(place.path / "spool/incoming/big.txt")
             until((place.path / "spool/done/big.txt").exists, "the job", step=0.01)
-            took, used = time.monotonic() - begun, cpu(process.pid) - before
+            took, used = time.monotonic() - begun, cpu_seconds(process.pid) - before
             print(f"slow: {count / took:,.0f} ids/s, {count / took / (64 / 0.020 * 999):.1%} of the bound with the "
                   f"list's reading, {used / took:.1%} of a core")
 
@@ -97,11 +84,11 @@ def jobs(args):
             drop_ids(place, f"w{n}.json", '{"version": 1, "priority": 5, "ids": [%s]}' %
                      ",".join(f'"w{n}-{i}"' for i in range(300)))
         until(lambda: not any((place.path / "spool/incoming").iterdir()), "all to be accepted", step=0.1)
-        before = cpu(process.pid)
+        before = cpu_seconds(process.pid)
         beside = [job_time(place, f"beside{n}.json", f'{{"version": 1, "priority": 0, "ids": ["b{n}"]}}') for n in range(9)]
         kib = next(int(line.split()[1]) for line in open(f"/proc/{process.pid}/status") if line.startswith("VmRSS"))
         print(f"jobs: {statistics.median(alone):.1f} ms alone, {statistics.median(beside):.1f} ms (at most "
-              f"{max(beside):.1f}) beside {args.waiting} others; {cpu(process.pid) - before:.2f} s of CPU meanwhile, "
+              f"{max(beside):.1f}) beside {args.waiting} others; {cpu_seconds(process.pid) - before:.2f} s of CPU meanwhile, "
               f"RSS {kib / 1024:.1f} MiB")
 
 
@@ -114,10 +101,10 @@ def folder(args):
         for n in range(args.files):
             (incoming / f".f{n}.part").touch()
         time.sleep(3)
-        before = cpu(process.pid)
+        before = cpu_seconds(process.pid)
         process.send_signal(1)
         time.sleep(3)
-        rescan = cpu(process.pid) - before
+        rescan = cpu_seconds(process.pid) - before
         process.send_signal(1)
         beside = [job_time(place, f"beside{n}.txt", f"b{n}\n") for n in range(9)]
         print(f"folder: {rescan:.2f} s of CPU for a rescan of {args.files} files; a job takes {statistics.median(alone):.1f}"
