@@ -25,8 +25,6 @@ server_answer problem_answer(unsigned status, std::string_view what, std::string
     return out;
 }
 
-// What the three kinds of jobs show; views into the job.
-
 void append_line(std::string& out, const job_line& j, std::uint64_t in_flight) {
     const std::uint64_t remaining = j.totals.ids - std::min(j.totals.ids, j.totals.settled());
     json_object o(out);
@@ -51,6 +49,7 @@ void append_line(std::string& out, const job_line& j, std::uint64_t in_flight) {
     o.close();
 }
 
+// What the three kinds of jobs show.
 job_line line_of(const job_run& job) {
     return {.job_id = job.spec().id,
             .file = job.intake().source.file,
