@@ -56,6 +56,7 @@ class printer {
             case row_form::ids: text_.append(r.id).push_back('\n'); break;
             case row_form::csv:
                 append_csv_field(text_, r.id);
+                if (append_rest_known(r)) break;
                 text_.append(",").append(r.verdict) += ',';
                 append_csv_field(text_, r.reason);
                 append_number(",", r.attempts);
@@ -66,10 +67,13 @@ class printer {
                 text_ += ',';
                 append_csv_field(text_, r.request_id);
                 text_.append(",").append(r.at) += '\n';
+                keep_rest(r);
                 break;
             case row_form::json: {
                 json_object o(text_);
-                o.member("id", r.id).member("verdict", r.verdict);
+                o.member("id", r.id);
+                if (append_rest_known(r)) break;
+                o.member("verdict", r.verdict);
                 text_or_null(o, "reason", r.reason);
                 o.member("attempts", r.attempts);
                 if (r.http_status == 0)
@@ -80,6 +84,7 @@ class printer {
                 text_or_null(o, "at", r.at);
                 o.close();
                 text_ += '\n';
+                keep_rest(r);
                 break;
             }
             case row_form::table:
@@ -91,6 +96,26 @@ class printer {
     }
 
   private:
+    // All ids of a batch have the same behind them: it is made once.
+    bool append_rest_known(const result_row& r) {
+        if (r.at != at_ || r.request_id != request_id_ || r.verdict != verdict_ || r.reason != reason_ ||
+            r.attempts != attempts_ || r.http_status != http_status_) {
+            rest_from_ = text_.size();
+            return false;
+        }
+        text_ += rest_;
+        return true;
+    }
+    void keep_rest(const result_row& r) {
+        rest_.assign(text_, rest_from_);
+        at_ = r.at;
+        request_id_ = r.request_id;
+        verdict_ = r.verdict;
+        reason_ = r.reason;
+        attempts_ = r.attempts;
+        http_status_ = r.http_status;
+    }
+
     void append_number(std::string_view before, std::uint64_t n) {
         const fmt::format_int digits(n);
         text_.append(before).append(digits.data(), digits.size());
@@ -105,6 +130,10 @@ class printer {
     const context& with_;
     row_form form_;
     std::string text_;
+    // Of the row before, but for its id. (No row has attempts_ at first.)
+    std::string rest_, at_, request_id_, verdict_, reason_;
+    std::uint64_t attempts_ = UINT64_MAX, http_status_ = 0;
+    std::size_t rest_from_ = 0;
 };
 
 // One run of the verb: its state is what the record callbacks share.
@@ -118,7 +147,7 @@ class result_run {
             only_,
             [this](const result_row& r) -> result<void> {
                 print_.row(r);
-                return {};
+                return success();
             },
             [this](const spans& at, const std::function<result<void>(std::string_view)>& each) {
                 return look_up(at, each);
@@ -151,7 +180,7 @@ class result_run {
         const spans rest = read.settled.missing({0, read.summary.totals.ids});
         const auto shown = look_up(rest, [this](std::string_view id) -> result<void> {
             print_.row({.id = id, .verdict = "remaining"});
-            return {};
+            return success();
         });
         if (shown) return all_well;
         if (!stuck_) return report(with_, {io_error, shown.error()});

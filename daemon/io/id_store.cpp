@@ -17,7 +17,17 @@ namespace culld {
 
 namespace {
 constexpr std::uint64_t segment_bytes_max = ids_per_segment * (id_bytes_max + 3);
+
+// How many bytes each id takes where all take the same, as UUIDs do; else 0. There are two quotes for each id and no
+// more: where each has one at its start and one at its end, these are all.
+std::size_t regular_length(std::string_view segment, std::uint64_t ids) {
+    const auto length = static_cast<std::size_t>(segment.size() / ids);
+    if (length * ids != segment.size() || length < 4) return 0;
+    for (const char *at = segment.data(), *end = at + segment.size(); at != end; at += length)
+        if (at[0] != '"' || at[length - 2] != '"' || at[length - 1] != ',') return 0;
+    return length;
 }
+}  // namespace
 
 tl::unexpected<problem> id_store::damaged(std::string_view what) const {
     return fail(problem{.what = fmt::format("id store damaged: {}", what),
@@ -79,7 +89,7 @@ result<id_store> id_store::open(unique_fd file, std::string name) {
 }
 
 result<void> id_store::load(std::uint64_t segment) {
-    if (loaded_ == segment) return {};
+    if (loaded_ == segment) return success();
     loaded_.reset();
     const bool last = (segment + 1) * ids_per_segment >= count_;
     std::array<char, 2 * store_format::entry_bytes> entries{};
@@ -102,6 +112,11 @@ result<void> id_store::load(std::uint64_t segment) {
         return damaged(fmt::format("segment {} does not match its checksum", segment));
 
     starts_.clear();
+    regular_ = regular_length(segment_, ids_in(segment));
+    if (regular_ != 0) {
+        loaded_ = segment;
+        return success();
+    }
     std::size_t at = 0;
     while (at < segment_.size()) {
         const std::size_t close = segment_[at] == '"' ? segment_.find('"', at + 1) : std::string::npos;
@@ -125,13 +140,13 @@ result<void> id_store::append_quoted(position first, std::uint64_t count, std::s
             return loaded;
         }
         const auto from = static_cast<std::size_t>(first % ids_per_segment);
-        const auto here = static_cast<std::size_t>(std::min<std::uint64_t>(count, starts_.size() - 1 - from));
-        out.append(segment_, starts_[from], starts_[from + here] - starts_[from]);
+        const auto here = std::min(count, ids_in(first / ids_per_segment) - from);
+        out.append(segment_, start(from), start(from + here) - start(from));
         first += here;
         count -= here;
     }
     if (out.size() > before) out.pop_back();  // the last comma
-    return {};
+    return success();
 }
 
 result<void> id_store::append_quoted(std::span<const span> at, std::string& out) {
@@ -161,7 +176,7 @@ result<std::string_view> id_store::at(position where) {
     if (where >= count_) throw std::logic_error("a position past the end of an id store");
     if (auto loaded = load(where / ids_per_segment); !loaded) return fail(std::move(loaded.error()));
     const auto slot = static_cast<std::size_t>(where % ids_per_segment);
-    return std::string_view(segment_).substr(starts_[slot] + 1, starts_[slot + 1] - starts_[slot] - 3);
+    return std::string_view(segment_).substr(start(slot) + 1, start(slot + 1) - start(slot) - 3);
 }
 
 result<std::size_t> sweep_stores(const folder& where, std::span<const std::string> open_jobs) {

@@ -78,7 +78,7 @@ result<void> id_store_writer::append(std::string_view id) {
     std::memcpy(at + 1, id.data(), id.size());
     at[1 + id.size()] = '"';
     at[2 + id.size()] = ',';
-    return ++count_ % ids_per_segment == 0 ? end_segment() : result<void>{};
+    return ++count_ % ids_per_segment == 0 ? end_segment() : success();
 }
 
 result<void> id_store_writer::end_segment() {

@@ -34,6 +34,7 @@ result<std::optional<std::string_view>> list_lines::next() {
             const auto block = from_.next();
             if (!block) return fail(block.error());
             block_ = *block;
+            marked_ = block_.find(mark_) != std::string_view::npos;
             if (block_.empty()) {
                 ended_ = true;
                 if (carried_.empty()) return std::nullopt;

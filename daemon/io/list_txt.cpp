@@ -8,24 +8,24 @@ namespace culld {
 
 namespace {
 
-// The id on `line`: without comment and surrounding blanks; empty if there is none.
-std::string_view id_on(std::string_view line) {
+// `line` without its comment.
+std::string_view without_comment(std::string_view line) {
     // A # belongs to a comment only at the start or behind a blank: "abc#def" must not become another id,
     // "abc".
     for (std::size_t at = line.find('#'); at != std::string_view::npos; at = line.find('#', at + 1))
-        if (at == 0 || is_blank(line[at - 1])) return trimmed(line.substr(0, at));
-    return trimmed(line);
+        if (at == 0 || is_blank(line[at - 1])) return line.substr(0, at);
+    return line;
 }
 
 }  // namespace
 
 result<void> read_txt(byte_source& from, id_sink& sink) {
-    list_lines lines(from, list_line_bytes_max);
+    list_lines lines(from, list_line_bytes_max, '#');
     for (;;) {
         const auto line = lines.next();
         if (!line) return fail(line.error());
         if (!*line) return {};
-        const std::string_view id = id_on(**line);
+        const std::string_view id = trimmed(lines.may_be_marked() ? without_comment(**line) : **line);
         if (!id.empty() && !sink.take(id))
             return refused_at(sink, {lines.line(), static_cast<std::uint64_t>(id.data() - (*line)->data()) + 1});
     }

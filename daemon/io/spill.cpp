@@ -33,7 +33,7 @@ result<void> spill::flush(std::size_t partition) {
     out_.append(block, shape_.block_bytes);
     s.last = in_file_ + out_.size() / shape_.block_bytes;
     s.fill = header_bytes;
-    return out_.size() >= out_bytes ? write_out() : result<void>{};
+    return out_.size() >= out_bytes ? write_out() : success();
 }
 
 result<void> spill::write_out() {

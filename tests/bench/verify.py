@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 """How fast is cullctl verify, beside plain SHA-256 of the same file? A job of N ids against cull-emulator --fast makes
 the journal (26 million ids of 36 characters: 1.1 GB); then each command runs in turn, several times, and the best
-counts, which on a busy machine is the one that was disturbed least.
+counts, which on a busy machine is the one that was disturbed least. Needs the package time.
 
     tests/bench/verify.py [--bin build/release] [--ids 26000000] [--journal-dir DIR --spool DIR] [--rounds 5]
 """
-import argparse, pathlib, resource, subprocess, sys, time
+import argparse, pathlib, subprocess, sys
 
 from bench import Place, make_list
 
@@ -17,19 +17,15 @@ def run_job(args, place):
         sys.exit("culld failed:\n" + (place.path / "culld.log").read_text())
 
 
-def timed(command):
-    before, begin = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
-    done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    wall = time.monotonic() - begin
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+def measured(command, folder):
+    """Wall seconds, CPU seconds, peak MiB. Through time(1): a child of ours would begin with our own peak."""
+    used = folder / "used"
+    done = subprocess.run(["time", "-f", "%e %U %S %M", "-o", used, *command], stdout=subprocess.DEVNULL,
+                          stderr=subprocess.DEVNULL)
     if done.returncode != 0:
         sys.exit(f"{command}: {done.returncode}")
-    return wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-
-
-def peak_kb(command):
-    out = subprocess.run([*command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss if out.returncode == 0 else 0
+    wall, user, system, peak = (float(word) for word in used.read_text().split())
+    return wall, user + system, peak / 1024
 
 
 def main():
@@ -43,10 +39,11 @@ def main():
     with Place("verify", args.bin) as place:
         if args.journal_dir is None:
             run_job(args, place)
-        measure(args, pathlib.Path(args.journal_dir or place.path / "journal"), args.spool or place.path / "spool")
+        measure(args, pathlib.Path(args.journal_dir or place.path / "journal"), args.spool or place.path / "spool",
+                place.path)
 
 
-def measure(args, journals, spool):
+def measure(args, journals, spool, folder):
     journal = max((j for j in journals.glob("*.jsonl") if j.name != "ledger.jsonl"), key=lambda j: j.stat().st_size)
     size = journal.stat().st_size
     ctl, folders = f"{args.bin}/cullctl", ["--journal-dir", journals, "--spool", spool]
@@ -58,14 +55,13 @@ def measure(args, journals, spool):
         "cullctl result --ids": [ctl, "result", journal.stem, "--ids", *folders],
         "cullctl result --csv": [ctl, "result", journal.stem, "--csv", *folders],
     }
-    print(f"{journal.name}: {size / 1e9:.2f} GB; verify needs {peak_kb(commands['cullctl verify']) / 1024:.0f} MiB")
-    best = {name: (9e9, 9e9) for name in commands}
+    print(f"{journal.name}: {size / 1e9:.2f} GB")
+    best = {name: (9e9, 9e9, 9e9) for name in commands}
     for _ in range(args.rounds):
         for name, command in commands.items():
-            wall, cpu = timed(command)
-            best[name] = (min(best[name][0], wall), min(best[name][1], cpu))
-    for name, (wall, cpu) in best.items():
-        print(f"{name:22} {wall:6.2f} s  {size / 1e9 / wall:5.2f} GB/s   {cpu:6.2f} s of CPU")
+            best[name] = tuple(map(min, best[name], measured(command, folder)))
+    for name, (wall, cpu, peak) in best.items():
+        print(f"{name:22} {wall:6.2f} s  {size / 1e9 / wall:5.2f} GB/s   {cpu:6.2f} s of CPU   {peak:5.1f} MiB")
 
 
 main()

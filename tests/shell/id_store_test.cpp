@@ -86,6 +86,29 @@ TEST_F(IdStore, GivesAnyRangeBack) {
     }
 }
 
+// Ids that all take the same room need no search for quotes; ids that only seem to must not be taken for such.
+TEST_F(IdStore, GivesBackIdsOfOneLengthAndThoseThatTakeAsMuchOnTheWhole) {
+    EXPECT_TRUE(rc::check([&] {
+        const auto length = *rc::gen::inRange<std::size_t>(1, 8);
+        const auto more = *rc::gen::inRange<std::size_t>(0, length);
+        const auto count = *rc::gen::element<std::size_t>(2, 1024, 2048, 3000);
+        ids list;
+        for (std::size_t i = 0; i < count; ++i) {
+            std::string& id = list.emplace_back(i % 2 == 0 ? length + more : length - more, ',');
+            id[*rc::gen::inRange<std::size_t>(0, id.size())] = 'x';
+        }
+        static_cast<void>(dir_.here().remove("job.ids"));
+        write(list);
+        auto store = open();
+        for (const position first : {position{0}, count / 2, count - 1}) {
+            std::string out;
+            RC_ASSERT(bool(store.append_quoted(first, count - first, out)));
+            RC_ASSERT(out == quoted(list, first, count - first));
+            RC_ASSERT(store.at(first) == list[first]);
+        }
+    }));
+}
+
 TEST_F(IdStore, JoinsScatteredRanges) {
     const ids list = many(4000);
     write(list);

@@ -99,6 +99,21 @@ TEST(ListTxt, ReadsAcrossBlocks) {
     }
 }
 
+// A comment is looked for once in a block: also where a block's only one begins on either side of its end.
+TEST(ListTxt, FindsACommentAcrossBlocks) {
+    const std::string line = std::string(63, 'a') + "\n";
+    for (std::size_t before = 256 * 1024 - 20; before < 256 * 1024 + 20; ++before) {
+        std::string content;
+        while (content.size() + 2 * line.size() < before) content += line;
+        ids expected(content.size() / line.size(), line.substr(0, 63));
+        const std::string id(before - content.size() - 1, 'b');
+        content += id + " # note\n";
+        expected.push_back(id);
+        EXPECT_EQ(txt(content), expected) << before;
+        EXPECT_EQ(txt(content + line + "c #" + line).value_or(ids{}).size(), expected.size() + 2) << before;
+    }
+}
+
 TEST(ListCsv, FindsTheColumn) {
     EXPECT_EQ(csv("id\na\nb\n"), (ids{"a", "b"}));
     EXPECT_EQ(csv("title,ID,x\r\nt,a,1\r\nu,b,2"), (ids{"a", "b"}));

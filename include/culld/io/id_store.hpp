@@ -110,6 +110,8 @@ class id_store {
     [[nodiscard]] result<void> load(std::uint64_t segment);
     [[nodiscard]] tl::unexpected<problem> damaged(std::string_view what) const;
     [[nodiscard]] std::uint64_t ids_in(std::uint64_t segment) const;
+    // Where the id in that slot of the loaded segment starts; behind the last one, the end.
+    [[nodiscard]] std::size_t start(std::size_t slot) const { return regular_ != 0 ? slot * regular_ : starts_[slot]; }
 
     unique_fd file_;
     std::string name_;
@@ -118,7 +120,8 @@ class id_store {
     digest source_{};
     std::optional<std::uint64_t> loaded_;
     std::string segment_;
-    std::vector<std::uint32_t> starts_;  // of each id's first quote in segment_, and the end
+    std::size_t regular_ = 0;            // bytes of each id in segment_, if all take the same
+    std::vector<std::uint32_t> starts_;  // else of each id's first quote, and the end
 };
 
 // Removes what an unclean end left in `where`: unfinished stores, and with `open_jobs` all stores of other

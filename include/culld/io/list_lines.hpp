@@ -39,11 +39,14 @@ class text_source {
 class list_lines {
   public:
     // A line of more than `limit` bytes is an error.
-    list_lines(byte_source& from, std::size_t limit) : from_(from), limit_(limit) {}
+    list_lines(byte_source& from, std::size_t limit, char mark = '\n') : from_(from), limit_(limit), mark_(mark) {}
 
     // The next line without its newline, valid until the next call; nothing at the end. A last line needs no
     // newline.
     [[nodiscard]] result<std::optional<std::string_view>> next();
+    // Whether the line that next() gave may hold the mark: false proves that it does not. (Looked for in a block at
+    // once: most lists hold none.)
+    [[nodiscard]] bool may_be_marked() const { return marked_ || !carried_.empty(); }
     // Number of the line that next() gave, from 1.
     [[nodiscard]] std::uint64_t line() const { return line_; }
 
@@ -52,6 +55,8 @@ class list_lines {
 
     text_source from_;
     std::size_t limit_;
+    char mark_;
+    bool marked_ = false;     // the block, as a whole
     std::string_view block_;  // not handed out yet
     std::string carried_;     // start of a line that goes on in the next block
     std::uint64_t line_ = 0;

@@ -36,7 +36,7 @@ class spill {
         std::memcpy(&blocks_[partition * shape_.block_bytes + s.fill], record, record_bytes_);
         s.fill += record_bytes_;
         ++s.count;
-        return {};
+        return success();
     }
 
     [[nodiscard]] std::size_t partitions() const { return shape_.partitions; }
