@@ -105,6 +105,7 @@ class life {
         control_.ready = true;
         control_.begin();
         notifier_.begin();
+        let_go_of_code();
         tell(notify_ready(status_line()));
         log(log_level::info, "ready", fmt::format("culld {} watches {}", CULLD_VERSION, with_.files.path()),
             {{"open_jobs", jobs_.open()}, {"requests_per_second", with_.settings->limits.requests_per_second}});

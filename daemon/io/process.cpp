@@ -1,6 +1,8 @@
 #include "culld/io/process.hpp"
 
+#include <link.h>
 #include <malloc.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -8,6 +10,8 @@
 #include <array>
 #include <cerrno>
 #include <csignal>
+#include <cstdint>
+#include <span>
 
 #include "culld/io/file.hpp"
 
@@ -45,6 +49,22 @@ void give_memory_back() {
     static_cast<void>(::mallopt(M_MMAP_THRESHOLD, block_bytes));
     static_cast<void>(::mallopt(M_TRIM_THRESHOLD, block_bytes));
     static_cast<void>(::mallopt(M_ARENA_MAX, 1));
+}
+
+void let_go_of_code() {
+    const auto let_go = [](dl_phdr_info* object, std::size_t, void*) {
+        const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
+        for (const ElfW(Phdr) & segment : std::span(object->dlpi_phdr, object->dlpi_phnum)) {
+            // What may be written may have been.
+            if (segment.p_type != PT_LOAD || (segment.p_flags & PF_W) != 0) continue;
+            const std::uintptr_t begin = (object->dlpi_addr + segment.p_vaddr) & ~(page - 1);
+            const std::uintptr_t end = object->dlpi_addr + segment.p_vaddr + segment.p_memsz;
+            // Where the kernel does not (its own vdso, a locked page) there is nothing to be gained.
+            static_cast<void>(::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED));
+        }
+        return 0;
+    };
+    static_cast<void>(::dl_iterate_phdr(let_go, nullptr));
 }
 
 result<void> ignore_write_signals() {

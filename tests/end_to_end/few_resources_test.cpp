@@ -13,6 +13,11 @@ class FewResources : public WithFaults {
             out += entry.is_regular_file() ? 1U : 0U;
         return out;
     }
+    [[nodiscard]] static std::size_t resident_kib(const child& process) {
+        std::size_t pages = 0;
+        std::ifstream(fmt::format("/proc/{}/statm", process.pid())) >> pages >> pages;
+        return pages * static_cast<std::size_t>(::sysconf(_SC_PAGESIZE)) / 1024;
+    }
 };
 
 // A control group of our own with that much memory, page cache included; none where the kernel has no memory
@@ -77,14 +82,9 @@ TEST_F(FewResources, AJobThatWaitsHoldsNextToNothing) {
                           patience);
     };
     ASSERT_TRUE(waiting(0, 50)) << log();
-    const auto resident_kib = [&] {
-        std::size_t pages = 0;
-        std::ifstream(fmt::format("/proc/{}/statm", daemon.pid())) >> pages >> pages;
-        return pages * static_cast<std::size_t>(::sysconf(_SC_PAGESIZE)) / 1024;
-    };
-    const std::size_t before = resident_kib();
+    const std::size_t before = resident_kib(daemon);
     ASSERT_TRUE(waiting(50, 450)) << log();
-    EXPECT_LT(resident_kib() - before, 400U * 64);
+    EXPECT_LT(resident_kib(daemon) - before, 400U * 64);
 }
 
 using Idle = FewResources;
@@ -111,6 +111,13 @@ TEST_F(Idle, NothingWakesItWhileThereIsNothingToDo) {
             return times_run() == before;
         },
         std::chrono::seconds(20)));
+}
+
+TEST_F(Idle, HoldsLittleMemory) {
+    if (sanitized) GTEST_SKIP() << "a sanitizer takes more than culld";
+    configure({});
+    const child daemon = started();
+    EXPECT_LT(resident_kib(daemon), 12U << 10U);
 }
 
 TEST_F(FewResources, WithSixtyFourDescriptorsHundredsOfJobsGetTheirTurn) {

@@ -8,6 +8,7 @@
 
 #include <cerrno>
 #include <csignal>
+#include <fstream>
 
 namespace culld {
 namespace {
@@ -42,6 +43,21 @@ TEST(Process, MayOpenAsManyFilesAsTheHardLimitAllows) {
                   return raised && *raised == files.rlim_max ? 0 : 3;
               }),
               0);
+}
+
+std::size_t resident_pages() {
+    std::ifstream statm("/proc/self/statm");
+    std::size_t all = 0, resident = 0;
+    statm >> all >> resident;
+    return resident;
+}
+
+// Not in a child: what a fork maps it has not yet.
+TEST(Process, LetsGoOfCodeAndGoesOn) {
+    const std::size_t before = resident_pages();
+    let_go_of_code();
+    EXPECT_LT(resident_pages() + 128, before);
+    EXPECT_TRUE(file_limit());
 }
 
 TEST(Process, SurvivesAClosedPipe) {

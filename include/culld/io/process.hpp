@@ -21,6 +21,10 @@ namespace culld {
 // that each job that waits held 0.7 MiB. (mallopt(3).) Call before there is a second thread.
 void give_memory_back();
 
+// Code and constants are mapped anew when they are next needed, from the page cache: what only the start needed (the
+// configuration's parser, the linker's tables) holds none of our memory from now on. Any thread.
+void let_go_of_code();
+
 // SIGPIPE and SIGXFSZ become EPIPE and EFBIG of the call that caused them.
 [[nodiscard]] result<void> ignore_write_signals();
 // How many files may be open now: somebody may have changed it while we run.
