@@ -352,12 +352,14 @@ void job_run::follow_up() {
 void job_run::checkpoint(bool at_rest) {
     checkpoint_at_ = journal_.appended() + with_.checkpoints.every;
     const plan_state state = plan_.state();
+    const bool paused = state_ == job_state::paused || paused_before_block_;
     write_checkpoint(chain_, journal_.buffer(), wall_now(),
                      {.state = &state,
                       .totals = count(),
-                      .paused = state_ == job_state::paused || paused_before_block_,
+                      .paused = paused,
                       .rate = rate_limit(),
                       .stopped = stop_reason_,
+                      .reason = paused || stop_reason_ == skip_reason::cancelled ? said_ : std::string_view(),
                       .at_rest = at_rest});
 }
 

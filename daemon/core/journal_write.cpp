@@ -183,6 +183,7 @@ void write_checkpoint(chain_writer& chain, std::string& out, wall_time ts, const
         line.member("first_good", state.first_good).member("first_bad", state.first_bad).member("paused", facts.paused);
         if (facts.rate) line.member("requests_per_second", *facts.rate);
         if (facts.stopped) line.member("stopped", name_of(*facts.stopped));
+        if (!facts.reason.empty()) line.member("reason", facts.reason);
         if (facts.at_rest) line.member("at_rest", true);
         totals_member(line, facts.totals);
     });

@@ -435,6 +435,7 @@ result<void> recovery::checkpoint(const record_view& r) {
         job_.stopped = name ? skip_reason_named(*name) : std::nullopt;
         if (!job_.stopped) return fail("the checkpoint was stopped for a reason nobody knows");
     }
+    if (r.has("reason")) return put(job_.said, r.text("reason"));
     return {};
 }
 

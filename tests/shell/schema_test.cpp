@@ -115,6 +115,7 @@ TEST_F(Schema, JournalsAreWhatTheirSchemaSays) {
                       .paused = true,
                       .rate = 1.5,
                       .stopped = skip_reason::cancelled,
+                      .reason = "lunch",
                       .at_rest = true});
     write_blocked(chain, out, now, "auth", "APIGW.0301", "Incorrect", "renew");
     write_unblocked(chain, out, now, "the credentials changed");

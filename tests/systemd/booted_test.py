@@ -489,6 +489,24 @@ def native_log(it):
 
 
 @check
+def notification(it):
+    """a program of the operator's own is told of a job's end, a shell script in the sandbox that may write little"""
+    it.write("/usr/local/bin/tell", "#!/bin/sh\ntouch /etc/told && exit 1\nexec cat >>/var/lib/culld/told\n", 0o755)
+    it.write("/etc/culld/culld.yaml.d/notify.yaml", "notify: {command: [/usr/local/bin/tell, all]}\n")
+    it.run("systemctl", "reload", "culld")
+    it.submit("told", 20)
+    job = it.ends_well("told", 20)
+    told = it.machine.files / "var/lib/culld/told"
+    until("a notice", lambda: told.exists() and told.read_text().endswith("\n"), 10)
+    notice = json.loads(told.read_text())
+    expect(notice["event"] == "finished" and notice["job_id"] == job["job_id"] and
+           notice["totals"]["deleted"] == 20 and notice["reason"] is None, notice)
+    expect(not (it.machine.files / "etc/told").exists(), "it may write where culld may not")
+    (it.machine.files / "etc/culld/culld.yaml.d/notify.yaml").unlink()
+    it.run("systemctl", "reload", "culld")
+
+
+@check
 def reload(it):
     """a reload changes the settings and nothing else; a wrong one is refused by systemctl and by culld itself"""
     pid = it.show("MainPID")

@@ -267,7 +267,7 @@ TEST(Recovery, RecordsThatSayNothingAboutIdsChangeNothing) {
 std::string checkpoint_text(
     std::string_view open =
         R"([{"attempts":1,"word":"refused","at":[[3,1]]},{"attempts":0,"word":"unsent","at":[[8,2]]}])",
-    std::string_view rest = R"("paused":true,"requests_per_second":2,"stopped":"deadline")") {
+    std::string_view rest = R"("paused":true,"requests_per_second":2,"stopped":"deadline","reason":"lunch")") {
     return fmt::format(
         R"("intended":10,"next_batch":6,"open":{},"holes":[[15,2]],"first_good":4,"first_bad":1,{},)"
         R"("totals":{{"ids":20,"deleted":7,"absent":0,"failed":0,"skipped":2,"duplicates":0,"requests":5,"retries":2,"throttled":1}})",
@@ -286,6 +286,7 @@ TEST(Recovery, ACheckpointBehindTheFirstRecordIsWhereItBegins) {
     EXPECT_EQ(job.retries, 3U);
     EXPECT_EQ(job.throttled, 1U);
     EXPECT_TRUE(job.paused);
+    EXPECT_EQ(job.said, "lunch");
     EXPECT_EQ(job.rate, 2.0);
     EXPECT_EQ(job.stopped, skip_reason::deadline);
 }

@@ -28,7 +28,7 @@ struct recovered_job {
     bool rested = false;
     std::uint64_t requests = 0, retries = 0, throttled = 0;
     bool paused = false;
-    std::string said;  // why, by whoever paused or cancelled it; empty where the reading began behind that
+    std::string said;  // why, by whoever paused or cancelled it
     std::optional<double> rate;
     std::optional<skip_reason> stopped;
     std::optional<std::string> status;  // of job.finished
