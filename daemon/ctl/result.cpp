@@ -1,6 +1,7 @@
 // cullctl result JOB: one row an id, streamed from the job's journal.
 #include <fmt/format.h>
 
+#include <iterator>
 #include <memory>
 #include <optional>
 
@@ -51,74 +52,59 @@ class printer {
     }
 
     void row(const result_row& r) {
-        text_.clear();
+        std::string& out = with_.out.begin_data();
         switch (form_) {
-            case row_form::ids: text_.append(r.id).push_back('\n'); break;
+            case row_form::ids: out.append(r.id).push_back('\n'); break;
             case row_form::csv:
-                append_csv_field(text_, r.id);
-                if (append_rest_known(r)) break;
-                text_.append(",").append(r.verdict) += ',';
-                append_csv_field(text_, r.reason);
-                append_number(",", r.attempts);
-                if (r.http_status == 0)
-                    text_ += ',';
-                else
-                    append_number(",", r.http_status);
-                text_ += ',';
-                append_csv_field(text_, r.request_id);
-                text_.append(",").append(r.at) += '\n';
-                keep_rest(r);
+                append_csv_field(out, r.id);
+                append_rest(out, r, [&] {
+                    out.append(",").append(r.verdict) += ',';
+                    append_csv_field(out, r.reason);
+                    append_number(out += ',', r.attempts);
+                    out += ',';
+                    if (r.http_status != 0) append_number(out, r.http_status);
+                    out += ',';
+                    append_csv_field(out, r.request_id);
+                    out.append(",").append(r.at) += '\n';
+                });
                 break;
             case row_form::json: {
-                json_object o(text_);
+                json_object o(out);
                 o.member("id", r.id);
-                if (append_rest_known(r)) break;
-                o.member("verdict", r.verdict);
-                text_or_null(o, "reason", r.reason);
-                o.member("attempts", r.attempts);
-                if (r.http_status == 0)
-                    o.raw("http_status", "null");
-                else
-                    o.member("http_status", r.http_status);
-                text_or_null(o, "request_id", r.request_id);
-                text_or_null(o, "at", r.at);
-                o.close();
-                text_ += '\n';
-                keep_rest(r);
+                append_rest(out, r, [&] {
+                    o.member("verdict", r.verdict);
+                    text_or_null(o, "reason", r.reason);
+                    o.member("attempts", r.attempts);
+                    if (r.http_status == 0)
+                        o.raw("http_status", "null");
+                    else
+                        o.member("http_status", r.http_status);
+                    text_or_null(o, "request_id", r.request_id);
+                    text_or_null(o, "at", r.at);
+                    o.close();
+                    out += '\n';
+                });
                 break;
             }
             case row_form::table:
-                text_ = fmt::format("{:36}  {:9}  {:12}  {:>8}  {:>4}  {:27}  {}\n", printable(r.id), r.verdict,
-                                    r.reason, r.attempts, r.http_status == 0 ? "-" : std::to_string(r.http_status),
-                                    r.at, printable(r.request_id));
+                fmt::format_to(std::back_inserter(out), "{:36}  {:9}  {:12}  {:>8}  {:>4}  {:27}  {}\n",
+                               printable(r.id), r.verdict, r.reason, r.attempts,
+                               r.http_status == 0 ? "-" : std::to_string(r.http_status), r.at, printable(r.request_id));
         }
-        with_.out.data(text_);
+        with_.out.end_data();
     }
 
   private:
-    // All ids of a batch have the same behind them: it is made once.
-    bool append_rest_known(const result_row& r) {
-        if (r.at != at_ || r.request_id != request_id_ || r.verdict != verdict_ || r.reason != reason_ ||
-            r.attempts != attempts_ || r.http_status != http_status_) {
-            rest_from_ = text_.size();
-            return false;
+    // What stands behind the id, which all ids of a batch share: made once for them.
+    template <class F>
+    void append_rest(std::string& out, const result_row& r, F&& make) {
+        if (!r.as_before) {
+            const std::size_t begin = out.size();
+            make();
+            rest_.assign(out, begin);
+        } else {
+            out += rest_;
         }
-        text_ += rest_;
-        return true;
-    }
-    void keep_rest(const result_row& r) {
-        rest_.assign(text_, rest_from_);
-        at_ = r.at;
-        request_id_ = r.request_id;
-        verdict_ = r.verdict;
-        reason_ = r.reason;
-        attempts_ = r.attempts;
-        http_status_ = r.http_status;
-    }
-
-    void append_number(std::string_view before, std::uint64_t n) {
-        const fmt::format_int digits(n);
-        text_.append(before).append(digits.data(), digits.size());
     }
     static void text_or_null(json_object& o, std::string_view key, std::string_view text) {
         if (text.empty())
@@ -129,11 +115,7 @@ class printer {
 
     const context& with_;
     row_form form_;
-    std::string text_;
-    // Of the row before, but for its id. (No row has attempts_ at first.)
-    std::string rest_, at_, request_id_, verdict_, reason_;
-    std::uint64_t attempts_ = UINT64_MAX, http_status_ = 0;
-    std::size_t rest_from_ = 0;
+    std::string rest_;  // of the row before
 };
 
 // One run of the verb: its state is what the record callbacks share.

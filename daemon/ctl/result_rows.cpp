@@ -127,19 +127,20 @@ result<void> result_rows::batch_result(const record_view& record) {
     json_strings ids(*deleted);
     std::string_view raw;
     std::string unescaped;
+    result_row row{.id = {},
+                   .verdict = "deleted",
+                   .reason = {},
+                   .attempts = heard.attempts,
+                   .http_status = heard.http_status,
+                   .request_id = heard.request_id,
+                   .at = record.ts,
+                   .request_ids = heard.request_id,
+                   .detail = {}};
     while (ids.next(raw)) {
         if (escapes) raw = unescaped = json_unescaped(raw);
-        if (auto done = sink_({.id = raw,
-                               .verdict = "deleted",
-                               .reason = {},
-                               .attempts = heard.attempts,
-                               .http_status = heard.http_status,
-                               .request_id = heard.request_id,
-                               .at = record.ts,
-                               .request_ids = heard.request_id,
-                               .detail = {}});
-            !done)
-            return done;
+        row.id = raw;
+        if (auto done = sink_(row); !done) return done;
+        row.as_before = true;
     }
     return {};
 }

@@ -22,6 +22,7 @@ struct result_row {
     std::string_view at;            // when the verdict was recorded
     std::string_view request_ids;   // of all answers about it, spaces between; the oldest ones go past 16
     std::string_view detail;        // "code: detail" of the last refusal of its batch, shortened
+    bool as_before = false;         // all but the id is that of the row before
 };
 using row_sink = std::function<result<void>(const result_row&)>;
 // Calls the sink for the ids at `at`, in order; for records that name positions only.

@@ -50,6 +50,10 @@ talk::talk(bool never_colour, bool quiet)
 
 void talk::data(std::string_view text) {
     pending_ += text;
+    end_data();
+}
+
+void talk::end_data() {
     if (pending_.size() < pending_max && !stdout_terminal_) return;
     if (!write_failed_ && !write_all(STDOUT_FILENO, pending_, "stdout")) {
         write_failed_ = true;

@@ -21,6 +21,9 @@ class talk {
 
     // Data, to stdout. A stdout that cannot be written shows in flush().
     void data(std::string_view text);
+    // The same for what is written for every id: append to what begin_data() gives, then call end_data().
+    [[nodiscard]] std::string& begin_data() { return pending_; }
+    void end_data();
     // Everything is out. Call it once at the end: the exit code depends on it.
     [[nodiscard]] result<void> flush();
 
