@@ -1,7 +1,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <fmt/format.h>
+
 #include <atomic>
+#include <cstdlib>
+#include <filesystem>
 #include <thread>
 
 #include "certificates.hpp"
@@ -88,6 +92,66 @@ TEST_F(HttpClientTls, RefusesOneThatIsSelfSignedExpiredOrNotYetValid) {
 TEST_F(HttpClientTls, RefusesAnAuthorityItWasNotToldOf) {
     const auto other = make_certificate({.name = "Other CA"});
     expect_refused(make_certificate({.alternative = "DNS:localhost"}, &other), "localhost", "issuer");
+}
+
+// What the system trusts: a folder with a name for each, and a file with all of them.
+class SystemAuthorities : public HttpClientTls {
+  protected:
+    ~SystemAuthorities() override {
+        ::unsetenv("SSL_CERT_FILE");
+        ::unsetenv("SSL_CERT_DIR");
+    }
+    void trust(const std::string& file, const std::string& folder) {
+        ::setenv("SSL_CERT_FILE", scratch_.path(file).c_str(), 1);
+        ::setenv("SSL_CERT_DIR", scratch_.path(folder).c_str(), 1);
+        trusting_ = std::move(make_tls_context("").value());
+    }
+    std::string in_folder(const certificate& authority) {
+        const std::string folder = "certs";
+        std::filesystem::create_directory(scratch_.path(folder));
+        write_certificate(
+            authority,
+            scratch_.path(folder +
+                          fmt::format("/{:08x}.0", ::X509_NAME_hash_ex(::X509_get_subject_name(authority.x509.get()),
+                                                                       nullptr, nullptr, nullptr))));
+        return folder;
+    }
+};
+
+TEST_F(SystemAuthorities, AreFoundInTheFolderAndInTheFile) {
+    const auto other = make_certificate({.name = "Other CA"});
+    const auto ours = make_certificate({.alternative = "DNS:localhost"}, &authority_);
+    const auto others = make_certificate({.alternative = "DNS:localhost"}, &other);
+    const auto ours_tls = server_context(ours), others_tls = server_context(others);
+    const std::string folder = in_folder(other);
+    for (int order = 0; order < 2; ++order) {  // the file is read for the first of ours, and asked again for the second
+        trust("ca.pem", folder);
+        for (int time = 0; time < 2; ++time) {
+            EXPECT_EQ(ask(order == 0 ? ours_tls.get() : others_tls.get(), "localhost").status, 200U);
+            EXPECT_EQ(ask(order == 0 ? others_tls.get() : ours_tls.get(), "localhost").status, 200U);
+        }
+    }
+}
+
+TEST_F(SystemAuthorities, ThatAreNotThereAreNotTrusted) {
+    const auto other = make_certificate({.name = "Other CA"});
+    trust("ca.pem", "nowhere");
+    for (int time = 0; time < 2; ++time)
+        expect_refused(make_certificate({.alternative = "DNS:localhost"}, &other), "localhost", "issuer");
+    trust("no.pem", in_folder(other));
+    expect_refused(make_certificate({.alternative = "DNS:localhost"}, &authority_), "localhost", "issuer");
+    expect_refused(make_certificate({.alternative = "DNS:localhost"}), "localhost", "self-signed certificate");
+    trust("no.pem", "nowhere");
+    expect_refused(make_certificate({.alternative = "DNS:localhost"}, &other), "localhost", "issuer");
+}
+
+// A server may itself show what is in the file.
+TEST_F(SystemAuthorities, AServersOwnCertificateMayBeOne) {
+    const auto shown = make_certificate({.alternative = "DNS:localhost"});
+    write_certificate(shown, scratch_.path("own.pem"));
+    trust("own.pem", "nowhere");
+    const auto tls = server_context(shown);
+    EXPECT_EQ(ask(tls.get(), "localhost").status, 200U);
 }
 
 TEST_F(HttpClientTls, RefusesTls11AndSpeaksTls12) {
