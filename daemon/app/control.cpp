@@ -282,6 +282,7 @@ std::string control::page() {
                      .credentials = traffic.credentials() == credential_state::refused ? "refused"
                                     : traffic.credentials() == credential_state::trial ? "trial"
                                                                                        : "good",
+                     .rejected = jobs_.counted.rejected,
                      .throttled_for_seconds = {},
                      .since_start = jobs_.verdicts(),
                      .failed_by_reason = &reasons,

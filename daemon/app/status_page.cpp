@@ -149,6 +149,9 @@ void tiles(std::string& out, const page_facts& f) {
         tile("warn", grouped(static_cast<std::uint64_t>(paused)), paused == 1 ? "job is paused" : "jobs are paused");
     if (blocked > 0)
         tile("bad", grouped(static_cast<std::uint64_t>(blocked)), blocked == 1 ? "job is blocked" : "jobs are blocked");
+    if (f.rejected > 0)
+        tile("warn", grouped(f.rejected),
+             f.rejected == 1 ? "file rejected, see rejected/" : "files rejected, see rejected/");
     tile("", fmt::format("{:g}/s", f.requests_per_second), "requests at the most");
     tile("", std::to_string(f.in_flight), "requests under way");
     if (f.throttled_for_seconds)

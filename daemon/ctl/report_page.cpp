@@ -202,8 +202,8 @@ void report_page::pictures(std::string& out) const {
         append_chart(out, {"Delete requests over time, by what came back", from, to, per, requests});
     }
     fmt::format_to(std::back_inserter(out),
-                   "<p class=\"note\">{} delete requests were sent, {} of them again for ids sent before; {} were "
-                   "throttled. Errors count where nothing was sent, too.</p><div class=\"cols\">",
+                   "<p class=\"note\">Delete requests sent: {}. Again, for ids sent before: {}. Throttled: {}. Errors "
+                   "count where nothing was sent, too.</p><div class=\"cols\">",
                    grouped(t.requests), grouped(t.retries), grouped(t.throttled));
     reasons(out, "Failed, by reason", "Ids", facts_.failed);
     reasons(out, "Skipped, by reason", "Ids", facts_.skipped);

@@ -49,6 +49,7 @@ TEST(StatusPage, SaysThatNothingIsToBeDone) {
     const std::string page = status_page(idle());
     EXPECT_TRUE(has(page, "1.2.3 · up 1h01m · https://api.example"));
     EXPECT_TRUE(has(page, "None. A job file dropped"));
+    EXPECT_FALSE(has(page, "rejected"));
 }
 
 TEST(StatusPage, ShowsAJobWithItsProgress) {
@@ -74,6 +75,7 @@ TEST(StatusPage, ShowsWhatIsWrong) {
     f.credentials = "refused";
     f.breaker_open = true;
     f.throttled_for_seconds = 12.2;
+    f.rejected = 1;
     job_line blocked = job("stuck", "blocked");
     blocked.reason = "APIGW.0301: Incorrect IAM authentication information";
     blocked.help = "put a new token there";
@@ -82,7 +84,7 @@ TEST(StatusPage, ShowsWhatIsWrong) {
     f.failed_by_reason = &reasons;
     const std::string page = status_page(f);
     for (const char* what : {"refuses the credentials", "one probe at a time", "for 13s", "job is blocked",
-                             "APIGW.0301", "put a new token there", "Failures by reason", "1,234"})
+                             "APIGW.0301", "put a new token there", "Failures by reason", "1,234", "file rejected"})
         EXPECT_TRUE(has(page, what)) << what;
 }
 

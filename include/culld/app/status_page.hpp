@@ -46,6 +46,7 @@ struct page_facts {
     std::string_view credentials;                 // good, trial, refused
     std::string credentials_until{};              // RFC 3339; empty: nobody knows, or for ever
     double credentials_left_seconds = 0;          // till then
+    std::uint64_t rejected = 0;                   // files, since start
     std::optional<double> throttled_for_seconds;  // the API asked for a pause that long from now
     job_totals since_start;                       // of open jobs and of those finished since
     const reason_counts* failed_by_reason = nullptr;
