@@ -17,6 +17,20 @@ std::string first_string(const record_view& record, std::string_view key) {
     return strings.next(raw) ? json_unescaped(raw) : std::string();
 }
 
+// Calls `use` with the ids of a list, until it fails.
+template <class F>
+result<void> for_each_id(const json_value& list, F&& use) {
+    const bool escapes = list.raw.find('\\') != std::string_view::npos;
+    json_strings ids(list);
+    std::string_view id;
+    std::string unescaped;
+    while (ids.next(id)) {
+        if (escapes) id = unescaped = json_unescaped(id);
+        if (auto done = use(id); !done) return done;
+    }
+    return {};
+}
+
 // What a refusal says, short enough to be kept for every id of its batch.
 std::string detail_of(const record_view& record) {
     constexpr std::size_t bytes_max = 160;
@@ -123,10 +137,6 @@ result<void> result_rows::batch_result(const record_view& record) {
     }
     forget(good);
     if (!wanted("deleted")) return {};
-    const bool escapes = deleted->raw.find('\\') != std::string_view::npos;
-    json_strings ids(*deleted);
-    std::string_view raw;
-    std::string unescaped;
     result_row row{.id = {},
                    .verdict = "deleted",
                    .reason = {},
@@ -136,13 +146,12 @@ result<void> result_rows::batch_result(const record_view& record) {
                    .at = record.ts,
                    .request_ids = heard.request_id,
                    .detail = {}};
-    while (ids.next(raw)) {
-        if (escapes) raw = unescaped = json_unescaped(raw);
-        row.id = raw;
-        if (auto done = sink_(row); !done) return done;
+    return for_each_id(*deleted, [&](std::string_view id) {
+        row.id = id;
+        auto done = sink_(row);
         row.as_before = true;
-    }
-    return {};
+        return done;
+    });
 }
 
 result<void> result_rows::verdict(const record_view& record, std::string_view name) {
@@ -184,14 +193,7 @@ result<void> result_rows::verdict(const record_view& record, std::string_view na
         forget(*at);
         return {};
     }
-    json_strings strings(*ids);
-    std::string_view raw;
-    std::string unescaped;
-    while (strings.next(raw)) {
-        if (raw.find('\\') != std::string_view::npos) raw = unescaped = json_unescaped(raw);
-        if (auto done = row(raw); !done) return done;
-    }
-    return {};
+    return for_each_id(*ids, row);
 }
 
 void append_csv_field(std::string& out, std::string_view text) {

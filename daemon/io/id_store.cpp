@@ -111,24 +111,22 @@ result<void> id_store::load(std::uint64_t segment) {
     if (*read != segment_.size() || store_format::checksum(segment_, segment) != here.checksum)
         return damaged(fmt::format("segment {} does not match its checksum", segment));
 
-    starts_.clear();
     regular_ = regular_length(segment_, ids_in(segment));
-    if (regular_ != 0) {
-        loaded_ = segment;
-        return success();
-    }
-    std::size_t at = 0;
-    while (at < segment_.size()) {
-        const std::size_t close = segment_[at] == '"' ? segment_.find('"', at + 1) : std::string::npos;
-        if (close == std::string::npos || close + 1 >= segment_.size() || segment_[close + 1] != ',') break;
+    if (regular_ == 0) {
+        starts_.clear();
+        std::size_t at = 0;
+        while (at < segment_.size()) {
+            const std::size_t close = segment_[at] == '"' ? segment_.find('"', at + 1) : std::string::npos;
+            if (close == std::string::npos || close + 1 >= segment_.size() || segment_[close + 1] != ',') break;
+            starts_.push_back(static_cast<std::uint32_t>(at));
+            at = close + 2;
+        }
+        if (at != segment_.size() || starts_.size() != ids_in(segment))
+            return damaged(fmt::format("segment {} does not hold {} ids", segment, ids_in(segment)));
         starts_.push_back(static_cast<std::uint32_t>(at));
-        at = close + 2;
     }
-    if (at != segment_.size() || starts_.size() != ids_in(segment))
-        return damaged(fmt::format("segment {} does not hold {} ids", segment, ids_in(segment)));
-    starts_.push_back(static_cast<std::uint32_t>(at));
     loaded_ = segment;
-    return {};
+    return success();
 }
 
 result<void> id_store::append_quoted(position first, std::uint64_t count, std::string& out) {

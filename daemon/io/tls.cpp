@@ -38,9 +38,8 @@ class bundle_of_authorities {
   private:
     // After the store, and the folder, have been looked through. No lock is held.
     static int find(::X509_LOOKUP* self, ::X509_LOOKUP_TYPE type, const ::X509_NAME* name, ::X509_OBJECT* out) {
-        static char done = 0;
-        if (type != X509_LU_X509 || ::X509_LOOKUP_get_method_data(self) == &done) return 0;
-        ::X509_LOOKUP_set_method_data(self, &done);
+        if (type != X509_LU_X509 || ::X509_LOOKUP_get_method_data(self) != nullptr) return 0;
+        ::X509_LOOKUP_set_method_data(self, self);  // it is read once
         ::X509_STORE* const store = ::X509_LOOKUP_get_store(self);
         const char* file = ::secure_getenv(::X509_get_default_cert_file_env());
         if (file == nullptr) file = ::X509_get_default_cert_file();
