@@ -45,7 +45,7 @@ result<std::optional<std::uint64_t>> last_in(int fd, std::uint64_t end, std::str
 }
 
 // Where the last line that is a checkpoint begins. Ids hold no quotes, and quotes in strings are escaped, so the text
-// can stand nowhere else; but a checkpoint whose end is torn off is none.
+// can stand nowhere else; but a checkpoint that is torn, at its end or within, is none.
 result<std::optional<std::uint64_t>> last_checkpoint(int fd, std::uint64_t size, std::string_view name) {
     const auto end = last_in(fd, size, "\n", name);
     if (!end || !*end) return end;
@@ -53,7 +53,14 @@ result<std::optional<std::uint64_t>> last_checkpoint(int fd, std::uint64_t size,
     if (!type || !*type) return type;
     const auto before = last_in(fd, **type, "\n", name);
     if (!before) return before;
-    return std::optional(*before ? **before + 1 : 0);
+    const std::uint64_t begin = *before ? **before + 1 : 0;
+    unique_fd again(::fcntl(fd, F_DUPFD_CLOEXEC, 3));
+    if (!again) return fail(errno_problem("duplicate descriptor of", name, errno));
+    line_reader lines(std::move(again), std::string(name), begin);
+    text_line line;
+    if (const auto more = lines.next(line); !more) return fail(more.error());
+    if (!line.ended) return last_checkpoint(fd, begin, name);
+    return std::optional(begin);
 }
 
 struct journal_reading {

@@ -31,7 +31,9 @@ result<void> chain_checker::feed(std::string_view line, bool ended, const digest
 // Does the line follow from the one before?
 result<void> chain_checker::link(std::string_view line, bool ended, record_view& out) {
     if (broken_) return fail(why_);
-    if (!ended) return break_at({.what = "the line is cut: it does not end in a newline"});
+    if (!ended)
+        return break_at({.what = line.ends_with('\n') ? "the line is torn: zero bytes stand in it"
+                                                      : "the line is cut: it does not end in a newline"});
     if (auto read = read_record(line, out); !read) return break_at(std::move(read.error()));
     if (out.seq != records_)
         return break_at({.what = fmt::format("seq is {} where {} must come", out.seq, records_),

@@ -29,7 +29,7 @@ result<void> hashed_lines::fill(block& out) {
     std::size_t have = rest_.size(), scanned = 0, begin = 0;
     if (out.bytes.size() < have + block_bytes) out.bytes.resize(have + block_bytes);
     if (have > 0) std::memcpy(out.bytes.data(), rest_.data(), have);
-    scanned = have;
+    scanned = have > 0 ? have - 1 : 0;  // no newline is in it but at its end, where a line may be the file's last
     const auto add = [&](std::size_t end, bool ended) {
         const std::string_view text(out.bytes.data() + begin, end - begin);
         out.lines.push_back({.read = {.text = text, .number = number_++, .offset = offset_ + begin, .ended = ended}});
@@ -54,6 +54,10 @@ result<void> hashed_lines::fill(block& out) {
                 break;
             }
             const auto end = static_cast<std::size_t>(static_cast<const char*>(newline) - out.bytes.data());
+            if (end + 1 == have && torn_within({out.bytes.data() + begin, end - begin})) {
+                scanned = end;  // whether it is the last one tells the next read
+                break;
+            }
             add(end, true);
             begin = scanned = end + 1;
         }

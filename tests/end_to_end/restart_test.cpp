@@ -75,8 +75,13 @@ class LargeJob : public testing::Test {
 TEST_F(LargeJob, GoesOnFromItsLastCheckpoint) {
     kill_at(start(), large);
     kill_at(start(), fs::file_size(journal()) + (1U << 20U));
-    // A torn tail behind the checkpoint, and it is a checkpoint itself.
+    // A torn tail behind the checkpoint, and it is a checkpoint itself; and one that is torn within.
     { std::ofstream(journal(), std::ios::app) << R"({"seq":99,"ts":"2026","type":"checkpoint","intended":5)"; }
+    kill_at(start(), fs::file_size(journal()) + (1U << 20U));
+    {
+        const std::string zeros(40, '\0');
+        std::ofstream(journal(), std::ios::app) << R"({"seq":99,"ts":"2026","type":"checkpoint",)" << zeros << "}\n";
+    }
     int status = 0;
     const pid_t pid = start();
     ::waitpid(pid, &status, 0);
@@ -91,7 +96,7 @@ TEST_F(LargeJob, GoesOnFromItsLastCheckpoint) {
         if (line.find(R"("type":"job.recovered")") != std::string::npos) ++recoveries;
     }
     EXPECT_GE(checkpoints, 3);
-    EXPECT_EQ(recoveries, 2);
+    EXPECT_EQ(recoveries, 3);
 }
 
 // Behind the last checkpoint the chain is looked at: what was changed there sets the job aside.

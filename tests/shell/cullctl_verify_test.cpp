@@ -96,6 +96,23 @@ TEST_F(CullctlVerify, ATornTailOfAnOpenJobIsNoFault) {
     EXPECT_NE(r.err.find("no whole line yet"), std::string::npos) << r.err;
 }
 
+// Zeros in a last line are what a power cut leaves; with a line behind them, or in a finished journal, they are damage.
+TEST_F(CullctlVerify, ZerosAreATornTailOfAnOpenJobOnly) {
+    const std::string hole = R"({"seq":3,"ts":)" + std::string(7, '\0') + "}\n";
+    write(journals + "/job-2.jsonl", open.text + hole);
+    const ran torn = here("verify");
+    EXPECT_EQ(torn.code, 0) << torn.out;
+    EXPECT_NE(torn.err.find("no whole line yet"), std::string::npos) << torn.err;
+    write(journals + "/job-2.jsonl", open.text + hole + hole);
+    EXPECT_EQ(here("verify").code, 4);
+    write(journals + "/job-2.jsonl", open.text);
+    EXPECT_EQ(here("verify").code, 0);
+    write(journals + "/job-1.jsonl", finished.text + hole);
+    const ran damaged = here("verify");
+    EXPECT_EQ(damaged.code, 4);
+    EXPECT_NE(damaged.out.find("zero bytes stand in it"), std::string::npos) << damaged.out;
+}
+
 TEST_F(CullctlVerify, OneJobIsFoundByItsFile) {
     EXPECT_EQ(here("verify list.txt").code, 0);
     EXPECT_EQ(here("verify nonsense").code, 66);

@@ -68,6 +68,48 @@ TEST_F(HashedLines, MayBeLongerThanABlockAndEndWhereItEnds) {
     }
 }
 
+// A power cut may lose a page of the last write and keep the one behind it.
+TEST_F(HashedLines, TheLastWithZerosInItIsTornAndNoOther) {
+    const std::string hole("a\0\0b\n", 5);
+    const struct {
+        std::string text;
+        std::size_t whole_lines;
+        std::string torn;
+    } cases[] = {
+        {"one\n" + hole, 1, hole},
+        {hole, 0, hole},
+        {hole + "one\n", 2, ""},
+        {hole + hole, 1, hole},
+        {"one\n" + hole + "t", 2, "t"},
+        {"one\n" + std::string(1, '\0'), 1, std::string(1, '\0')},
+        // Its newline is the last byte of a block, and behind it comes nothing, or more.
+        {std::string((1U << 20U) - 5, 'x') + hole, 0, std::string((1U << 20U) - 5, 'x') + hole},
+        {std::string((1U << 20U) - 6, 'x') + "\n" + hole, 1, hole},
+        {std::string((1U << 20U) - 6, 'x') + "\n" + hole + "more\n", 3, ""},
+        {std::string((2U << 20U) - 6, 'x') + "\n" + hole + hole + "more", 3, "more"},
+    };
+    for (const auto& c : cases) {
+        SCOPED_TRACE(c.text.substr(c.text.size() - std::min<std::size_t>(c.text.size(), 20)));
+        line_reader lines(file_of(c.text), "file");
+        text_line line;
+        std::size_t whole = 0;
+        std::string torn;
+        for (;;) {
+            const auto more = lines.next(line);
+            ASSERT_TRUE(more);
+            if (!*more) break;
+            if (line.ended)
+                ++whole;
+            else
+                torn = line.text;
+        }
+        EXPECT_EQ(whole, c.whole_lines);
+        EXPECT_EQ(torn, c.torn);
+        EXPECT_EQ(lines.good_bytes(), c.text.size() - torn.size());
+        expect_same(c.text);
+    }
+}
+
 TEST_F(HashedLines, AreRefusedWhereOneIsTooLong) {
     hashed_lines lines(file_of("short\n" + std::string(line_bytes_max + (2U << 20U), 'x')), "file");
     ASSERT_TRUE(lines.next());

@@ -169,6 +169,17 @@ TEST_F(LedgerFile, CutsATornLastLine) {
     expect_whole(3);
 }
 
+TEST_F(LedgerFile, CutsALastLineWithZerosInIt) {
+    fill(2);
+    const std::string whole = text();
+    rewrite(whole + R"({"seq":2,"ts":)" + std::string(9, '\0') + "\"}\n");
+    ledger_file ledger = open();
+    EXPECT_EQ(ledger.torn_bytes(), 26U);
+    EXPECT_EQ(text(), whole);
+    ASSERT_TRUE(finish(ledger, "job-2"));
+    expect_whole(3);
+}
+
 TEST_F(LedgerFile, IsRefusedWithFileAndLineWhereItsChainBreaks) {
     fill(3);
     const auto good = lines();

@@ -18,7 +18,7 @@ class chain_checker {
     // Goes on behind a known link: `records` lines went before, the last of them hashed to `head`.
     chain_checker(std::uint64_t records, const digest& head) : records_(records), head_(head) {}
 
-    // The next line, without its newline; `ended` says whether a newline followed. On success `out` is the
+    // The next line, without its newline; `ended` says whether it is whole (text_line::ended). On success `out` is the
     // record (views into `line`). On a break problem::line is the line's number (from 1) and what says how it
     // broke; every later call repeats it.
     [[nodiscard]] result<void> feed(std::string_view line, bool ended, record_view& out);

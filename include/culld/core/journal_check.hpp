@@ -40,8 +40,9 @@ class journal_check {
     journal_check(std::string job_id, expected_end end)
         : job_id_(std::move(job_id)), end_(end), record_(std::make_unique<record_view>()) {}
 
-    // The next line, without its newline; `ended` says whether one followed. The record, valid until the next call
-    // and as long as `line`, if the chain vouches for it; null where nothing further can be believed: stop then.
+    // The next line, without its newline; `ended` says whether it is whole (text_line::ended). The record, valid until
+    // the next call and as long as `line`, if the chain vouches for it; null where nothing further can be believed:
+    // stop then.
     const record_view* feed(std::string_view line, bool ended);
     // The same, where the line's SHA-256 was computed already.
     const record_view* feed(std::string_view line, bool ended, const digest& hash);

@@ -33,8 +33,8 @@ class ledger_check {
     explicit ledger_check(ledger_rules rules = {})
         : rules_(std::move(rules)), record_(std::make_unique<record_view>()) {}
 
-    // The next line, without its newline; `ended` says whether one followed. False where nothing further can be
-    // believed: stop then.
+    // The next line, without its newline; `ended` says whether it is whole (text_line::ended). False where nothing
+    // further can be believed: stop then.
     bool feed(std::string_view line, bool ended);
     // After the last line: the whole content of ledger.head, none if there is no such file.
     void end(std::optional<std::string_view> head);

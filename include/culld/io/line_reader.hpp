@@ -18,11 +18,16 @@ namespace culld {
 inline constexpr std::size_t line_bytes_max = std::size_t{64} << 20;
 
 struct text_line {
-    std::string_view text;     // without its newline; valid until the next call
+    std::string_view text;     // without its newline if it is whole; valid until the next call
     std::uint64_t number = 0;  // from 1
     std::uint64_t offset = 0;  // of its first byte in the file
-    bool ended = true;         // false: the file ends in the middle of this line (a torn tail)
+    bool ended = true;         // false: a torn tail, all bytes up to the file's end
 };
+
+// Whether a last line is torn although a newline ends it: it holds NUL bytes, which no record does. A file system may
+// leave that after a power cut: zeros where one page of the last write is lost, and the page behind it. Only with
+// nothing behind it: elsewhere such a line is damage.
+[[nodiscard]] bool torn_within(std::string_view last_line);
 
 class line_reader {
   public:
