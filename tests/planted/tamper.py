@@ -13,7 +13,7 @@ BUGS = {
                           UNIT, "Tamper.*:Chain*"),
     "seq-not-checked": ("daemon/core/chain.cpp", "if (out.seq != records_)", "if (out.seq != records_ && false)",
                         UNIT, "Tamper.*:JournalRead*:Audit*:Chain*"),
-    "cut-line-taken": ("daemon/core/chain.cpp", "if (!ended) return", "if (!ended && line.empty()) return", UNIT, "Tamper.*"),
+    "cut-line-taken": ("daemon/core/chain.cpp", "if (!ended)\n", "if (!ended && line.empty())\n", UNIT, "Tamper.*"),
     "hash-ahead-not-the-lines": ("daemon/io/hashed_lines.cpp", "hash_.update(text);",
                                  "hash_.update(text.substr(0, text.size() / 2));", SHELL,
                                  "HashedLines.*:CullctlVerify.*"),
