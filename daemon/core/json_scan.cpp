@@ -218,6 +218,18 @@ class value_walk {
         return true;
     }
 
+    // Ids one behind the other, nearly all there is: goes on behind the comma of the last plain string that one
+    // follows.
+    void plain_strings(std::uint64_t& items) {
+        while (at('"')) {
+            const std::size_t end = at_ + 1 + plain_run(text_, at_ + 1);
+            if (end + 1 >= text_.size() || text_[end] != '"' || text_[end + 1] != ',') return;
+            ++items;
+            at_ = end + 2;
+        }
+        spaces();
+    }
+
     bool array(json_value& out, unsigned depth) {
         if (depth >= json_depth_max) return wrong("nested too deep");
         ++at_;
@@ -227,7 +239,8 @@ class value_walk {
             return true;
         }
         for (;;) {
-            if (at('"')) {  // an id: nearly all there is
+            plain_strings(out.items);
+            if (at('"')) {
                 if (!string()) return false;
             } else {
                 json_value element;
@@ -374,24 +387,22 @@ bool json_strings::next(std::string_view& raw) {
     // The text is well-formed: an element follows a bracket or a comma.
     if (rest_.empty()) return false;
     rest_.remove_prefix(1);
-    skip_spaces(rest_);
+    if (rest_.empty() || rest_[0] != '"') skip_spaces(rest_);
     if (rest_.empty() || rest_[0] != '"') {
         rest_ = {};
         return false;
     }
-    std::size_t end = 1;
-    for (;;) {
-        end += plain_run(rest_, end);
-        if (end >= rest_.size()) {
-            rest_ = {};
-            return false;
-        }
-        if (rest_[end] == '"') break;
-        end += rest_[end] == '\\' ? 2 : 1;
+    std::size_t end = rest_.find('"', 1);
+    if (escapes_)
+        for (end = 1; end < rest_.size() && rest_[end] != '"'; ++end)
+            if (rest_[end] == '\\') ++end;
+    if (end >= rest_.size()) {
+        rest_ = {};
+        return false;
     }
     raw = rest_.substr(1, end - 1);
     rest_.remove_prefix(end + 1);
-    skip_spaces(rest_);
+    if (!rest_.empty() && rest_[0] != ',') skip_spaces(rest_);
     return true;
 }
 

@@ -4,6 +4,10 @@
 
 namespace culld {
 
+namespace {
+const result<void> well;
+}
+
 std::string problem::text() const {
     std::string out = file;
     if (line != 0) out += fmt::format("{}{}", out.empty() ? "line " : ":", line);
@@ -12,6 +16,11 @@ std::string problem::text() const {
     out += what;
     if (!hint.empty()) out += fmt::format(" ({})", hint);
     return out;
+}
+
+// A copy, and out of line: what is made anew is a constant to the compiler, hence the zeros.
+result<void> success() {
+    return well;
 }
 
 }  // namespace culld

@@ -87,9 +87,12 @@ class printer {
                 break;
             }
             case row_form::table:
-                fmt::format_to(std::back_inserter(out), "{:36}  {:9}  {:12}  {:>8}  {:>4}  {:27}  {}\n",
-                               printable(r.id), r.verdict, r.reason, r.attempts,
-                               r.http_status == 0 ? "-" : std::to_string(r.http_status), r.at, printable(r.request_id));
+                append_cell(out, r.id, 36);
+                append_rest(out, r, [&] {
+                    fmt::format_to(std::back_inserter(out), "  {:9}  {:12}  {:>8}  {:>4}  {:27}  {}\n", r.verdict,
+                                   r.reason, r.attempts, r.http_status == 0 ? "-" : std::to_string(r.http_status), r.at,
+                                   printable(r.request_id));
+                });
         }
         with_.out.end_data();
     }

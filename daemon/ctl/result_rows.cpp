@@ -1,9 +1,13 @@
 #include "result_rows.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "culld/core/id_pattern.hpp"
+#include "talk.hpp"
 
 namespace culld::ctl {
 
@@ -17,15 +21,20 @@ std::string first_string(const record_view& record, std::string_view key) {
     return strings.next(raw) ? json_unescaped(raw) : std::string();
 }
 
+// What nearly every id and field is; the quickest to tell.
+bool is_plain(std::string_view text) {
+    static const id_pattern plain = id_pattern::compile("[A-Za-z0-9_-]{1,256}").value();
+    return plain.matches(text);
+}
+
 // Calls `use` with the ids of a list, until it fails.
 template <class F>
 result<void> for_each_id(const json_value& list, F&& use) {
-    const bool escapes = list.raw.find('\\') != std::string_view::npos;
     json_strings ids(list);
     std::string_view id;
     std::string unescaped;
     while (ids.next(id)) {
-        if (escapes) id = unescaped = json_unescaped(id);
+        if (ids.has_escapes()) id = unescaped = json_unescaped(id);
         if (auto done = use(id); !done) return done;
     }
     return {};
@@ -196,10 +205,17 @@ result<void> result_rows::verdict(const record_view& record, std::string_view na
     return for_each_id(*ids, row);
 }
 
+void append_cell(std::string& out, std::string_view text, std::size_t width) {
+    if (!is_plain(text)) {
+        fmt::format_to(std::back_inserter(out), "{:{}}", printable(text), width);
+        return;
+    }
+    out += text;
+    if (text.size() < width) out.append(width - text.size(), ' ');
+}
+
 void append_csv_field(std::string& out, std::string_view text) {
-    // What nearly every field is; the quickest to tell.
-    static const id_pattern plain = id_pattern::compile("[A-Za-z0-9_-]{1,256}").value();
-    if (text.empty() || plain.matches(text)) {
+    if (text.empty() || is_plain(text)) {
         out += text;
         return;
     }

@@ -56,6 +56,9 @@ class result_rows {
     std::unordered_map<position, answer> heard_;
 };
 
+// Appends a cell of a table, made printable and filled up to `width` columns.
+void append_cell(std::string& out, std::string_view text, std::size_t width);
+
 // Appends a field of a CSV file: quoted where needed (RFC 4180); text that a spreadsheet would take for a formula
 // gets an apostrophe in front (OWASP, CSV injection). Ids of [A-Za-z0-9_-] stay as they are: none of them is
 // a formula that does anything, and the file can be dropped again as a list.

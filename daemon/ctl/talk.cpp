@@ -37,8 +37,6 @@ std::string coloured(bool on, colour c, std::string_view text) {
     return fmt::format("\x1b[{}m{}\x1b[0m", code, text);
 }
 
-constexpr std::size_t pending_max = 1U << 16U;
-
 }  // namespace
 
 talk::talk(bool never_colour, bool quiet)
@@ -53,8 +51,7 @@ void talk::data(std::string_view text) {
     end_data();
 }
 
-void talk::end_data() {
-    if (pending_.size() < pending_max && !stdout_terminal_) return;
+void talk::write_pending() {
     if (!write_failed_ && !write_all(STDOUT_FILENO, pending_, "stdout")) {
         write_failed_ = true;
         write_errno_ = errno;
@@ -63,11 +60,7 @@ void talk::end_data() {
 }
 
 result<void> talk::flush() {
-    if (!pending_.empty() && !write_failed_ && !write_all(STDOUT_FILENO, pending_, "stdout")) {
-        write_failed_ = true;
-        write_errno_ = errno;
-    }
-    pending_.clear();
+    if (!pending_.empty()) write_pending();
     if (write_failed_) return fail(errno_problem("write", "standard output", write_errno_));
     return {};
 }

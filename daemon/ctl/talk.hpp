@@ -23,7 +23,9 @@ class talk {
     void data(std::string_view text);
     // The same for what is written for every id: append to what begin_data() gives, then call end_data().
     [[nodiscard]] std::string& begin_data() { return pending_; }
-    void end_data();
+    void end_data() {
+        if (stdout_terminal_ || pending_.size() >= pending_max) write_pending();
+    }
     // Everything is out. Call it once at the end: the exit code depends on it.
     [[nodiscard]] result<void> flush();
 
@@ -43,6 +45,9 @@ class talk {
     [[nodiscard]] std::string on_stderr(colour c, std::string_view text) const;
 
   private:
+    static constexpr std::size_t pending_max = 1U << 16U;
+    void write_pending();
+
     bool quiet_;
     bool stdout_terminal_, stderr_terminal_;
     bool stdout_colour_, stderr_colour_;

@@ -69,14 +69,19 @@ class json_scanner {
 // Walks the strings of an array. `array` must come from a json_scanner (well-formed).
 class json_strings {
   public:
-    explicit json_strings(const json_value& array) : rest_(array.kind == json_kind::array ? array.raw : "") {}
+    explicit json_strings(const json_value& array)
+        : rest_(array.kind == json_kind::array ? array.raw : ""),
+          escapes_(rest_.find('\\') != std::string_view::npos) {}
 
+    // Some of it must go through json_unescaped().
+    [[nodiscard]] bool has_escapes() const { return escapes_; }
     // The next element that is a string, between its quotes, escapes as they stand. False at the end, and at
     // an element that is no string (json_value::only_strings tells beforehand).
     [[nodiscard]] bool next(std::string_view& raw);
 
   private:
     std::string_view rest_;
+    bool escapes_;
 };
 
 // Walks the elements of an array, whatever they are. `array` must come from a json_scanner (well-formed).
