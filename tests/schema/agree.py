@@ -139,14 +139,14 @@ def variants(good, changes):
             yield f"{'.'.join(path + ['surplus'])}", put(path + ["surplus"], "x")
 
 
-def compare(schema_path, documents, takes, beyond, lenient=()):
-    """`takes(document)` asks the program; `beyond` are refusals that a schema cannot make, `lenient`
-    complaints of the schema that the program need not share."""
+def compare(schema_path, documents, ask, beyond, lenient=()):
+    """`ask(documents)` asks the program, and gives for each whether it takes it and what it said; `beyond` are
+    refusals that a schema cannot make, `lenient` complaints of the schema that the program need not share."""
     validator = jsonschema.Draft7Validator(load(schema_path))
     wrong, count, accepted = [], 0, 0
-    for what, document in documents:
+    documents = list(documents)
+    for (what, document), (taken, said) in zip(documents, ask([d for _, d in documents]), strict=True):
         why = complaint(validator, document)
-        taken, said = takes(document)
         count += 1
         accepted += taken
         if taken and why is not None and not any(l in why for l in lenient):
@@ -168,19 +168,23 @@ def job(cullctl, schema_path):
     with tempfile.TemporaryDirectory() as folder:
         with open(os.path.join(folder, "ids.ids"), "w", encoding="utf-8") as file:
             file.write("x\ny\n")
-        path = os.path.join(folder, "job.json")
 
-        def takes(document):
-            with open(path, "w", encoding="utf-8") as file:
-                json.dump(document, file)
-            run = subprocess.run([cullctl, "lint", path, "--spool", folder, "--journal-dir", folder],
+        def ask(documents):
+            paths = [os.path.join(folder, f"job{number}.json") for number in range(len(documents))]
+            for path, document in zip(paths, documents):
+                with open(path, "w", encoding="utf-8") as file:
+                    json.dump(document, file)
+            run = subprocess.run([cullctl, "lint", *paths, "--json", "--spool", folder, "--journal-dir", folder],
                                  capture_output=True, text=True, check=False)
-            return run.returncode == 0, run.stdout + run.stderr
+            answers = [json.loads(line) for line in run.stdout.splitlines()]
+            assert [a["path"] for a in answers] == paths, run.stderr
+            for answer in answers:
+                yield answer["ok"], answer.get("error", "")
 
         documents = list(variants(full, CHANGES + ["alerts", "indicators", "notes", "resources", "checkitems", "none", "failed"])) + list(variants(sidecar, CHANGES))
         documents.append(("both lists", {**full, "ids_file": "ids.ids"}))
         # Two fields against each other; a list against its count; a file that is not there.
-        return compare(schema_path, documents, takes,
+        return compare(schema_path, documents, ask,
                        ["deadline is not after", "no way to ask", "expect_count", "No such file", "no ids", "is not an RFC 3339 time"])
 
 
@@ -214,12 +218,13 @@ def config(cullctl, schema_path):
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "culld.yaml")
 
-        def takes(document):
-            with open(path, "w", encoding="utf-8") as file:
-                json.dump(document, file)  # JSON is YAML
-            run = subprocess.run([cullctl, "list", "--config", path, "--journal-dir", folder], capture_output=True,
-                                 text=True, check=False, env={"PATH": os.environ["PATH"]})
-            return run.returncode != 78, run.stdout + run.stderr
+        def ask(documents):
+            for document in documents:
+                with open(path, "w", encoding="utf-8") as file:
+                    json.dump(document, file)  # JSON is YAML
+                run = subprocess.run([cullctl, "list", "--config", path, "--journal-dir", folder], capture_output=True,
+                                     text=True, check=False, env={"PATH": os.environ["PATH"]})
+                yield run.returncode != 78, run.stdout + run.stderr
 
         # Fewer than for jobs: there are many settings, and each question is a process.
         changes = [None, True, 0, 1, -1, 0.5, 10**7, "", "x", "a b", "5", "5s", "1.5h", "5 s", [], ["x"], {}, "post",
@@ -228,7 +233,7 @@ def config(cullctl, schema_path):
         beyond = ["neither api.endpoint nor", "belong together", "is set without", "are both set", "and api.proxy is not",
                   "must be at most api.", "must be at most retry."]
         # In YAML a text needs no quotes, and project_id: 12 is one; an editor that warns of it does no harm.
-        return compare(schema_path, variants(good, changes), takes, beyond, ["is not of type 'string'"])
+        return compare(schema_path, variants(good, changes), ask, beyond, ["is not of type 'string'"])
 
 
 def valid(schema_path, name):
