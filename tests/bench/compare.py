@@ -193,9 +193,10 @@ def run(name, case, args, folder, flags=("--fast",)):
             raise Failed(f"the server saw {count} ids")
         if check:
             check(place, expected)
+        journal_bytes = sum(path.stat().st_size for path in place.path.glob("journal/job-*.jsonl"))
     million = count / 1e6
     return {"ids": count, "ids_per_s": count / wall, "cpu_s_per_million": (user + system) / million,
-            "user": user / million, "system": system / million, "mib": peak / 1024,
+            "user": user / million, "system": system / million, "mib": peak / 1024, "journal_bytes": journal_bytes,
             "server_cpu_s_per_million": served / million,
             "other_work": max(0.0, busy - user - system - served) / (lasted * os.cpu_count())}
 
