@@ -31,7 +31,7 @@ constexpr std::uint32_t header_limit = 64 * 1024;  // an IAM token alone can be 
 constexpr std::uint64_t body_limit = 4U << 20U;    // 999 ids of 100 bytes, each in both lists, are 0.2 MiB
 constexpr std::size_t beside_header = 64 * 1024;   // a chunk's extension has to fit
 constexpr std::size_t piece_bytes = 16 * 1024;     // what is read at once, as a rule
-constexpr std::size_t opened_bytes = 4 * 1024;     // likewise behind TLS, which holds the rest of a record itself
+constexpr std::size_t opened_bytes = 8 * 1024;     // likewise behind TLS, which holds the rest of a record itself
 constexpr std::size_t body_kept = 1U << 20U;       // of a body's memory, from one exchange to the next
 constexpr int interim_max = 8;                     // answers 1xx before the real one
 

@@ -147,19 +147,21 @@ bool wire::begin_tls(::SSL_CTX* context, const std::string& host) {
 
 task<error_code> wire::unblock(int result) {
     switch (::SSL_get_error(tls_.get(), result)) {
-        case SSL_ERROR_WANT_READ: {
-            const piece got = co_await receive(sealed_.get(), sealed_room);
-            sealed_at_ = 0;
-            sealed_end_ = got.bytes;
-            // An end that TLS does not know of may be an attacker's.
-            if (got.ec == asio::error::eof) co_return asio::ssl::error::stream_truncated;
-            co_return got.ec;
-        }
+        case SSL_ERROR_WANT_READ: co_return co_await receive_sealed();
         case SSL_ERROR_WANT_WRITE: co_return co_await wait_until_writable();
         case SSL_ERROR_ZERO_RETURN: co_return asio::error::eof;
         case SSL_ERROR_SYSCALL: co_return error_code(send_error_, boost::system::system_category());
         default: co_return error_code(static_cast<int>(::ERR_get_error()), asio::error::get_ssl_category());
     }
+}
+
+task<error_code> wire::receive_sealed() {
+    const piece got = co_await receive(sealed_.get(), sealed_room);
+    sealed_at_ = 0;
+    sealed_end_ = got.bytes;
+    // An end that TLS does not know of may be an attacker's.
+    if (got.ec == asio::error::eof) co_return asio::ssl::error::stream_truncated;
+    co_return got.ec;
 }
 
 task<error_code> wire::shake_hands() {
@@ -194,8 +196,11 @@ task<error_code> wire::write(std::string_view bytes) {
 task<wire::piece> wire::read_some(char* to, std::size_t room) {
     if (!tls_) co_return co_await receive(to, room);
     for (;;) {
-        ::ERR_clear_error();
         piece out;
+        // OpenSSL would only find out that there is nothing yet.
+        if (!left_over()) out.ec = co_await receive_sealed();
+        if (out.ec) co_return out;
+        ::ERR_clear_error();
         const int result = ::SSL_read_ex(tls_.get(), to, room, &out.bytes);
         if (result == 1) co_return out;
         out.ec = co_await unblock(result);

@@ -66,6 +66,7 @@ class wire {
 
     // Until OpenSSL can go on behind `result`; an error where it cannot.
     [[nodiscard]] task<boost::system::error_code> unblock(int result);
+    [[nodiscard]] task<boost::system::error_code> receive_sealed();
     [[nodiscard]] task<piece> receive(char* to, std::size_t room);
     [[nodiscard]] task<boost::system::error_code> wait_until_writable();
 
