@@ -57,9 +57,10 @@ struct taker::attempt {
     made begun;
     job_spec spec;
     job_intake found;
-    std::string claimed;          // the job id that is ours to begin
-    bool again = false;           // our own disk's fault: to be tried again later
-    bool awaits_project = false;  // likewise, once IAM has told the project's id
+    std::string claimed;                 // the job id that is ours to begin
+    std::optional<result<bool>> looked;  // whether that has a journal
+    bool again = false;                  // our own disk's fault: to be tried again later
+    bool awaits_project = false;         // likewise, once IAM has told the project's id
 };
 
 taker::taker(services& with, job_table& jobs, std::shared_ptr<const intake_settings> rules, job_ready ready)
@@ -151,7 +152,7 @@ task<void> taker::take(std::string name, bool orphan) {
         ++inside_;
         co_await take_inside(a);
         --inside_;
-        starting_.erase(a.claimed);
+        give_up_claim(a);
         again = a.again;
         awaits_project = a.awaits_project;
     }  // its files are closed while it waits
@@ -175,8 +176,9 @@ bool taker::descriptors_left() const {
 task<void> taker::take_inside(attempt& a) {
     auto move = [this, &a] {
         auto out = a.orphan ? with_.files.open_active(a.name) : with_.files.take(a.name);
-        if (out && out->what == take_result::outcome::taken && !is_large(a.name, out->job.facts))
-            a.read = a.reading.read_job(out->job.fd.get(), a.name);
+        if (!out || out->what != take_result::outcome::taken || is_large(a.name, out->job.facts)) return out;
+        a.read = a.reading.read_job(out->job.fd.get(), a.name);
+        if (*a.read && !a.reading.wants_list() && claim_id(a, (*a.read)->id)) a.looked = look_for(a, (*a.read)->id);
         return out;
     };
     auto taken = co_await small_.run(move);
@@ -272,30 +274,48 @@ task<bool> taker::read(attempt& a) {
     co_return false;
 }
 
+bool taker::claim_id(attempt& a, const std::string& id) {
+    const std::lock_guard lock(claims_);
+    if (!starting_.insert(id).second) return false;
+    a.claimed = id;
+    return true;
+}
+
+void taker::give_up_claim(const attempt& a) {
+    const std::lock_guard lock(claims_);
+    starting_.erase(a.claimed);
+}
+
+result<bool> taker::look_for(attempt& a, const std::string& id) {
+    const auto there = look(with_.journals, id + ".jsonl");
+    if (!there) return fail(there.error());
+    if (*there) return true;
+    // A store without a journal is left over from an attempt that our own disk broke off.
+    if (auto cleared = with_.plans.remove(store_name(id)); !cleared) return cleared;
+    if (!a.reading.wants_list()) finish(a);
+    return false;
+}
+
 task<bool> taker::claim(attempt& a) {
     const std::string& id = a.spec.id;
     // Claimed before the look: whoever had it before us has made its journal by the time he gives it up.
     bool known = false;
-    if (starting_.insert(id).second) {
-        a.claimed = id;
-        auto look_for = [this, &a, &id]() -> result<bool> {
-            const auto there = look(with_.journals, id + ".jsonl");
-            if (!there) return fail(there.error());
-            if (*there) return true;
-            // A store without a journal is left over from an attempt that our own disk broke off.
-            if (auto cleared = with_.plans.remove(store_name(id)); !cleared) return cleared;
-            if (!a.reading.wants_list()) finish(a);
-            return false;
-        };
-        // To finish a large list takes as long as to read it.
-        auto& lane = a.reading.wants_list() ? small_ : lane_of(a.name, a.job.job.facts);
-        const auto found = co_await lane.run(look_for);
-        if (!found) {  // a disk that does not answer says nothing about the id
-            log(log_level::error, "journal.look", found.error().text(), {{"job_id", id}});
+    if (!a.claimed.empty() || claim_id(a, id)) {
+        if (!a.looked) {
+            auto look_now = [this, &a, &id] {
+                a.looked = look_for(a, id);
+                return true;
+            };
+            // To finish a large list takes as long as to read it.
+            auto& lane = a.reading.wants_list() ? small_ : lane_of(a.name, a.job.job.facts);
+            co_await lane.run(look_now);
+        }
+        if (!*a.looked) {  // a disk that does not answer says nothing about the id
+            log(log_level::error, "journal.look", a.looked->error().text(), {{"job_id", id}});
             a.again = true;
             co_return false;
         }
-        known = *found;
+        known = **a.looked;
         if (!known) co_return true;
     }
     problem why{.what = fmt::format("a job with the id \"{}\" was accepted before", id),

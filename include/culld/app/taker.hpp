@@ -6,6 +6,7 @@
 #include <atomic>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <set>
 #include <string>
@@ -66,8 +67,13 @@ class taker {
     [[nodiscard]] bool descriptors_left() const;
     [[nodiscard]] task<bool> read(attempt& a);
     [[nodiscard]] task<bool> claim(attempt& a);
-    // The whole list is read: deduplicates it, and makes the job's journal. On a thread.
+    // The next three on any thread. Whether the job's id is ours to begin: no other attempt is at it.
+    [[nodiscard]] bool claim_id(attempt& a, const std::string& id);
+    // Whether the id has a journal already; if not, and the whole list is read, finishes.
+    [[nodiscard]] result<bool> look_for(attempt& a, const std::string& id);
+    // Deduplicates the list, and makes the job's journal.
     void finish(attempt& a);
+    void give_up_claim(const attempt& a);
     [[nodiscard]] static bool is_large(const std::string& name, const node_facts& f);
     [[nodiscard]] worker_thread& lane_of(const std::string& name, const node_facts& f);
     [[nodiscard]] task<bool> fetch_sidecar(attempt& a);
@@ -102,6 +108,7 @@ class taker {
     arrivals arrivals_;
     worker_thread small_, large_;
     std::atomic<bool> stop_flag_{false};
+    std::mutex claims_;               // guards starting_
     std::set<std::string> starting_;  // job ids whose journal is being made
     std::size_t taking_ = 0;          // coroutines of start()
     std::size_t inside_ = 0;          // those of them that have files open
