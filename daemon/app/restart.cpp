@@ -44,6 +44,13 @@ result<std::optional<std::uint64_t>> last_in(int fd, std::uint64_t end, std::str
     return std::optional<std::uint64_t>();
 }
 
+// Another descriptor of the same file, for a reader that closes its own.
+result<unique_fd> duplicate(int fd, std::string_view name) {
+    unique_fd out(::fcntl(fd, F_DUPFD_CLOEXEC, 3));
+    if (!out) return fail(errno_problem("duplicate descriptor of", name, errno));
+    return out;
+}
+
 // Where the last line that is a checkpoint begins. Ids hold no quotes, and quotes in strings are escaped, so the text
 // can stand nowhere else; but a checkpoint that is torn, at its end or within, is none.
 result<std::optional<std::uint64_t>> last_checkpoint(int fd, std::uint64_t size, std::string_view name) {
@@ -54,9 +61,9 @@ result<std::optional<std::uint64_t>> last_checkpoint(int fd, std::uint64_t size,
     const auto before = last_in(fd, **type, "\n", name);
     if (!before) return before;
     const std::uint64_t begin = *before ? **before + 1 : 0;
-    unique_fd again(::fcntl(fd, F_DUPFD_CLOEXEC, 3));
-    if (!again) return fail(errno_problem("duplicate descriptor of", name, errno));
-    line_reader lines(std::move(again), std::string(name), begin);
+    auto again = duplicate(fd, name);
+    if (!again) return fail(std::move(again.error()));
+    line_reader lines(std::move(*again), std::string(name), begin);
     text_line line;
     if (const auto more = lines.next(line); !more) return fail(more.error());
     if (!line.ended) return last_checkpoint(fd, begin, name);
@@ -107,8 +114,8 @@ reading_result read_journal(const folder& journals, const std::string& name, std
         if (!found) return disk_failed(found.error());
         from = *found;
     }
-    unique_fd again(::fcntl(fd->get(), F_DUPFD_CLOEXEC, 3));
-    if (!again) return disk_failed(errno_problem("duplicate descriptor of", name, errno));
+    auto again = duplicate(fd->get(), name);
+    if (!again) return disk_failed(std::move(again.error()));
     std::optional<line_reader> lines(std::in_place, std::move(*fd), name);
     chain_checker chain;
     std::uint64_t checkpoint_at = 0;
@@ -133,7 +140,7 @@ reading_result read_journal(const folder& journals, const std::string& name, std
             jumped = true;
             if (*from > 0) {
                 // Once: `jumped` is set. NOLINTNEXTLINE(bugprone-use-after-move)
-                lines.emplace(std::move(again), name, *from);
+                lines.emplace(std::move(*again), name, *from);
                 chain = chain_checker();
             } else {
                 from.reset();

@@ -302,13 +302,11 @@ task<bool> taker::claim(attempt& a) {
     bool known = false;
     if (!a.claimed.empty() || claim_id(a, id)) {
         if (!a.looked) {
-            auto look_now = [this, &a, &id] {
-                a.looked = look_for(a, id);
-                return true;
-            };
+            auto look_now = [this, &a, &id] { return look_for(a, id); };
             // To finish a large list takes as long as to read it.
             auto& lane = a.reading.wants_list() ? small_ : lane_of(a.name, a.job.job.facts);
-            co_await lane.run(look_now);
+            auto found = co_await lane.run(look_now);
+            a.looked = std::move(found);
         }
         if (!*a.looked) {  // a disk that does not answer says nothing about the id
             log(log_level::error, "journal.look", a.looked->error().text(), {{"job_id", id}});
