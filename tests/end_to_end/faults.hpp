@@ -61,6 +61,8 @@ class service_manager {
 
 class WithFaults : public Programs {
   protected:
+    using Programs::Programs;
+
     // From here on culld is started with what fails by fault(); `more` are further variables, as NAME=VALUE.
     // False under a sanitizer, which has its own idea of these calls.
     [[nodiscard]] bool arm(const std::vector<std::string>& more = {}) {

@@ -7,6 +7,7 @@
 
 #include <boost/json.hpp>
 #include <chrono>
+#include <cstdlib>
 #include <functional>
 #include <map>
 #include <memory>
@@ -19,6 +20,7 @@
 #include "../shell/emulator_support.hpp"
 #include "../shell/sanitized.hpp"
 #include "culld/core/time.hpp"
+#include "people.hpp"
 
 namespace culld::programs {
 
@@ -94,16 +96,38 @@ struct setup {
     std::string rescan = "1s";
 };
 
+// With AS_SHIPPED set (or in AsShipped) culld runs as its unit runs it: an ordinary user with no
+// capabilities but the unit's, in folders as tmpfiles.conf makes them, and what drop() drops is another user's,
+// alice's.
 class Programs : public testing::Test {
   protected:
     static constexpr auto patience = 60s;  // for what a test waits for that must end by itself
 
+    explicit Programs(bool as_shipped = std::getenv("AS_SHIPPED") != nullptr) : as_shipped_(as_shipped) {}
+    void SetUp() override {
+        if (as_shipped_ && ::geteuid() != 0)
+            GTEST_SKIP() << "NOT TESTED: culld as its unit runs it, among files of other users; run this as root";
+    }
+
     void configure(const setup& s) {
         settings_ = s;
         if (!server_) restart_server(s.scenario);
-        fs::create_directories(at("spool/incoming"));
-        fs::create_directories(at("spool/tmp"));
+        fs::create_directories(at("spool"));
+        if (as_shipped_) {
+            make_shipped_spool(at("spool"));
+        } else {
+            fs::create_directories(at("spool/incoming"));
+            fs::create_directories(at("spool/tmp"));
+        }
         fs::create_directories(at("journal"));
+        if (as_shipped_) {
+            const auto give = [](const std::string& path, mode_t mode) {
+                ASSERT_EQ(::chown(path.c_str(), daemon_user.uid, daemon_user.gid), 0);
+                ASSERT_EQ(::chmod(path.c_str(), mode), 0);
+            };
+            give(at("journal"), 0750);
+            give(here_.path("."), 0755);
+        }
         write_config(s);
     }
     void write_config(const setup& s) const {
@@ -121,6 +145,7 @@ class Programs : public testing::Test {
     std::string secret_file(const std::string& name, std::string_view text) const {
         here_.write(name + ".new", text);
         fs::permissions(here_.path(name + ".new"), fs::perms::owner_read | fs::perms::owner_write);
+        if (as_shipped_) give_to(daemon_user, here_.path(name + ".new"), 0600);
         fs::rename(here_.path(name + ".new"), here_.path(name));
         return here_.path(name);
     }
@@ -134,10 +159,23 @@ class Programs : public testing::Test {
     }
 
     [[nodiscard]] std::vector<std::string> command(std::vector<std::string> more = {}) const {
-        std::vector<std::string> out = wrapped_in_;
-        out.insert(out.end(), {CULLD, "--config", here_.path("culld.yaml")});
+        std::vector<std::string> out;
+        if (as_shipped_) {
+            out = {"/bin/sh", "-c", "umask 0027; exec \"$@\"", "sh"};
+            const auto words = run_by(daemon_user, capabilities_);
+            out.insert(out.end(), words.begin(), words.end());
+        }
+        out.insert(out.end(), wrapped_in_.begin(), wrapped_in_.end());
+        out.insert(out.end(), {program(CULLD), "--config", here_.path("culld.yaml")});
         out.insert(out.end(), more.begin(), more.end());
         return out;
+    }
+    // One that every user reaches: a copy where the build lies in a folder that is closed to others.
+    [[nodiscard]] std::string program(const std::string& built) const {
+        if (::geteuid() != 0 || as(stranger, [&] { return ::access(built.c_str(), X_OK); }) == 0) return built;
+        const std::string copy = here_.path(fs::path(built).filename().string() + ".copy");
+        if (!fs::exists(copy)) fs::copy_file(built, copy);
+        return copy;
     }
     [[nodiscard]] child start() const { return {command(), here_.path("culld.log")}; }
     // Started, and watching the spool.
@@ -153,7 +191,13 @@ class Programs : public testing::Test {
         return run.ends_within(patience).value_or(-2);
     }
     int ctl(std::vector<std::string> words, const std::string& output = "ctl.log") const {
-        std::vector<std::string> all{CULLCTL, "--config", here_.path("culld.yaml")};
+        words.insert(words.begin(), {CULLCTL, "--config", here_.path("culld.yaml")});
+        return child(std::move(words), here_.path(output)).ends_within(patience).value_or(-2);
+    }
+    // By an ordinary user. Root only.
+    int ctl_as(const person& who, const std::vector<std::string>& words, const std::string& output = "ctl.log") const {
+        std::vector<std::string> all = run_by(who);
+        all.insert(all.end(), {program(CULLCTL), "--config", here_.path("culld.yaml")});
         all.insert(all.end(), words.begin(), words.end());
         return child(std::move(all), here_.path(output)).ends_within(patience).value_or(-2);
     }
@@ -161,7 +205,19 @@ class Programs : public testing::Test {
 
     // Complete at once: renamed in.
     void drop(const std::string& name, const std::string& content) const {
-        fs::rename(here_.write(data_ + "spool/tmp/" + name, content), at("spool/incoming/" + name));
+        const std::string written = here_.write(data_ + "spool/tmp/" + name, content);
+        if (as_shipped_) give_to(alice, written);
+        fs::rename(written, at("spool/incoming/" + name));
+    }
+    // The same, as another user's. Root only.
+    void drop_as(const person& who, const std::string& name, const std::string& content, mode_t mode = 0640) const {
+        const std::string written = here_.write(data_ + "spool/tmp/" + name, content);
+        give_to(who, written, mode);
+        fs::rename(written, at("spool/incoming/" + name));
+    }
+    static void give_to(const person& who, const std::string& path, mode_t mode = 0640) {
+        ASSERT_EQ(::chown(path.c_str(), who.uid, who.groups.empty() ? who.gid : who.groups.front()), 0);
+        ASSERT_EQ(::chmod(path.c_str(), mode), 0);
     }
     // A job `id` with a list of `n` ids `<id>-0`, `<id>-1`, …; `options` are further whole lines.
     void drop_job(const std::string& id, int n, const std::string& options = "") const {
@@ -272,6 +328,8 @@ class Programs : public testing::Test {
     // Where spool/… and journal/… are.
     [[nodiscard]] std::string at(const std::string& name) const { return here_.path(data_ + name); }
 
+    bool as_shipped_;
+    std::vector<std::string> capabilities_ = unit_capabilities();  // of culld, where it runs as shipped
     scratch here_;
     std::string data_;                     // the folder in here_ with spool/ and journal/, "disk/" say; empty: here_
     std::vector<std::string> wrapped_in_;  // what culld is started by, with its arguments
