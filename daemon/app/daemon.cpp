@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <sys/stat.h>
+
 #include <algorithm>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/signal_set.hpp>
@@ -32,6 +34,7 @@ namespace culld {
 namespace {
 
 constexpr auto look_again_every = std::chrono::seconds(5);    // at whatever does not get on by itself
+constexpr int active_tries = 5;                               // to read active/ at the start
 constexpr auto last_words = std::chrono::milliseconds(1500);  // of the end, beside what answers in flight may take
 
 class life {
@@ -181,12 +184,12 @@ class life {
     task<void> go_on_with_open_jobs() {
         auto find = [this] { return open_jobs(journals_, with_.plans, with_.ledger); };
         auto open = co_await disk_.run(find);
-        if (!open) {
-            log(log_level::error, "recovery.failed", open.error());
+        const auto give_up = [this](const problem& why) {
+            log(log_level::error, "recovery.failed", why);
             exit_code_ = io_error;
             stop_asked_ = true;
-            co_return;
-        }
+        };
+        if (!open) co_return give_up(open.error());
         auto sweep = [this, &open] { return sweep_stores(with_.plans, *open); };
         const auto swept = co_await disk_.run(sweep);
         if (!swept) log(log_level::warn, "store.sweep", swept.error());
@@ -195,30 +198,26 @@ class life {
             co_await recover(id, &active);
             if (stop_asked_) co_return;
         }
-        // Files in active/ that belong to no open job: taken, but not accepted before the end.
-        auto scan = [this, &active]() -> result<std::vector<std::string>> {
-            std::vector<std::string> out;
-            auto done = with_.files.scan(spool_folder::active, [&](std::string_view name) {
-                const file_kind kind = type_of(name).kind;
-                if (kind != file_kind::sidecar && kind != file_kind::ignored && !active.contains(std::string(name)))
-                    out.emplace_back(name);
-                return true;
-            });
-            if (!done) return fail(std::move(done.error()));
-            return out;
-        };
+        const bool all_known = jobs_.stuck().empty();
+        auto scan = [this, &active, all_known] { return files_without_job(with_.files, active, all_known); };
         auto orphans = co_await disk_.run(scan);
-        if (!orphans) {
+        // What lies there unseen would never be looked for again.
+        for (int tries = 1; !orphans && tries < active_tries && !stop_asked_; ++tries) {
             log(log_level::error, "recovery.failed", orphans.error());
-        } else if (file_unknown_) {
+            co_await changed_.wait_until(steady_now() + std::chrono::seconds(1));
+            auto once_more = co_await disk_.run(scan);
+            orphans = std::move(once_more);
+        }
+        if (!orphans) co_return give_up(orphans.error());
+        if (file_unknown_) {
             for (const std::string& name : *orphans)
                 log(log_level::error, "recovery.left",
                     "stays in active/: it may be the list of a job whose journal cannot be read; mend or move that journal, "
                     "then restart culld",
                     {{"left", name}});
-        } else {
-            taker_.take_orphans(std::move(*orphans));
+            co_return;
         }
+        taker_.take_orphans(std::move(*orphans));
     }
 
     // ---- the project's id, where IAM has to be asked for it ----
@@ -284,7 +283,7 @@ class life {
             adopt(std::make_unique<job_run>(with_, std::move(ready->seed), std::move(ready->ids)));
         } else if (auto* stuck = std::get_if<stuck_job>(found.get())) {
             if (stop_asked_) co_return;  // perhaps it is only that the reading was broken off
-            if (active != nullptr && !stuck->file.empty()) active->insert(stuck->file);
+            if (active != nullptr && !stuck->file.empty()) active->insert(stuck->active_file);
             if (active == nullptr && !stuck->damaged) co_return;  // said before
             log(log_level::error, "job.stuck", stuck->why.detail, {{"job_id", id}});
             with_.announce({.kind = notice_kind::blocked,
@@ -298,7 +297,12 @@ class life {
             if (stuck->file.empty()) file_unknown_ = true;
             jobs_.set_aside(std::move(*stuck));
         } else {
-            jobs_.forget_stuck(id);
+            // Its journal's very first write failed. At a start its file is found with the others in active/.
+            const std::string file = jobs_.forget_stuck(id);
+            if (file.empty()) co_return;
+            log(log_level::warn, "job.again", "its journal never held it: its file is taken anew",
+                {{"job_id", id}, {"file", file}});
+            taker_.take_orphans({file});
         }
     }
 
@@ -474,6 +478,7 @@ class life {
 
 int run_daemon(const daemon_options& options) {
     give_memory_back();
+    static_cast<void>(::umask(0027));  // journals are 0640, whoever starts us; umask has no errors
     const auto memory = std::make_shared<credential_memory>();
     auto from = load_everything(options, memory);
     if (!from) {

@@ -46,6 +46,7 @@ job_run::job_run(services& with, job_seed seed, std::optional<id_store> ids)
       modified_at_(seed.modified_at),
       active_file_(std::move(seed.active_file)),
       active_list_(std::move(seed.active_list)),
+      to_own_(seed.copied),
       ids_(std::move(ids)),
       chain_(seed.head),
       records_counted_(seed.head.seq),
@@ -366,6 +367,7 @@ void job_run::checkpoint(bool at_rest) {
 void job_run::on_durable() {
     shown_ = pending_;
     failed_shown_ = failed_pending_;
+    if (std::exchange(to_own_, false)) own_files();  // job.accepted is what becomes durable first
     const std::uint64_t upto = journal_.durable_bytes();
     bool may_send = std::exchange(held_up_, false);
     if (!intent_.empty() && upto >= intent_upto_) {
@@ -387,6 +389,18 @@ void job_run::on_durable() {
         rate_mark_ = now;
         rate_mark_ids_ = shown_.settled();
     }
+}
+
+// From here on nobody but us has what the job was made of open. Should it fail, the filing makes up for it, or a
+// restart.
+void job_run::own_files() {
+    auto work = [&files = with_.files, file = active_file_, list = active_list_]() -> result<void> {
+        auto done = files.own(file);
+        return done && !list.empty() ? files.own(list) : done;
+    };
+    with_.disk.post(std::move(work), [id = intake_.spec.id](const result<void>& done) {
+        if (!done) log(log_level::warn, "spool.own", done.error().text(), {{"job_id", id}});
+    });
 }
 
 void job_run::check_rules() {
@@ -471,10 +485,10 @@ void job_run::file_away() {
         if (!out.line) return out;
         const auto to = well ? spool_folder::done : spool_folder::failed;
         if (!active_list_.empty()) {
-            out.filed = with_.files.file_away(active_list_, to);
+            out.filed = with_.files.file_away(active_list_, to, intake_.list ? intake_.list->file : active_list_);
             if (!out.filed) return out;
         }
-        out.filed = with_.files.file_away(active_file_, to);
+        out.filed = with_.files.file_away(active_file_, to, intake_.source.file);
         if (!out.filed) return out;
         if (auto gone = with_.plans.remove(intake_.spec.id + ".ids"); !gone) out.filed = fail(std::move(gone.error()));
         return out;

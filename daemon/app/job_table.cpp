@@ -27,6 +27,7 @@ void add_reasons(reason_counts& to, const reason_counts& of) {
 void job_table::add(std::unique_ptr<job_run> job) {
     const std::string id = job->spec().id;
     stuck_.erase(id);
+    ++open_of_[job->submitter()];
     running_[id] = std::move(job);
 }
 
@@ -65,11 +66,17 @@ std::vector<std::string> job_table::reap(sender& from) {
             to_recover.push_back(it->first);
             set_aside({job.spec().id, job.intake().source.file,
                        job.blocked().value_or(block_facts{"journal", "", "", ""}), false, job.totals(),
-                       job.accepted_at()});
+                       job.accepted_at(), job.active_file(), job.active_list()});
         }
+        if (--open_of_[job.submitter()] == 0) open_of_.erase(job.submitter());
         it = running_.erase(it);
     }
     return to_recover;
+}
+
+std::size_t job_table::open_of(std::uint32_t uid) const {
+    const auto it = open_of_.find(uid);
+    return it == open_of_.end() ? 0 : it->second;
 }
 
 job_run* job_table::find(std::string_view job_id) {
@@ -77,11 +84,13 @@ job_run* job_table::find(std::string_view job_id) {
     return it == running_.end() ? nullptr : it->second.get();
 }
 
-void job_table::forget_stuck(std::string_view job_id) {
+std::string job_table::forget_stuck(std::string_view job_id) {
     const auto it = stuck_.find(job_id);
-    if (it == stuck_.end()) return;
+    if (it == stuck_.end()) return {};
     add_verdicts(counted.verdicts, it->second.totals);
+    std::string file = std::move(it->second.active_file);
     stuck_.erase(it);
+    return file;
 }
 
 job_totals job_table::verdicts() const {

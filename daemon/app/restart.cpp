@@ -161,7 +161,7 @@ reading_result read_journal(const folder& journals, const std::string& name, std
 result<id_store> rebuild_store(const recovered_job& job, const spool& files, const intake_surroundings& around) {
     const std::string name = store_name(job.intake.spec.id);
     if (auto gone = around.plan.remove(name); !gone) return fail(std::move(gone.error()));
-    auto taken = files.open_active(job.intake.source.file);
+    auto taken = files.reopen(job.intake.source.active_name());
     if (!taken) return fail(std::move(taken.error()));
     const problem lost{.what = "its list cannot be read: the job's file is not in active/ any more, or has changed",
                        .hint = "put the file back as it was; culld looks again every five seconds",
@@ -171,7 +171,7 @@ result<id_store> rebuild_store(const recovered_job& job, const spool& files, con
     auto spec = anew.read_job(taken->job.fd.get(), job.intake.source.file);
     if (!spec) return fail(std::move(spec.error()));
     if (anew.wants_list()) {
-        auto list = files.open_active(spec->ids_file);
+        auto list = files.reopen(job.intake.list ? job.intake.list->active_name() : spec->ids_file);
         if (!list) return fail(std::move(list.error()));
         if (list->what != take_result::outcome::taken) return fail(lost);
         if (auto read = anew.read_sidecar(list->job.fd.get(), spec->ids_file); !read)
@@ -219,33 +219,43 @@ result<std::vector<std::string>> open_jobs(const folder& journals, const folder&
 recovered recover_job(const std::string& job_id, const folder& journals, const spool& files,
                       const intake_surroundings& around, const checkpoint_rules& checkpoints) {
     const std::string name = job_id + std::string(journal_suffix);
-    const auto stuck = [&](const problem& why, const std::string& file, bool is_damaged) {
-        return stuck_job{job_id, file, {"journal", "", why.text(), why.hint}, is_damaged};
+    const auto stuck = [&](const problem& why, bool is_damaged, const job_intake* of = nullptr) {
+        stuck_job out{
+            .job_id = job_id, .file = {}, .why = {"journal", "", why.text(), why.hint}, .damaged = is_damaged};
+        if (of == nullptr) return out;
+        out.file = of->source.file;
+        out.active_file = of->source.active_name();
+        if (of->list) out.active_list = of->list->active_name();
+        return out;
     };
     auto reading = read_journal(journals, name, checkpoints.read_whole_up_to);
-    if (!reading) return stuck(reading.error().why, "", reading.error().damaged);
+    if (!reading) return stuck(reading.error().why, reading.error().damaged);
     recovered_job& job = reading->job;
     if (!job.accepted) {
-        if (auto gone = journals.remove(name); !gone) return stuck(gone.error(), "", false);
-        if (auto synced = journals.sync(); !synced) return stuck(synced.error(), "", false);
+        if (auto gone = journals.remove(name); !gone) return stuck(gone.error(), false);
+        if (auto synced = journals.sync(); !synced) return stuck(synced.error(), false);
         // Its store would be in the way when the file is taken again.
-        if (auto gone = around.plan.remove(store_name(job_id)); !gone) return stuck(gone.error(), "", false);
+        if (auto gone = around.plan.remove(store_name(job_id)); !gone) return stuck(gone.error(), false);
         return never_accepted{};
     }
-    const std::string& file = job.intake.source.file;
+    const job_intake& accepted = job.intake;
+    // What was accepted is our own copy: a crash may have come before it had its place.
+    if (auto ours = files.own(accepted.source.active_name()); !ours) return stuck(ours.error(), false, &accepted);
+    if (accepted.list)
+        if (auto ours = files.own(accepted.list->active_name()); !ours) return stuck(ours.error(), false, &accepted);
     if (find_resource(job.intake.spec.resource) == nullptr)
         return stuck(
             problem{.what = fmt::format("resource \"{}\" is not known to this version", job.intake.spec.resource)},
-            file, true);
+            true, &accepted);
     auto ids = id_store::open(around.plan, store_name(job_id));
     const bool usable = ids && ids->count() == job.intake.ids;
     if (!usable && !job.status) {
         ids = rebuild_store(job, files, around);
-        if (!ids) return stuck(ids.error(), file, false);
+        if (!ids) return stuck(ids.error(), false, &accepted);
     }
     // Last: it cuts a torn end off, which the record that follows must tell.
     auto fd = journal_file::reopen(journals, name, reading->good_bytes);
-    if (!fd) return stuck(fd.error(), file, false);
+    if (!fd) return stuck(fd.error(), false, &accepted);
     ready_to_run out;
     if (ids) out.ids = std::move(*ids);
     job_seed& seed = out.seed;
@@ -253,8 +263,8 @@ recovered recover_job(const std::string& job_id, const folder& journals, const s
     seed.uid = job.uid;
     seed.gid = job.gid;
     seed.modified_at = job.modified_at;
-    seed.active_file = seed.intake.source.file;
-    seed.active_list = seed.intake.list ? seed.intake.list->file : std::string();
+    seed.active_file = seed.intake.source.active_name();
+    seed.active_list = seed.intake.list ? seed.intake.list->active_name() : std::string();
     seed.journal = std::move(*fd);
     seed.fresh = false;
     seed.head = reading->head;
@@ -274,6 +284,20 @@ recovered recover_job(const std::string& job_id, const folder& journals, const s
     seed.status = job.status;
     seed.finished_at = job.finished_at;
     seed.totals = job.totals;
+    return out;
+}
+
+result<std::vector<std::string>> files_without_job(const spool& files, const std::set<std::string>& of_jobs,
+                                                   bool all_known) {
+    std::vector<std::string> out;
+    auto done = files.scan(spool_folder::active, [&](std::string_view name) {
+        const file_kind kind = type_of(name).kind;
+        if (kind != file_kind::sidecar && kind != file_kind::ignored && !of_jobs.contains(std::string(name)))
+            out.emplace_back(name);
+        return true;
+    });
+    if (done && all_known) done = files.sweep_copies();
+    if (!done) return fail(std::move(done.error()));
     return out;
 }
 

@@ -5,16 +5,18 @@
 #include <boost/asio/co_spawn.hpp>
 #include <utility>
 
-#include "culld/core/backoff.hpp"
 #include "culld/core/resource.hpp"
 #include "culld/io/log.hpp"
 #include "culld/io/process.hpp"
+#include "taker_attempt.hpp"
 
 namespace culld {
 
 namespace {
 
-constexpr std::size_t open_jobs_max = 10'000;    // accepted and not over; further files wait where they are
+// Of one submitter: jobs accepted and not over, and files on their way. Further files wait where they are, and nobody
+// else's with them.
+constexpr std::size_t open_jobs_max = 10'000, on_their_way_max = 128;
 constexpr std::uint64_t large_file = 1U << 20U;  // bytes; packed ones count eightfold
 constexpr auto try_again_after = std::chrono::seconds(5);
 // Descriptors: of a job that runs (its journal and its store), of one on its way (its file, its list, the store, two
@@ -32,37 +34,6 @@ result<std::shared_ptr<const intake_settings>> intake_settings::load(std::shared
         intake_settings{std::move(from), std::move(*pattern), std::move(*protect)});
 }
 
-// One file on its way from incoming/ to a job.
-struct taker::attempt {
-    attempt(std::string file, bool was_active, std::shared_ptr<const intake_settings> with, const folder& plans,
-            const std::atomic<bool>& stop, std::uint32_t chance)
-        : name(std::move(file)),
-          orphan(was_active),
-          rules(std::move(with)),
-          reading(intake_surroundings{*rules->settings, rules->pattern, resource_names(), rules->protect, plans, stop},
-                  wall_now(), chance) {}
-
-    std::string name;
-    bool orphan;
-    std::shared_ptr<const intake_settings> rules;
-    intake reading;
-    take_result job;
-    take_result list;
-    std::optional<result<job_spec>> read;        // the job file was read
-    std::optional<result<job_intake>> finished;  // and its list
-    struct made {
-        result<unique_fd> journal = fail("not made");
-        result<id_store> ids = fail("not opened");
-    };
-    made begun;
-    job_spec spec;
-    job_intake found;
-    std::string claimed;                 // the job id that is ours to begin
-    std::optional<result<bool>> looked;  // whether that has a journal
-    bool again = false;                  // our own disk's fault: to be tried again later
-    bool awaits_project = false;         // likewise, once IAM has told the project's id
-};
-
 taker::taker(services& with, job_table& jobs, std::shared_ptr<const intake_settings> rules, job_ready ready)
     : with_(with),
       jobs_(jobs),
@@ -70,10 +41,24 @@ taker::taker(services& with, job_table& jobs, std::shared_ptr<const intake_setti
       ready_(std::move(ready)),
       arrivals_(with.loop, with.files, {.rescan = with.settings->spool.rescan}),
       small_(with.loop),
-      large_(with.loop),
-      changed_(with.loop) {}
+      large_{large_lane(with.loop), large_lane(with.loop)},
+      changed_(with.loop) {
+    arrivals_.may_take = [this](std::uint32_t uid) {
+        const auto it = on_their_way_.find(uid);
+        const std::size_t n = it == on_their_way_.end() ? 0 : it->second;
+        return n < on_their_way_max && jobs_.open_of(uid) + n < open_jobs_max;
+    };
+    arrivals_.handed_out = [this](std::uint32_t uid) { ++on_their_way_[uid]; };
+}
 
 taker::~taker() = default;
+
+void taker::arrived(std::uint32_t uid) {
+    const auto it = on_their_way_.find(uid);
+    if (it == on_their_way_.end()) return;
+    if (--it->second == 0) on_their_way_.erase(it);
+    arrivals_.more();
+}
 
 void taker::start(task<void> t) {
     ++taking_;
@@ -89,16 +74,12 @@ void taker::start(task<void> t) {
 }
 
 void taker::take_orphans(std::vector<std::string> names) {
-    for (std::string& name : names) start(take(std::move(name), true));
+    for (std::string& name : names) start(take({.name = std::move(name), .facts = {}, .refuse = {}}, true));
 }
 
 task<void> taker::run() {
     running_ = true;
     while (!stopping_) {
-        if (jobs_.open() + taking_ >= open_jobs_max) {
-            co_await changed_.wait_until(steady_now() + std::chrono::milliseconds(200));
-            continue;
-        }
         auto batch = co_await arrivals_.next();
         if (!batch) break;
         for (const problem& p : batch->troubles) log(log_level::warn, "spool.trouble", p);
@@ -106,7 +87,7 @@ task<void> taker::run() {
             if (file.refuse)
                 start(refuse_arrival(std::move(file)));
             else
-                start(take(std::move(file.name), false));
+                start(take(std::move(file), false));
         }
         with_.jobs_changed();
     }
@@ -136,33 +117,37 @@ task<void> taker::stopped() {
     while (running_ || taking_ > 0) co_await changed_.wait();
 }
 
-task<void> taker::refuse_arrival(arrived_file file) {
-    rejection r{.from = spool_folder::incoming, .name = file.name, .why = std::move(*file.refuse), .facts = file.facts};
-    co_await reject(std::move(r));
-    arrivals_.settled(file.name);
-}
-
-task<void> taker::take(std::string name, bool orphan) {
+task<void> taker::take(arrived_file file, bool orphan) {
+    const std::uint32_t uid = file.facts.uid;
     while (!stopping_ && !descriptors_left())
         co_await changed_.wait_until(steady_now() + std::chrono::milliseconds(50));
     if (stopping_) co_return;
-    bool again = false, awaits_project = false;
+    std::optional<rejection> bad;
+    bool again = false, awaits_project = false, anew = false;
     {
-        attempt a(name, orphan, rules_, with_.plans, stop_flag_, static_cast<std::uint32_t>(with_.dice()));
+        attempt a(file.name, orphan, rules_, with_.plans, stop_flag_, static_cast<std::uint32_t>(with_.dice()));
+        if (!orphan) a.seen = file.facts;
         ++inside_;
         co_await take_inside(a);
         --inside_;
         give_up_claim(a);
+        if (a.list.what != take_result::outcome::gone) lists_in_hand_.erase(lists_in_hand_.find(a.list.job.name));
         again = a.again;
+        anew = a.anew;
         awaits_project = a.awaits_project;
-    }  // its files are closed while it waits
-    if (stopping_ || !(again || awaits_project)) co_return;
+        bad = std::move(a.bad);
+        if (!a.job.job.name.empty()) file.name = a.job.job.name;  // in active/
+    }                                                             // its files are closed while it waits
+    changed_.notify();
+    if (bad && !stopping_) co_await reject(std::move(*bad));
+    if (!orphan) arrived(uid);
+    if (stopping_ || !(again || anew || awaits_project)) co_return;
     // In active/ by now: nobody but us will look at it again.
     if (awaits_project)
         co_await changed_.wait_until(steady_now() + try_again_after);
-    else
+    else if (again)
         co_await sit_out(steady_now() + try_again_after, false);
-    if (!stopping_) start(take(std::move(name), true));
+    if (!stopping_) start(take(std::move(file), true));
 }
 
 bool taker::descriptors_left() const {
@@ -174,12 +159,13 @@ bool taker::descriptors_left() const {
 
 // To a thread and back costs a small job more than its work there: what can be done in one trip is.
 task<void> taker::take_inside(attempt& a) {
-    auto move = [this, &a] {
-        auto out = a.orphan ? with_.files.open_active(a.name) : with_.files.take(a.name);
-        if (!out || out->what != take_result::outcome::taken || is_large(a.name, out->job.facts)) return out;
-        a.read = a.reading.read_job(out->job.fd.get(), a.name);
-        if (*a.read && !a.reading.wants_list() && claim_id(a, (*a.read)->id)) a.looked = look_for(a, (*a.read)->id);
-        return out;
+    auto move = [this, &a]() -> result<void> {
+        auto out = a.orphan ? with_.files.open_active(a.name) : with_.files.take(a.name, a.seen ? &*a.seen : nullptr);
+        if (!out) return fail(std::move(out.error()));
+        a.job = std::move(*out);
+        if (a.orphan) a.name = spool::base_name(a.job.job);
+        if (a.job.what == take_result::outcome::taken && !is_large(a.name, a.job.job.facts)) read_file(a);
+        return {};
     };
     auto taken = co_await small_.run(move);
     if (!taken) {
@@ -190,58 +176,110 @@ task<void> taker::take_inside(attempt& a) {
             arrivals_.again(a.name, try_again_after);
         co_return;
     }
-    a.job = std::move(*taken);
-    if (a.job.what == take_result::outcome::moved) {
-        log(log_level::error, "spool.take", a.job.why.text(), {{"file", a.name}});
+    switch (a.job.what) {
+        case take_result::outcome::taken: break;
+        case take_result::outcome::gone:
+            if (!a.orphan) arrivals_.settled(a.name);
+            co_return;
+        case take_result::outcome::moved:
+            log(log_level::error, "spool.take", a.job.why.text(), {{"file", a.name}});
+            if (!a.orphan) arrivals_.settled(a.name);
+            a.again = true;
+            co_return;
+        case take_result::outcome::written:
+            co_await put_back(a, a.job.job, a.name);
+            if (!a.orphan) arrivals_.settled(a.name);
+            co_return;
+        case take_result::outcome::refused: {
+            if (!a.orphan) arrivals_.settled(a.name);
+            rejection r{.name = a.job.job.name, .as = a.name, .why = a.job.why};
+            a.bad = std::move(r);
+            co_return;
+        }
+    }
+    if (!a.orphan) {
         arrivals_.settled(a.name);
-        a.again = true;
-        co_return;
-    }
-    if (a.job.what == take_result::outcome::name_busy) {
-        arrivals_.again(a.name, std::chrono::seconds(1));
-        co_return;
-    }
-    if (!a.orphan) arrivals_.settled(a.name);
-    if (a.job.what == take_result::outcome::gone) co_return;
-    if (a.job.what == take_result::outcome::refused) {
-        rejection r{.name = a.name, .why = a.job.why};
-        co_await reject(std::move(r));
-        co_return;
+        if (a.job.job.name != a.name)
+            log(log_level::info, "spool.name",
+                fmt::format("taken as {}: a job that is open has a file of its name", a.job.job.name),
+                {{"file", a.name}});
     }
     const bool read_it = co_await read(a);
     if (read_it) co_await begin(a);
+}
+
+void taker::read_file(attempt& a) {
+    open_job& file = a.job.job;
+    a.read = a.reading.read_job(file.fd.get(), a.name, file.copy.get());
+    if (!whole(a, file, a.read->has_value()) || !*a.read) return;
+    a.spec = **a.read;
+    // The list decides whether there is a job: until it is there, the id is everybody's.
+    if (!a.reading.wants_list()) static_cast<void>(claim_and_look(a));
+}
+
+bool taker::whole(attempt& a, const open_job& file, bool good) const {
+    const auto written = with_.files.written_since(file);
+    if (!written || *written) {
+        a.end = written ? attempt::ending::written : attempt::ending::disk;
+        if (!written) a.disk_fault = written.error();
+        return false;
+    }
+    if (!good) return true;
+    if (auto sealed = with_.files.seal_copy(file); !sealed) {
+        a.end = attempt::ending::disk;
+        a.disk_fault = std::move(sealed.error());
+        return false;
+    }
+    return true;
+}
+
+task<bool> taker::ended_well(attempt& a, open_job& file, std::string base) {
+    switch (a.end) {
+        case attempt::ending::well: co_return true;
+        case attempt::ending::disk:
+            log(log_level::error, "intake.failed", a.disk_fault.text(), {{"file", base}});
+            a.again = true;
+            break;
+        case attempt::ending::written: co_await put_back(a, file, std::move(base)); break;
+    }
+    co_return false;
 }
 
 bool taker::is_large(const std::string& name, const node_facts& f) {
     return (type_of(name).packed == compression::none ? f.size : f.size * 8) > large_file;
 }
 
-worker_thread& taker::lane_of(const std::string& name, const node_facts& f) {
-    return is_large(name, f) ? large_ : small_;
-}
-
 task<bool> taker::read(attempt& a) {
     if (!a.read) {
-        auto read_job = [&a] {
-            a.read = a.reading.read_job(a.job.job.fd.get(), a.name);
+        auto read_it = [this, &a] {
+            read_file(a);
             return true;
         };
-        co_await large_.run(read_job);
+        co_await in_lane(true, a.job.job.facts.uid, std::move(read_it));
     }
+    const bool whole_job = co_await ended_well(a, a.job.job, a.name);
+    if (!whole_job) co_return false;
     problem why;
     if (*a.read) {
-        a.spec = std::move(**a.read);
         const bool ours = co_await claim(a);
         if (!ours) co_return false;
         if (!a.finished) {
             const bool there = co_await fetch_sidecar(a);
             if (!there) co_return false;
             auto read_list = [this, &a]() -> result<void> {
-                auto listed = a.reading.read_sidecar(a.list.job.fd.get(), a.spec.ids_file);
-                if (listed) finish(a);
+                const open_job& file = a.list.job;
+                auto listed = a.reading.read_sidecar(file.fd.get(), a.spec.ids_file, file.copy.get());
+                if (whole(a, file, listed.has_value()) && listed) finish(a);
                 return listed;
             };
-            auto listed = co_await lane_of(a.spec.ids_file, a.list.job.facts).run(read_list);
+            const bool large = is_large(a.spec.ids_file, a.list.job.facts);
+            auto listed = co_await in_lane(large, a.job.job.facts.uid, std::move(read_list));
+            const bool whole_list = co_await ended_well(a, a.list.job, a.spec.ids_file);
+            if (!whole_list) {
+                // Half of it was read already: the job begins anew, and waits for it.
+                a.anew = !a.again;
+                co_return false;
+            }
             if (!listed) why = std::move(listed.error());
         }
         if (a.finished) {
@@ -267,11 +305,27 @@ task<bool> taker::read(attempt& a) {
             break;
         case intake_fault::none:
         case intake_fault::file:
-            rejection r{.name = a.name, .why = std::move(why), .job_id = a.spec.id};
-            if (a.list.what == take_result::outcome::taken) r.list = a.spec.ids_file;
-            co_await reject(std::move(r));
+            rejection r{.name = a.job.job.name, .as = a.name, .why = std::move(why), .job_id = a.spec.id};
+            if (a.list.what == take_result::outcome::taken) {
+                r.list = a.list.job.name;
+                r.list_as = a.spec.ids_file;
+                r.owner = a.job.job.facts.uid;
+            }
+            a.bad = std::move(r);
     }
     co_return false;
+}
+
+bool taker::claim_and_look(attempt& a) {
+    for (;;) {
+        const bool ours = claim_id(a, a.spec.id);
+        if (ours) a.looked = look_for(a, a.spec.id);
+        const bool taken = !ours || (*a.looked && **a.looked);
+        if (!taken || !a.reading.made_id()) return ours;
+        give_up_claim(a);
+        a.looked.reset();
+        a.spec.id = a.reading.draw_id(wall_now(), static_cast<std::uint32_t>(a.dice()));
+    }
 }
 
 bool taker::claim_id(attempt& a, const std::string& id) {
@@ -281,9 +335,9 @@ bool taker::claim_id(attempt& a, const std::string& id) {
     return true;
 }
 
-void taker::give_up_claim(const attempt& a) {
+void taker::give_up_claim(attempt& a) {
     const std::lock_guard lock(claims_);
-    starting_.erase(a.claimed);
+    starting_.erase(std::exchange(a.claimed, {}));
 }
 
 result<bool> taker::look_for(attempt& a, const std::string& id) {
@@ -297,86 +351,34 @@ result<bool> taker::look_for(attempt& a, const std::string& id) {
 }
 
 task<bool> taker::claim(attempt& a) {
-    const std::string& id = a.spec.id;
     // Claimed before the look: whoever had it before us has made its journal by the time he gives it up.
-    bool known = false;
-    if (!a.claimed.empty() || claim_id(a, id)) {
-        if (!a.looked) {
-            auto look_now = [this, &a, &id] { return look_for(a, id); };
-            // To finish a large list takes as long as to read it.
-            auto& lane = a.reading.wants_list() ? small_ : lane_of(a.name, a.job.job.facts);
-            auto found = co_await lane.run(look_now);
-            a.looked = std::move(found);
-        }
-        if (!*a.looked) {  // a disk that does not answer says nothing about the id
-            log(log_level::error, "journal.look", a.looked->error().text(), {{"job_id", id}});
-            a.again = true;
-            co_return false;
-        }
-        known = **a.looked;
-        if (!known) co_return true;
+    while (a.claimed.empty()) {
+        auto look_now = [this, &a] { return claim_and_look(a); };
+        // To finish a large list takes as long as to read it.
+        const bool large = !a.reading.wants_list() && is_large(a.name, a.job.job.facts);
+        const bool ours = co_await in_lane(large, a.job.job.facts.uid, std::move(look_now));
+        if (ours) break;
+        // Perhaps nothing comes of the other one: whose list never comes, say.
+        co_await changed_.wait_until(steady_now() + std::chrono::milliseconds(100));
+        if (stopping_) co_return false;
     }
-    problem why{.what = fmt::format("a job with the id \"{}\" was accepted before", id),
+    if (!*a.looked) {  // a disk that does not answer says nothing about the id
+        log(log_level::error, "journal.look", a.looked->error().text(), {{"job_id", a.spec.id}});
+        a.again = true;
+        co_return false;
+    }
+    if (!**a.looked) co_return true;
+    problem why{.what = fmt::format("a job with the id \"{}\" was accepted before", a.spec.id),
                 .hint = "nothing was sent; give the job another id if it is meant to run again",
                 .field = "id"};
-    rejection r{.name = a.name, .why = std::move(why), .job_id = id};
-    // A list that stayed behind would be taken for that of a later job which names it and whose own comes late. But
-    // where the other job of this id is only now being read, the list may be its own.
-    if (known && !a.spec.ids_file.empty()) {
-        r.list = a.spec.ids_file;
+    rejection r{.name = a.job.job.name, .as = a.name, .why = std::move(why), .job_id = a.spec.id};
+    // A list that stayed behind would be taken for that of a later job which names it and whose own comes late.
+    if (!a.spec.ids_file.empty()) {
+        r.list = r.list_as = a.spec.ids_file;
         r.list_from = spool_folder::incoming;
+        r.owner = a.job.job.facts.uid;
     }
-    co_await reject(std::move(r));
-    co_return false;
-}
-
-task<bool> taker::fetch_sidecar(attempt& a) {
-    // After a crash it may be in active/ already.
-    auto look = [this, &a] { return with_.files.open_active(a.spec.ids_file); };
-    if (a.orphan) {
-        auto there = co_await small_.run(look);
-        if (!there) {
-            log(log_level::error, "spool.take", there.error().text(), {{"file", a.spec.ids_file}});
-            a.again = true;
-            co_return false;
-        }
-        if (there->what == take_result::outcome::taken) {
-            a.list = std::move(*there);
-            co_return true;
-        }
-    }
-    const steady_time deadline = steady_now() + with_.settings->spool.sidecar_wait;
-    sidecar_answer answer = co_await arrivals_.sidecar(a.spec.ids_file, deadline);
-    if (answer.state == sidecar_state::stopped) co_return false;
-    if (answer.state == sidecar_state::complete) {
-        auto move = [this, &a] { return with_.files.take(a.spec.ids_file); };
-        auto taken = co_await small_.run(move);
-        if (!taken) {
-            log(log_level::error, "spool.take", taken.error().text(), {{"file", a.spec.ids_file}});
-            a.again = true;
-            co_return false;
-        }
-        a.list = std::move(*taken);
-        if (a.list.what == take_result::outcome::moved) {
-            log(log_level::error, "spool.take", a.list.why.text(), {{"file", a.spec.ids_file}});
-            a.again = true;
-            co_return false;
-        }
-        if (a.list.what == take_result::outcome::taken) co_return true;
-        if (a.list.what == take_result::outcome::name_busy)
-            answer.why = problem{.what = fmt::format("the list {} is in use by another job", a.spec.ids_file),
-                                 .hint = "give each job a list of its own",
-                                 .field = "ids_file"};
-        else if (a.list.what == take_result::outcome::refused)
-            answer.why = a.list.why;
-        else
-            answer.why =
-                problem{.what = fmt::format("the list {} was taken away again", a.spec.ids_file), .field = "ids_file"};
-    }
-    if (answer.why.field.empty()) answer.why.field = "ids_file";
-    rejection r{.name = a.name, .why = answer.why, .job_id = a.spec.id};
-    if (a.list.what == take_result::outcome::refused) r.list = a.spec.ids_file;
-    co_await reject(std::move(r));
+    a.bad = std::move(r);
     co_return false;
 }
 
@@ -403,11 +405,17 @@ task<void> taker::begin(attempt& a) {
     }
     job_seed seed;
     seed.intake = std::move(a.found);
+    if (a.job.job.name != a.name) seed.intake.source.taken_as = a.job.job.name;
+    if (auto& list = seed.intake.list; list) {
+        list->owner = {a.list.job.facts.uid, a.list.job.facts.gid};
+        if (a.list.job.name != list->file) list->taken_as = a.list.job.name;
+    }
+    seed.copied = a.job.job.copy || a.list.job.copy;
     seed.uid = a.job.job.facts.uid;
     seed.gid = a.job.job.facts.gid;
     seed.modified_at = a.job.job.facts.mtime;
-    seed.active_file = a.name;
-    seed.active_list = a.spec.ids_file;
+    seed.active_file = a.job.job.name;
+    seed.active_list = a.list.job.name;
     seed.journal = std::move(*made.journal);
     seed.accepted_at = wall_now();
     seed.state.ids = seed.intake.ids;
@@ -418,71 +426,6 @@ task<void> taker::begin(attempt& a) {
     ++jobs_.counted.accepted;
     auto job = std::make_unique<job_run>(with_, std::move(seed), std::move(*made.ids));
     ready_(std::move(job));
-}
-
-// One try. The ledger first: a file that is seen in rejected/ is in the ledger, whatever crashes in between.
-result<taker::rejection::progress> taker::try_to_reject(rejection& r) {
-    const auto there = with_.files.look(r.from, r.name);
-    if (!there) return fail(there.error());
-    // Gone, or another file by now, which has yet to be judged.
-    if (!*there || (r.facts && **there != *r.facts)) return rejection::progress::gone;
-    // Told before a crash, which came before its move: the file is as old as that line.
-    if (!r.line && with_.ledger.rejected_since(r.name, (*there)->ctime)) r.line.emplace();
-    if (!r.line) {
-        const std::string text = r.why.text();
-        auto line =
-            with_.ledger.append({.job_id = r.job_id, .file = r.name, .status = "rejected", .error = text}, r.at);
-        if (!line) return fail(std::move(line.error()));
-        r.line = std::move(*line);
-    }
-    if (!r.list.empty()) {
-        problem because = r.why;
-        because.what = fmt::format("its job {} was rejected: {}", r.name, r.why.what);
-        if (auto moved = with_.files.reject(r.list_from, r.list, because, r.at); !moved)
-            return fail(std::move(moved.error()));
-        r.list.clear();
-    }
-    if (auto moved = with_.files.reject(r.from, r.name, r.why, r.at); !moved) return fail(std::move(moved.error()));
-    return rejection::progress::done;
-}
-
-task<void> taker::reject(rejection r) {
-    r.at = wall_now();
-    constexpr backoff between{.base = std::chrono::seconds(1), .cap = std::chrono::seconds(30)};
-    auto one_try = [this, &r]() { return try_to_reject(r); };
-    bool told = false;  // that it is in the ledger
-    for (std::uint32_t tries = 1;; ++tries) {
-        const auto out = co_await with_.disk.run(one_try);
-        if (r.line && !std::exchange(told, true)) {
-            ++jobs_.counted.rejected;
-            log(log_level::warn, "job.rejected", r.why.text(), {{"rejected", r.name}});
-            with_.announce({.kind = notice_kind::rejected,
-                            .job_id = r.job_id,
-                            .file = r.name,
-                            .error_class = "rejected",
-                            .detail = r.why.text()});
-            if (!r.line->hash.empty())
-                log(log_level::info, "ledger.line",
-                    fmt::format("ledger line {} has SHA-256 {}", r.line->seq, r.line->hash),
-                    {{"ledger_seq", r.line->seq}, {"ledger_sha256", r.line->hash}});
-        }
-        if (out) co_return;
-        // Said once: a disk that stays full has nothing new to say.
-        log(tries == 1 ? log_level::error : log_level::debug, "spool.reject",
-            out.error().text() + "; culld tries again by itself", {{"rejected", r.name}, {"tries", tries}});
-        co_await sit_out(steady_now() + between.delay(tries, with_.chance()), r.from == spool_folder::incoming);
-        if (stopping_) co_return;
-    }
-}
-
-task<void> taker::sit_out(steady_time until, bool handed) {
-    ++sitting_out_;
-    sitting_handed_ += handed ? 1U : 0U;
-    with_.jobs_changed();
-    const std::uint64_t rescans = rescans_;
-    while (!stopping_ && rescans_ == rescans && steady_now() < until) co_await changed_.wait_until(until);
-    --sitting_out_;
-    sitting_handed_ -= handed ? 1U : 0U;
 }
 
 }  // namespace culld

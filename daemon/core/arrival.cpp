@@ -51,8 +51,12 @@ arrival_step arrival::seen(sighting what, const node_facts& facts, steady_time n
     switch (what) {
         case sighting::moved_in:
         case sighting::created:
+        case sighting::returned:
             // A new file under this name: what was known belongs to another.
-            evidence_ = what == sighting::moved_in ? evidence::moved_in : evidence::created;
+            evidence_ = what == sighting::moved_in   ? evidence::moved_in
+                        : what == sighting::returned ? evidence::found
+                                                     : evidence::created;
+            returned_ = what == sighting::returned;
             since_ = now;
             writer_known_ = false;
             last_.reset();
@@ -86,14 +90,15 @@ arrival_step arrival::answered(writer who, steady_time now) {
         writer_known_ = false;
     }
     switch (who) {
-        case writer::present:
-            if (evidence_ == evidence::moved_in && now >= since_ + move_patience) return settle(now);
-            return look_again(evidence_ == evidence::moved_in ? since_ + move_patience : now + quiet_time);
+        case writer::present: return look_again(now + quiet_time);
         case writer::none: return settle(now);
-        case writer::unknown: break;
+        case writer::unknown:
+        case writer::not_allowed:
+        case writer::no_leases: break;
     }
     // How it came says that it is complete, but for a file that was just there.
-    if (evidence_ == evidence::found && !quiet(now)) return look_again(unchanged_since_ + quiet_time);
+    if (evidence_ == evidence::found && !quiet(now, untold_quiet_time))
+        return look_again(unchanged_since_ + untold_quiet_time);
     return settle(now);
 }
 
@@ -113,8 +118,9 @@ arrival_step arrival::judge(steady_time now) const {
 
 // Nobody writes, as far as can be known: is there anything that speaks for waiting?
 arrival_step arrival::settle(steady_time now) const {
-    const bool doubtful = last_->size == 0 || kind_ == file_kind::unknown;
-    if (doubtful && evidence_ != evidence::moved_in && !quiet(now)) return look_again(unchanged_since_ + quiet_time);
+    const bool doubtful = last_->size == 0 || kind_ == file_kind::unknown || returned_;
+    if (doubtful && evidence_ != evidence::moved_in && !quiet(now, quiet_time))
+        return look_again(unchanged_since_ + quiet_time);
     if (kind_ == file_kind::unknown) return reject(suffix_fault());
     return step(action::ready);
 }
@@ -122,10 +128,12 @@ arrival_step arrival::settle(steady_time now) const {
 void arrival::note(const node_facts& facts, steady_time now, wall_time wall) {
     if (!last_) {
         unchanged_since_ = now;
-        old_at_first_sight_ = wall - std::max(facts.mtime, facts.ctime) >= quiet_time;
+        constexpr std::chrono::microseconds none(0), long_ago = std::chrono::hours(1);  // times may be set to anything
+        age_at_first_sight_ =
+            std::clamp<std::chrono::microseconds>(wall - std::max(facts.mtime, facts.ctime), none, long_ago);
     } else if (*last_ != facts) {
         unchanged_since_ = now;
-        old_at_first_sight_ = false;
+        age_at_first_sight_ = {};
     }
     last_ = facts;
     if (facts.links <= 1)
@@ -134,8 +142,8 @@ void arrival::note(const node_facts& facts, steady_time now, wall_time wall) {
         linked_since_ = now;
 }
 
-bool arrival::quiet(steady_time now) const {
-    return old_at_first_sight_ || now - unchanged_since_ >= quiet_time;
+bool arrival::quiet(steady_time now, nanoseconds for_so_long) const {
+    return age_at_first_sight_ >= for_so_long || now - unchanged_since_ >= for_so_long;
 }
 
 std::optional<problem> name_fault(std::string_view name) {
@@ -173,6 +181,15 @@ problem link_fault(std::uint64_t links) {
     return {.what = fmt::format("it has {} hard links, so it could be changed from elsewhere", links),
             .hint = "copy the file, or rename it into incoming/",
             .file = {}};
+}
+
+std::optional<problem> mode_fault(std::uint32_t mode) {
+    if ((mode & 022U) == 0) return std::nullopt;
+    return problem{
+        .what = fmt::format("others than its owner may write it (mode {:04o}), so nobody can say whose it is",
+                            mode & 07777U),
+        .hint = "chmod go-w it and drop it again",
+        .file = {}};
 }
 
 }  // namespace culld

@@ -31,7 +31,7 @@ constexpr std::array<std::pair<std::string_view, file_kind>, 7> suffixes{{{".jso
 
 file_type type_of(std::string_view name) {
     if (name.empty() || name.front() == '.') return {file_kind::ignored, compression::none, name};
-    for (const std::string_view unfinished : {".tmp", ".part", "~", ".swp"})
+    for (const std::string_view unfinished : {".tmp", ".part", ".filepart", "~", ".swp"})
         if (name.ends_with(unfinished)) return {file_kind::ignored, compression::none, name};
 
     file_type out{file_kind::unknown, compression::none, name};

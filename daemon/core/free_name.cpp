@@ -36,12 +36,22 @@ std::string_view cut(std::string_view text, std::size_t bytes) {
 
 }  // namespace
 
-std::string free_name(std::string_view name, std::uint32_t attempt, std::size_t bytes_max) {
+std::string free_name(std::string_view name, std::uint64_t attempt, std::size_t bytes_max) {
     if (attempt == 0 && name.size() <= bytes_max) return std::string(name);
     const std::size_t stem = stem_bytes(name);
     const std::string number = attempt == 0 ? std::string() : fmt::format(".{}", attempt);
     const std::string_view suffix = name.substr(stem);
     return fmt::format("{}{}{}", cut(name.substr(0, stem), bytes_max - number.size() - suffix.size()), number, suffix);
+}
+
+std::string name_before(std::string_view name, std::uint64_t attempt) {
+    const std::string number = fmt::format(".{}", attempt);
+    const std::size_t stem = stem_bytes(name);
+    const std::string_view before = name.substr(0, stem);
+    if (attempt == 0 || before.size() <= number.size() || !before.ends_with(number)) return std::string(name);
+    std::string out(before.substr(0, before.size() - number.size()));
+    out += name.substr(stem);
+    return free_name(out, attempt) == name ? out : std::string(name);
 }
 
 }  // namespace culld

@@ -69,6 +69,11 @@ void write_accepted(chain_writer& chain, std::string& out, wall_time ts, const a
         if (in.list) {
             json_object inner(line.begin("list"));
             source(inner, *in.list);
+            if (in.list->owner) {
+                json_object list_owner(inner.begin("owner"));
+                list_owner.member("uid", in.list->owner->uid).member("gid", in.list->owner->gid).close();
+            }
+            if (!in.list->taken_as.empty()) inner.member("taken_as", in.list->taken_as);
             inner.close();
         }
         json_object owner(line.begin("owner"));
@@ -85,6 +90,7 @@ void write_accepted(chain_writer& chain, std::string& out, wall_time ts, const a
         line.member("culld", CULLD_VERSION)
             .member("config_sha256", facts.config_sha256)
             .member("modified_at", rfc3339(facts.modified_at));
+        if (!in.source.taken_as.empty()) line.member("taken_as", in.source.taken_as);
     });
 }
 

@@ -73,9 +73,26 @@ result<wall_time> time_of(const result<std::string>& text) {
     return parse_rfc3339(*text);
 }
 
+result<void> read_owner(const json_value& object, file_owner& out) {
+    return members(object, [&](const json_member& m) -> result<void> {
+        if (m.key == "uid") return put(out.uid, small(m.value));
+        if (m.key == "gid") return put(out.gid, small(m.value));
+        return {};
+    });
+}
+
+// A name in active/: one component.
+result<void> read_name(const result<std::string>& text, std::string& out) {
+    if (text && (text->find('/') != std::string::npos || *text == "." || *text == ".."))
+        return fail(fmt::format("\"{}\" is no file name", *text));
+    return put(out, text);
+}
+
 result<void> read_source(const json_value& object, source_facts& out) {
     return members(object, [&](const json_member& m) -> result<void> {
-        if (m.key == "file") return put(out.file, m.value.text());
+        if (m.key == "file") return read_name(m.value.text(), out.file);
+        if (m.key == "taken_as") return read_name(m.value.text(), out.taken_as);
+        if (m.key == "owner") return read_owner(m.value, out.owner.emplace());
         if (m.key == "sha256") return put(out.sha256, m.value.text());
         if (m.key == "bytes") return put(out.bytes, m.value.u64());
         return {};
@@ -187,7 +204,8 @@ result<void> recovery::accepted(const record_view& r) {
         if (done) done = std::move(next);
     };
     step(put(in.spec.id, r.text("job_id")));
-    step(put(in.source.file, r.text("file")));
+    step(read_name(r.text("file"), in.source.file));
+    if (r.has("taken_as")) step(read_name(r.text("taken_as"), in.source.taken_as));
     step(put(in.source.sha256, r.text("sha256")));
     step(put(in.source.bytes, r.u64("bytes")));
     if (const json_value* list = r.find("list")) {
@@ -195,11 +213,10 @@ result<void> recovery::accepted(const record_view& r) {
         step(read_source(*list, *in.list));
         in.spec.ids_file = in.list->file;
     }
-    step(members(*owner, [&](const json_member& m) -> result<void> {
-        if (m.key == "uid") return put(job_.uid, small(m.value));
-        if (m.key == "gid") return put(job_.gid, small(m.value));
-        return {};
-    }));
+    file_owner submitter;
+    step(read_owner(*owner, submitter));
+    job_.uid = submitter.uid;
+    job_.gid = submitter.gid;
     step(put(in.spec.resource, r.text("resource")));
     step(put(in.spec.project_id, r.text("project_id")));
     step(put(in.spec.workspace_id, r.text("workspace_id")));

@@ -1,5 +1,7 @@
 #include "culld/io/arrivals.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <boost/asio/experimental/awaitable_operators.hpp>
 #include <boost/asio/post.hpp>
@@ -15,7 +17,9 @@ namespace {
 
 constexpr nanoseconds slice_time = std::chrono::milliseconds(1);  // of scanning, before others get their turn
 constexpr nanoseconds watch_retry = std::chrono::seconds(1);      // while the folder is away
-constexpr std::size_t troubles_max = 16;                          // told at a time; more would say nothing new
+constexpr nanoseconds scan_patience = std::chrono::seconds(1);    // of a scan, with owners that have no room
+constexpr std::size_t coming_back_max = 1024;
+constexpr std::size_t troubles_max = 16;  // told at a time; more would say nothing new
 
 steady_time now_steady() {
     return std::chrono::steady_clock::now();
@@ -46,9 +50,9 @@ task<std::optional<arrivals_batch>> arrivals::next() {
         // Events before looks: the open that follows a creation must be known before its grace is over.
         const bool busy = read_events(now);
         if (!busy) look_at_due(now);
-        if (!ready_.empty() || !troubles_.empty()) co_return hand_out();
+        if (something_to_hand_out() || !troubles_.empty()) co_return hand_out();
 
-        const bool scanning = present_ && room() && (scan_ || now >= scan_at_);
+        const bool scanning = present_ && (scan_ ? !scan_stands_ || now >= scan_patience_ : now >= scan_at_);
         if (scanning && !busy) scan_slice(now);
         if (busy || scanning) {
             idle_told_ = false;  // who asked meanwhile heard no
@@ -76,6 +80,7 @@ task<void> arrivals::wait(steady_time until) {
 
 bool arrivals::idle(std::size_t kept) const {
     if (!scanned_ || scan_ || scan_at_ <= now_steady() || handed_count_ != kept) return false;
+    if (more_to_find_) return false;
     return std::ranges::all_of(entries_, [](const auto& it) {
         return it.second.where == entry::place::handed || it.second.state.being_written();
     });
@@ -85,10 +90,25 @@ void arrivals::settled(const std::string& name) {
     const auto it = entries_.find(name);
     if (it == entries_.end()) return;
     const std::optional<sighting> seen_again = it->second.seen_again;
-    const bool was_full = !room();
+    const bool was_full = !room(it->second.uid);
     forget(it);
     if (seen_again) static_cast<void>(saw(name, *seen_again, now_steady()));
     if (seen_again || was_full) wake_.cancel();
+}
+
+void arrivals::comes_back(const node_facts& facts) {
+    if (coming_back_.size() == coming_back_max) coming_back_.pop_front();
+    coming_back_.emplace_back(facts.device, facts.inode);
+}
+
+bool arrivals::room(std::uint32_t uid) const {
+    const auto it = owners_.find(uid);
+    return it == owners_.end() || it->second.handed < limits_.handed_max;
+}
+
+// A later scan finds it: put() says when.
+void arrivals::pass_over(std::uint32_t uid) {
+    owners_[uid].passed_over = more_to_find_ = true;
 }
 
 void arrivals::again(const std::string& name, nanoseconds delay) {
@@ -156,6 +176,7 @@ void arrivals::lose_watch(problem why, nanoseconds again_in) {
 void arrivals::lose_folder(problem why) {
     incoming_.reset();
     scan_.reset();
+    scan_name_.reset();
     present_ = false;
     lose_watch(std::move(why), watch_retry);
 }
@@ -181,7 +202,7 @@ bool arrivals::read_events(steady_time now) {
 
 void arrivals::look_at_due(steady_time now) {
     const steady_time slice_ends = now + slice_time;
-    while (!due_.empty() && due_.begin()->first <= now && room() && now_steady() < slice_ends) {
+    while (!due_.empty() && due_.begin()->first <= now && now_steady() < slice_ends) {
         const auto it = entries_.find(due_.begin()->second);
         schedule(it, std::nullopt);
         const folder* const in = incoming();
@@ -194,6 +215,10 @@ void arrivals::look_at_due(steady_time now) {
             wake_sidecar(name);
             continue;
         }
+        if (!room((*facts)->uid)) {
+            schedule(it, now + std::chrono::milliseconds(100));
+            continue;
+        }
         static_cast<void>(carry_out(it, it->second.state.looked(**facts, now, now_wall()), **facts, now));
     }
 }
@@ -204,6 +229,9 @@ void arrivals::scan_slice(steady_time now) {
         const folder* const in = incoming();
         if (in == nullptr) return;
         scan_at_ = now + limits_.rescan;
+        scan_began_ = now;
+        more_to_find_ = false;
+        scan_patience_ = now + scan_patience;
         const auto which = look(*in, ".");
         if (watch_ && which && *which && ((*which)->inode != watched_->inode || (*which)->device != watched_->device)) {
             // Another folder than the one watched, which somebody still has open.
@@ -214,18 +242,24 @@ void arrivals::scan_slice(steady_time now) {
         if (!begun) return complain(std::move(begun.error()));
         scan_.emplace(std::move(*begun));
     }
-    while (scan_ && room() && now_steady() < slice_ends) {
-        const auto name = scan_->next();
-        if (!name) complain(name.error());
-        if (!name || !*name) {
-            scan_.reset();
-            scanned_ = scanned_ || name.has_value();
-            return;
+    while (scan_ && now_steady() < slice_ends) {
+        if (!scan_name_) {
+            const auto name = scan_->next();
+            if (!name) complain(name.error());
+            if (!name || !*name) {
+                scan_.reset();
+                scan_ended_ = now_steady();
+                scanned_ = scanned_ || name.has_value();
+                return;
+            }
+            scan_name_.emplace(**name);
         }
-        const std::string known(**name);
-        const auto it = entries_.find(known);
+        scan_stands_ = false;
+        const auto it = entries_.find(*scan_name_);
         if (it == entries_.end() || it->second.where == entry::place::waiting)
-            static_cast<void>(saw(known, sighting::found, now));
+            static_cast<void>(saw(*scan_name_, sighting::found, now));
+        if (scan_stands_) return;
+        scan_name_.reset();
     }
 }
 
@@ -251,8 +285,14 @@ arrivals::action arrivals::saw(const std::string& name, sighting what, steady_ti
         wake_sidecar(name);
         return action::leave_alone;
     }
-    if (!room()) {
-        want_scan(now);
+    if (what == sighting::moved_in && std::erase(coming_back_, std::pair((*facts)->device, (*facts)->inode)) > 0)
+        what = sighting::returned;
+    if (!room((*facts)->uid)) {
+        // Mostly there is room in a moment, and one look at the folder is enough.
+        if (what == sighting::found && scan_ && now < scan_patience_)
+            scan_stands_ = true;
+        else
+            pass_over((*facts)->uid);
         return action::keep;
     }
     if (!known) it = entries_.try_emplace(name, name).first;
@@ -261,22 +301,24 @@ arrivals::action arrivals::saw(const std::string& name, sighting what, steady_ti
 
 arrivals::action arrivals::carry_out(entries::iterator it, arrival_step step, const node_facts& facts,
                                      steady_time now) {
-    if (step.what == action::ask_writer) step = it->second.state.answered(ask_writer(*incoming_, it->first), now);
+    if (step.what == action::ask_writer) {
+        const writer who = spool_.ask_writer(*incoming_, it->first);
+        tell_of_leases(who, it->first);
+        step = it->second.state.answered(who, now);
+    }
     const std::string name = it->first;
     const bool sidecar = it->second.state.kind() == file_kind::sidecar;
     switch (step.what) {
         case action::ready:
             if (!sidecar) {
-                put(it, entry::place::handed);
-                ready_.push_back({.name = name, .facts = facts, .refuse = std::nullopt});
+                hand(it, facts, std::nullopt);
                 break;
             }
             forget(it);
             remember_sidecar(name, facts);
             break;
         case action::reject:
-            put(it, entry::place::handed);
-            ready_.push_back({.name = name, .facts = facts, .refuse = std::move(step.why)});
+            hand(it, facts, std::move(step.why));
             if (sidecar) wake_sidecar(name);
             break;
         case action::look_again:
@@ -299,10 +341,47 @@ arrivals::action arrivals::carry_out(entries::iterator it, arrival_step step, co
 void arrivals::put(entries::iterator it, entry::place where) {
     schedule(it, std::nullopt);
     waiting_count_ -= it->second.where == entry::place::waiting ? 1U : 0U;
-    handed_count_ -= it->second.where == entry::place::handed ? 1U : 0U;
+    if (it->second.where == entry::place::handed) {
+        --handed_count_;
+        scan_stands_ = false;
+        const auto of = owners_.find(it->second.uid);
+        --of->second.handed;
+        if (of->second.passed_over && of->second.handed <= limits_.handed_max / 2) {
+            of->second.passed_over = false;
+            // Looking for more of one owner's files takes no more than a tenth of the loop's time.
+            const steady_time now = now_steady();
+            want_scan(scan_ ? now : std::max(now, scan_ended_ + 9 * (scan_ended_ - scan_began_)));
+        }
+        if (of->second.handed == 0 && !of->second.passed_over) owners_.erase(of);
+    }
     it->second.where = where;
     waiting_count_ += where == entry::place::waiting ? 1U : 0U;
-    handed_count_ += where == entry::place::handed ? 1U : 0U;
+}
+
+void arrivals::hand(entries::iterator it, const node_facts& facts, std::optional<problem> refuse) {
+    put(it, entry::place::handed);
+    it->second.uid = facts.uid;
+    ++handed_count_;
+    owner_share& of = owners_[facts.uid];
+    ++of.handed;
+    of.ready.push_back({.name = it->first, .facts = facts, .refuse = std::move(refuse)});
+}
+
+// Said once: it is the same for every file of another user's.
+void arrivals::tell_of_leases(writer who, const std::string& name) {
+    if ((who != writer::not_allowed && who != writer::no_leases) || std::exchange(leases_told_, true)) return;
+    const std::string_view what_follows =
+        "so a file that was found, not seen to come, is taken once it has been quiet for 10 s, and put back if it changes "
+        "while it is taken";
+    if (who == writer::not_allowed)
+        complain({.what = fmt::format("the kernel does not tell whether another user still writes this file, {}",
+                                      what_follows),
+                  .hint = "let culld keep CAP_LEASE, as its unit does (AmbientCapabilities=CAP_LEASE)",
+                  .file = name});
+    else
+        complain({.what = fmt::format("the file system of the spool has no leases, {}", what_follows),
+                  .hint = "let submitters write to tmp/ and rename into incoming/",
+                  .file = spool_.path()});
 }
 
 void arrivals::schedule(entries::iterator it, std::optional<steady_time> at) {
@@ -339,19 +418,32 @@ void arrivals::complain(problem what) {
 }
 
 steady_time arrivals::next_due() const {
-    steady_time out = present_ && room() ? scan_at_ : steady_time::max();
+    steady_time out = !present_ ? steady_time::max() : scan_ ? scan_patience_ : scan_at_;
     if (!watch_) out = std::min(out, watch_again_at_);
-    if (!due_.empty() && room()) out = std::min(out, due_.begin()->first);
+    if (!due_.empty()) out = std::min(out, due_.begin()->first);
     return out;
 }
 
+bool arrivals::something_to_hand_out() const {
+    return std::ranges::any_of(
+        owners_, [this](const auto& it) { return !it.second.ready.empty() && (!may_take || may_take(it.first)); });
+}
+
+// Owners take turns.
 arrivals_batch arrivals::hand_out() {
     incoming_.reset();
     arrivals_batch out;
     out.troubles = std::exchange(troubles_, {});
-    while (!ready_.empty() && out.files.size() < limits_.batch_max) {
-        out.files.push_back(std::move(ready_.front()));
-        ready_.pop_front();
+    for (std::size_t round = 0; round < owners_.size() && out.files.size() < limits_.batch_max;) {
+        auto it = owners_.upper_bound(last_turn_);
+        if (it == owners_.end()) it = owners_.begin();
+        last_turn_ = it->first;
+        ++round;
+        if (it->second.ready.empty() || (may_take && !may_take(it->first))) continue;
+        out.files.push_back(std::move(it->second.ready.front()));
+        it->second.ready.pop_front();
+        if (handed_out) handed_out(it->first);
+        round = 0;
     }
     return out;
 }

@@ -1,4 +1,6 @@
 // Waiting for the list that a job names: whether it is there, complete, and a plain file.
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
@@ -45,7 +47,7 @@ void arrivals::remember_sidecar(const std::string& name, const node_facts& facts
     wake_sidecar(name);
 }
 
-task<sidecar_answer> arrivals::sidecar(std::string name, steady_time deadline) {
+task<sidecar_answer> arrivals::sidecar(std::string name, steady_time deadline, std::optional<std::uint32_t> owner) {
     co_await asio::this_coro::throw_if_cancelled(false);
     sidecar_wait waiting(*this, name);
     for (;;) {
@@ -56,7 +58,7 @@ task<sidecar_answer> arrivals::sidecar(std::string name, steady_time deadline) {
             co_return out;
         }
         const steady_time now = std::chrono::steady_clock::now();
-        out = ask_sidecar(name, now);
+        out = ask_sidecar(name, now, owner);
         const bool decided = out.state == sidecar_state::complete || out.state == sidecar_state::refused;
         if (decided || now >= deadline) co_return out;
         waiting.wake.expires_at(std::min(deadline, now + arrival::quiet_time));
@@ -64,17 +66,26 @@ task<sidecar_answer> arrivals::sidecar(std::string name, steady_time deadline) {
     }
 }
 
-sidecar_answer arrivals::ask_sidecar(const std::string& name, steady_time now) {
+sidecar_answer arrivals::ask_sidecar(const std::string& name, steady_time now, std::optional<std::uint32_t> owner) {
     sidecar_answer out{.state = sidecar_state::missing,
                        .why = {.what = "the list is not in incoming/",
                                .hint = "drop the list first, then the job that names it",
-                               .file = name}};
+                               .file = name},
+                       .facts = {}};
     const auto facts = spool_.look(spool_folder::incoming, name);
     if (!facts) {
         out.why = facts.error();
         return out;
     }
     if (!*facts) return out;
+    if (owner && (*facts)->uid != *owner) {
+        out.why = {
+            .what = fmt::format("the list in incoming/ belongs to uid {}, the job to uid {}", (*facts)->uid, *owner),
+            .hint = "a job uses lists of its own submitter only: drop yours under another name",
+            .file = name};
+        return out;
+    }
+    out.facts = **facts;
 
     const auto remembered = [&] {
         const auto it = std::ranges::find(complete_sidecars_, std::pair(name, **facts));

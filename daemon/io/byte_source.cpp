@@ -115,8 +115,12 @@ class unzstd final : public byte_source::unpacker {
 
 }  // namespace
 
-byte_source::byte_source(int fd, std::string name, compression packed, const std::atomic<bool>* stop)
-    : fd_(fd), name_(std::move(name)), stop_(stop), block_(std::make_unique_for_overwrite<char[]>(block_bytes)) {
+byte_source::byte_source(int fd, std::string name, compression packed, const std::atomic<bool>* stop, int copy)
+    : fd_(fd),
+      name_(std::move(name)),
+      stop_(stop),
+      copy_(copy),
+      block_(std::make_unique_for_overwrite<char[]>(block_bytes)) {
     if (packed == compression::gzip) unpack_ = std::make_unique<gunzip>();
     if (packed == compression::zstd) unpack_ = std::make_unique<unzstd>();
 }
@@ -135,6 +139,11 @@ result<std::string_view> byte_source::read_block() {
         return fail(got.error());
     }
     const std::string_view block(block_.get(), *got);
+    if (copy_ >= 0)
+        if (auto kept = write_all(copy_, block, name_); !kept) {
+            failed_to_read_ = true;
+            return fail(std::move(kept.error()));
+        }
     hash_.update(block);
     bytes_ += block.size();
     if (block.empty()) {

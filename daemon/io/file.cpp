@@ -114,9 +114,21 @@ result<bool> folder::remove(const std::string& name) const {
 }
 
 result<bool> folder::move(const std::string& name, const folder& to, const std::string& new_name) const {
-    if (::renameat2(fd(), name.c_str(), to.fd(), new_name.c_str(), RENAME_NOREPLACE) == 0) return true;
-    if (errno == EEXIST) return false;
-    return fail(errno_problem(fmt::format("move to {}/{}", to.path(), new_name), name, errno));
+    const int error = rename_new(*this, name, to, new_name);
+    if (error == 0) return true;
+    if (error == EEXIST) return false;
+    return fail(errno_problem(fmt::format("move to {}/{}", to.path(), new_name), name, error));
+}
+
+int rename_new(const folder& from, const std::string& name, const folder& to, const std::string& new_name) {
+    if (::renameat2(from.fd(), name.c_str(), to.fd(), new_name.c_str(), RENAME_NOREPLACE) == 0) return 0;
+    // EINVAL, ENOSYS, EOPNOTSUPP: no such flag there (NFS, many FUSE file systems). A link instead of the rename would
+    // leave two names after a crash, and of others' files the kernel makes none (fs.protected_hardlinks).
+    if (errno != EINVAL && errno != ENOSYS && errno != EOPNOTSUPP) return errno;
+    struct stat facts {};
+    if (::fstatat(to.fd(), new_name.c_str(), &facts, AT_SYMLINK_NOFOLLOW) == 0) return EEXIST;
+    if (errno != ENOENT) return errno;
+    return ::renameat(from.fd(), name.c_str(), to.fd(), new_name.c_str()) == 0 ? 0 : errno;
 }
 
 namespace {

@@ -140,7 +140,7 @@ result<T> intake::failed(problem p, intake_fault whose) {
     return fail(std::move(p));
 }
 
-result<job_spec> intake::read_job(int fd, std::string_view name) {
+result<job_spec> intake::read_job(int fd, std::string_view name, int copy) {
     if (!sink_ || !found_.spec.id.empty()) throw std::logic_error("an intake takes one job");
     file_ = std::string(name);
     const file_type type = type_of(name);
@@ -149,7 +149,7 @@ result<job_spec> intake::read_job(int fd, std::string_view name) {
             problem{.what = "its name is not that of a job", .hint = "*.json, *.yaml, *.txt, *.csv or *.jsonl"},
             intake_fault::file);
     const job_rules rules{around_.settings, around_.resources};
-    byte_source from(fd, file_, type.packed, &around_.stop);
+    byte_source from(fd, file_, type.packed, &around_.stop, copy);
     result<job_spec> spec;
     if (type.kind == file_kind::job_json || type.kind == file_kind::job_yaml) {
         job_document document(rules, *sink_);
@@ -164,18 +164,24 @@ result<job_spec> intake::read_job(int fd, std::string_view name) {
     if (!spec)
         return failed<job_spec>(std::move(spec.error()),
                                 from.failed_to_read() || sink_->broken() ? intake_fault::ours : intake_fault::file);
-    if (spec->id.empty()) spec->id = make_job_id(type.stem, now_, chance_);
+    made_id_ = spec->id.empty();
     found_.spec = *spec;
+    if (made_id_) spec->id = draw_id(now_, chance_);
     found_.source = from.facts();
     source_ = from.sha256_of_file();
     return spec;
+}
+
+std::string intake::draw_id(wall_time now, std::uint32_t chance) {
+    found_.spec.id = make_job_id(type_of(found_.source.file.empty() ? file_ : found_.source.file).stem, now, chance);
+    return found_.spec.id;
 }
 
 bool intake::wants_list() const {
     return !have_ids_;
 }
 
-result<void> intake::read_sidecar(int fd, std::string_view name) {
+result<void> intake::read_sidecar(int fd, std::string_view name, int copy) {
     if (!sink_ || have_ids_) throw std::logic_error("this job needs no list");
     file_ = std::string(name);
     const file_type type = type_of(name);
@@ -183,7 +189,7 @@ result<void> intake::read_sidecar(int fd, std::string_view name) {
         return failed<void>(
             problem{.what = "its name is not that of a sidecar list", .hint = "*.ids, *.ids.gz or *.ids.zst"},
             intake_fault::file);
-    byte_source from(fd, file_, type.packed, &around_.stop);
+    byte_source from(fd, file_, type.packed, &around_.stop, copy);
     if (auto read = read_list(from, type.kind, *sink_); !read)
         return failed<void>(std::move(read.error()),
                             from.failed_to_read() || sink_->broken() ? intake_fault::ours : intake_fault::file);

@@ -12,11 +12,17 @@
 #include <csignal>
 #include <limits>
 #include <utility>
+#include <vector>
+
+#include "culld/core/free_name.hpp"
+#include "culld/io/disk_room.hpp"
 
 namespace culld {
 
 namespace {
 
+constexpr std::string_view copy_suffix = ".copy";
+constexpr const char* lease_probe = ".lease-probe";
 constexpr std::array all_folders{spool_folder::tmp,  spool_folder::incoming, spool_folder::active,
                                  spool_folder::done, spool_folder::failed,   spool_folder::rejected};
 
@@ -53,6 +59,7 @@ node_facts facts_of(const struct stat& s) {
             .links = s.st_nlink,
             .uid = s.st_uid,
             .gid = s.st_gid,
+            .mode = s.st_mode & 07777U,
             .size = static_cast<std::uint64_t>(s.st_size),
             .mtime = to_wall(s.st_mtim),
             .ctime = to_wall(s.st_ctim)};
@@ -91,11 +98,6 @@ result<void> check_folder(const folder& it, spool_folder where, dev_t device) {
     return {};
 }
 
-// 0 or errno; RENAME_NOREPLACE, so EEXIST where the new name is taken.
-int rename_new(const folder& from, const std::string& name, const folder& to, const std::string& new_name) {
-    return ::renameat2(from.fd(), name.c_str(), to.fd(), new_name.c_str(), RENAME_NOREPLACE) == 0 ? 0 : errno;
-}
-
 problem move_problem(const std::string& name, const folder& to, int error) {
     problem out = errno_problem(fmt::format("move to {}", to.path()), name, error);
     if (error == EPERM || error == EACCES)
@@ -108,6 +110,7 @@ problem move_problem(const std::string& name, const folder& to, int error) {
 result<take_result> open_settled(const folder& active, const std::string& name) {
     using outcome = take_result::outcome;
     take_result out;
+    out.job.name = name;
     const auto refused = [&out](problem why) {
         out.what = outcome::refused;
         out.why = std::move(why);
@@ -116,6 +119,7 @@ result<take_result> open_settled(const folder& active, const std::string& name) 
     const auto before = look(active, name);
     if (!before) return fail(before.error());
     if (!*before) return out;  // gone
+    out.job.facts = **before;
     if (auto fault = type_fault((*before)->type)) return refused(std::move(*fault));
     if ((*before)->links != 1) return refused(link_fault((*before)->links));
 
@@ -143,17 +147,22 @@ result<take_result> open_settled(const folder& active, const std::string& name) 
     return out;
 }
 
-// Opens a file in active/ and makes it durable there. Whoever moved it may have been killed before the move was: a
-// power cut must not put a file whose job was accepted back into incoming/. And `cp` does not fsync: it must not empty
-// one either.
-result<take_result> settle(const folder& incoming, const folder& active, const std::string& name) {
-    auto out = open_settled(active, name);
-    if (!out || out->what == take_result::outcome::gone) return out;
-    if (auto synced = active.sync(); !synced) return fail(std::move(synced.error()));
-    if (auto synced = incoming.sync(); !synced) return fail(std::move(synced.error()));
-    if (out->what == take_result::outcome::taken)
-        if (auto synced = sync_file(out->job.fd.get(), name); !synced) return fail(std::move(synced.error()));
-    return out;
+// The copy of a file that is another user's, by its inode: one that is in active/ has that for itself.
+std::string copy_name(std::uint64_t inode) {
+    return fmt::format(".{}{}", inode, copy_suffix);
+}
+
+// Larger files are not copied where that would leave the disk less than this.
+constexpr std::uint64_t small_file = 1U << 20U, bytes_left_free = std::uint64_t{64} << 20U;
+
+result<std::optional<problem>> no_room(const folder& active, std::uint64_t size) {
+    if (size <= small_file) return std::optional<problem>();
+    const auto room = room_of(active);
+    if (!room) return fail(room.error());
+    if (room->free_bytes >= size + bytes_left_free) return std::optional<problem>();
+    return problem{.what = fmt::format("a copy of its {} bytes would fill the disk of the spool", size),
+                   .hint = "split it, or pack it (.gz, .zst)",
+                   .file = {}};
 }
 
 }  // namespace
@@ -206,16 +215,23 @@ result<std::optional<node_facts>> look(const folder& where, const std::string& n
     return fail(errno_problem("look at", where.path() + "/" + name, errno));
 }
 
-writer ask_writer(const folder& where, const std::string& name) {
-    const unique_fd fd(::openat(where.fd(), name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
-    if (!fd) return writer::unknown;
+writer spool::ask(int fd) const {
+    if (!leases_) return writer::no_leases;
     // A writer that comes between the two calls breaks the lease, and the kernel says so by SIGIO, which ends
     // a process that does not expect it. SIGURG is ignored unless asked for.
-    if (::fcntl(fd.get(), F_SETSIG, SIGURG) != 0) return writer::unknown;
-    if (::fcntl(fd.get(), F_SETLEASE, F_RDLCK) != 0) return errno == EAGAIN ? writer::present : writer::unknown;
+    if (::fcntl(fd, F_SETSIG, SIGURG) != 0) return writer::unknown;
+    if (::fcntl(fd, F_SETLEASE, F_RDLCK) != 0) {
+        if (errno == EAGAIN) return writer::present;
+        return errno == EACCES || errno == EPERM ? writer::not_allowed : writer::no_leases;
+    }
     // Should giving it back fail, closing the descriptor does it.
-    static_cast<void>(::fcntl(fd.get(), F_SETLEASE, F_UNLCK));
+    static_cast<void>(::fcntl(fd, F_SETLEASE, F_UNLCK));
     return writer::none;
+}
+
+writer spool::ask_writer(const folder& where, const std::string& name) const {
+    const unique_fd fd(::openat(where.fd(), name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
+    return fd ? ask(fd.get()) : writer::unknown;
 }
 
 result<spool> spool::open(const std::string& path) {
@@ -233,6 +249,14 @@ result<spool> spool::open(const std::string& path) {
         const auto it = make(out.root_, std::string(name_of(where)), mode_of(where));
         if (!it) return fail(it.error());
         if (auto fine = check_folder(*it, where, facts.st_dev); !fine) return fail(std::move(fine.error()));
+    }
+    // Of a file of our own that nobody writes: a file system that refuses a lease of this one has none. Where it cannot
+    // be made (a full disk) there are leases for all we know.
+    const auto active = out.at(spool_folder::active);
+    if (!active) return fail(active.error());
+    if (active->open_file(lease_probe, O_WRONLY | O_CREAT, 0600)) {
+        out.leases_ = out.ask_writer(*active, lease_probe) == writer::none;
+        if (auto gone = active->remove(lease_probe); !gone) return fail(std::move(gone.error()));
     }
     return out;
 }
@@ -260,23 +284,30 @@ result<std::optional<node_facts>> spool::look(spool_folder where, const std::str
     return culld::look(*in, name);
 }
 
-result<take_result> spool::take(const std::string& name) const {
+result<take_result> spool::take(const std::string& name, const node_facts* seen) const {
     const auto incoming = at(spool_folder::incoming);
     if (!incoming) return fail(incoming.error());
     const auto active = at(spool_folder::active);
     if (!active) return fail(active.error());
 
-    take_result early;
-    switch (const int error = rename_new(*incoming, name, *active, name)) {
-        case 0: break;
-        case ENOENT: return early;  // gone
-        case EEXIST: early.what = take_result::outcome::name_busy; return early;
-        default: return fail(move_problem(name, *active, error));
+    std::string mine = name;
+    int error = rename_new(*incoming, name, *active, name);
+    if (error == EEXIST) {
+        // A job that is open has a file of that name. By its inode this one is found again, and its name with it.
+        const auto facts = culld::look(*incoming, name);
+        if (!facts) return fail(facts.error());
+        if (!*facts) return take_result{};
+        mine = free_name(name, (*facts)->inode);
+        error = rename_new(*incoming, name, *active, mine);
     }
-    auto out = settle(*incoming, *active, name);
+    if (error == ENOENT) return take_result{};
+    if (error != 0) return fail(move_problem(name, *active, error));
+    auto out = settle(*incoming, *active, mine, seen);
     if (out) return out;
     // It is ours from the rename on: nobody will see it in incoming/ any more.
+    take_result early;
     early.what = take_result::outcome::moved;
+    early.job.name = mine;
     early.why = std::move(out.error());
     return early;
 }
@@ -286,7 +317,120 @@ result<take_result> spool::open_active(const std::string& name) const {
     if (!active) return fail(active.error());
     const auto incoming = at(spool_folder::incoming);
     if (!incoming) return fail(incoming.error());
-    return settle(*incoming, *active, name);
+    return settle(*incoming, *active, name, nullptr);
+}
+
+result<take_result> spool::reopen(const std::string& name) const {
+    const auto active = at(spool_folder::active);
+    if (!active) return fail(active.error());
+    return open_settled(*active, name);
+}
+
+// Opens a file in active/ and makes it durable there. Whoever moved it may have been killed before the move was: a
+// power cut must not put a file whose job was accepted back into incoming/. And `cp` does not fsync: it must not empty
+// one either.
+result<take_result> spool::settle(const folder& incoming, const folder& active, const std::string& name,
+                                  const node_facts* seen) const {
+    using outcome = take_result::outcome;
+    auto out = open_settled(active, name);
+    if (!out || out->what == outcome::gone) return out;
+    open_job& job = out->job;
+    if (out->what == outcome::taken) {
+        const bool changed = seen != nullptr && (seen->inode != job.facts.inode || seen->size != job.facts.size ||
+                                                 seen->mtime != job.facts.mtime);
+        // Where leases are had, a file that nobody has open is whole, however often it was changed before.
+        const writer who = ask(job.fd.get());
+        if (who == writer::present || (changed && who != writer::none)) {
+            out->what = outcome::written;
+            return out;
+        }
+        std::optional<problem> fault = mode_fault(job.facts.mode);
+        const bool foreign = job.facts.uid != ::geteuid();
+        if (!fault && foreign) {
+            auto room = no_room(active, job.facts.size);
+            if (!room) return fail(std::move(room.error()));
+            fault = std::move(*room);
+        }
+        if (fault) {
+            out->what = outcome::refused;
+            out->why = std::move(*fault);
+        } else if (foreign) {
+            // Its name reaches the disk with the file's own.
+            if (auto gone = drop_copy(active, job.facts); !gone) return fail(std::move(gone.error()));
+            auto copy = active.open_file(copy_name(job.facts.inode), O_WRONLY | O_CREAT | O_EXCL, 0640);
+            if (!copy) return fail(std::move(copy.error()));
+            job.copy = std::move(*copy);
+        }
+    }
+    if (auto synced = active.sync(); !synced) return fail(std::move(synced.error()));
+    if (auto synced = incoming.sync(); !synced) return fail(std::move(synced.error()));
+    if (out->what == outcome::taken)
+        if (auto synced = sync_file(job.fd.get(), name); !synced) return fail(std::move(synced.error()));
+    return out;
+}
+
+std::string spool::base_name(const open_job& job) {
+    return name_before(job.name, job.facts.inode);
+}
+
+result<bool> spool::written_since(const open_job& job) const {
+    if (ask(job.fd.get()) == writer::present) return true;
+    struct stat now {};
+    if (::fstat(job.fd.get(), &now) != 0) return fail(errno_problem("look at", job.name, errno));
+    const node_facts facts = facts_of(now);
+    return facts.size != job.facts.size || facts.mtime != job.facts.mtime || facts.ctime != job.facts.ctime;
+}
+
+result<void> spool::put_back(const open_job& job, const std::string& base) const {
+    const auto incoming = at(spool_folder::incoming);
+    if (!incoming) return fail(incoming.error());
+    const auto active = at(spool_folder::active);
+    if (!active) return fail(active.error());
+    if (auto gone = drop_copy(*active, job.facts); !gone) return gone;
+    int error = rename_new(*active, job.name, *incoming, base);
+    // By its inode: in a folder where others make names too, nobody else makes this one.
+    if (error == EEXIST) error = rename_new(*active, job.name, *incoming, free_name(base, job.facts.inode));
+    if (error != 0 && error != ENOENT) return fail(move_problem(job.name, *incoming, error));
+    if (auto synced = incoming->sync(); !synced) return synced;
+    return active->sync();
+}
+
+result<void> spool::drop_copy(const folder& active, const node_facts& of) {
+    if (of.uid == ::geteuid()) return {};
+    auto gone = active.remove(copy_name(of.inode));
+    return gone ? result<void>() : fail(std::move(gone.error()));
+}
+
+result<void> spool::seal_copy(const open_job& job) const {
+    if (!job.copy) return {};
+    return sync_file(job.copy.get(), job.name);
+}
+
+result<void> spool::own(const std::string& name) const {
+    const auto active = at(spool_folder::active);
+    if (!active) return fail(active.error());
+    const auto facts = culld::look(*active, name);
+    if (!facts) return fail(facts.error());
+    if (!*facts || (*facts)->uid == ::geteuid()) return {};
+    if (::renameat(active->fd(), copy_name((*facts)->inode).c_str(), active->fd(), name.c_str()) != 0) {
+        if (errno == ENOENT) return {};  // accepted by a version that made no copies
+        return fail(errno_problem("put our copy in the place of", active->path() + "/" + name, errno));
+    }
+    return active->sync();
+}
+
+result<void> spool::sweep_copies() const {
+    const auto active = at(spool_folder::active);
+    if (!active) return fail(active.error());
+    std::vector<std::string> copies;
+    auto done = scan(spool_folder::active, [&](std::string_view name) {
+        if (name.starts_with('.') && name.ends_with(copy_suffix)) copies.emplace_back(name);
+        return true;
+    });
+    if (!done) return done;
+    for (const std::string& copy : copies)
+        if (auto gone = active->remove(copy); !gone) return fail(std::move(gone.error()));
+    return {};
 }
 
 }  // namespace culld

@@ -44,18 +44,19 @@ std::uint32_t first_guess(const Taken& taken) {
 
 result<bool> rename_free(const folder& from, const std::string& name, const folder& to, const std::string& new_name,
                          bool& gone) {
-    if (::renameat2(from.fd(), name.c_str(), to.fd(), new_name.c_str(), RENAME_NOREPLACE) == 0) return true;
-    if (errno == EEXIST) return false;
-    gone = errno == ENOENT;
-    problem out = errno_problem(fmt::format("move to {}/{}", to.path(), new_name), from.path() + "/" + name, errno);
+    const int error = rename_new(from, name, to, new_name);
+    if (error == 0) return true;
+    if (error == EEXIST) return false;
+    gone = error == ENOENT;
+    problem out = errno_problem(fmt::format("move to {}/{}", to.path(), new_name), from.path() + "/" + name, error);
     out.hint = "it stays where it is; check the rights and attributes of the file and both folders";
     return fail(std::move(out));
 }
 
-problem no_free_name(const std::string& name, const folder& to) {
+problem no_free_name(std::string_view name, const folder& to) {
     return {.what = fmt::format("no free name for it in {}", to.path()),
             .hint = "clear old files out of that folder",
-            .file = name};
+            .file = std::string(name)};
 }
 
 // A reason of ours that a crash left without its file, or whose file an operator took back: NAME is not
@@ -90,14 +91,17 @@ std::string reason_json(std::string_view name, const problem& why, wall_time at)
     return out;
 }
 
-result<std::optional<std::string>> spool::file_away(const std::string& name, spool_folder to) const {
+result<std::optional<std::string>> spool::file_away(const std::string& name, spool_folder to,
+                                                    std::string_view as) const {
+    if (as.empty()) as = name;
+    if (auto ours = own(name); !ours) return fail(std::move(ours.error()));
     const auto active = at(spool_folder::active);
     if (!active) return fail(active.error());
     const auto target = at(to);
     if (!target) return fail(target.error());
-    const std::uint32_t guess = first_guess([&](std::uint32_t n) { return target->exists(free_name(name, n)); });
+    const std::uint32_t guess = first_guess([&](std::uint32_t n) { return target->exists(free_name(as, n)); });
     for (std::uint32_t attempt = guess; attempt <= attempts_max; ++attempt) {
-        std::string free = free_name(name, attempt);
+        std::string free = free_name(as, attempt);
         bool gone = false;
         const auto moved = rename_free(*active, name, *target, free, gone);
         // Gone: moved before a crash, perhaps, and that may not be durable yet. Nothing may rest on it before it is.
@@ -108,11 +112,12 @@ result<std::optional<std::string>> spool::file_away(const std::string& name, spo
         if (gone) return std::nullopt;
         return free;
     }
-    return fail(no_free_name(name, *target));
+    return fail(no_free_name(as, *target));
 }
 
 result<std::optional<std::string>> spool::reject(spool_folder from, const std::string& name, const problem& why,
-                                                 wall_time at_time) const {
+                                                 wall_time at_time, std::string_view as) const {
+    if (as.empty()) as = name;
     // One at a time: between its two renames a rejection must not meet another one of the same name.
     static std::mutex one_at_a_time;
     const std::scoped_lock alone(one_at_a_time);
@@ -123,6 +128,8 @@ result<std::optional<std::string>> spool::reject(spool_folder from, const std::s
     const auto there = culld::look(*source, name);
     if (!there) return fail(there.error());
     if (!*there) return std::nullopt;
+    if (from == spool_folder::active)
+        if (auto gone = drop_copy(*source, **there); !gone) return fail(std::move(gone.error()));
 
     // The reason's content reaches the disk under a name nobody looks at.
     const auto discard = [&rejected](const std::string& what) {
@@ -133,7 +140,7 @@ result<std::optional<std::string>> spool::reject(spool_folder from, const std::s
     {
         auto file = rejected->open_file(unfinished, O_WRONLY | O_CREAT | O_TRUNC, 0640);
         if (!file) return fail(std::move(file.error()));
-        auto done = write_all(file->get(), reason_json(name, why, at_time), unfinished);
+        auto done = write_all(file->get(), reason_json(as, why, at_time), unfinished);
         if (done) done = sync_file(file->get(), unfinished);
         if (!done) {
             discard(unfinished);
@@ -143,17 +150,20 @@ result<std::optional<std::string>> spool::reject(spool_folder from, const std::s
 
     constexpr std::size_t bytes_max = name_bytes_max - reason_suffix.size();
     const auto taken = [&](std::uint32_t n) {
-        const std::string free = free_name(name, n, bytes_max);
+        const std::string free = free_name(as, n, bytes_max);
         return rejected->exists(free) || (rejected->exists(reason_name(free)) && !is_stale_reason(*rejected, free));
     };
     for (std::uint32_t attempt = first_guess(taken); attempt <= attempts_max; ++attempt) {
-        std::string free = free_name(name, attempt, bytes_max);
+        std::string free = free_name(as, attempt, bytes_max);
         const std::string reason = reason_name(free);
         if (rejected->exists(free)) continue;
-        const unsigned flags = is_stale_reason(*rejected, free) ? 0 : RENAME_NOREPLACE;
-        if (::renameat2(rejected->fd(), unfinished, rejected->fd(), reason.c_str(), flags) != 0) {
-            if (errno == EEXIST) continue;
-            const int error = errno;
+        int error = 0;
+        if (!is_stale_reason(*rejected, free))
+            error = rename_new(*rejected, unfinished, *rejected, reason);
+        else if (::renameat(rejected->fd(), unfinished, rejected->fd(), reason.c_str()) != 0)
+            error = errno;
+        if (error == EEXIST) continue;
+        if (error != 0) {
             discard(unfinished);
             return fail(errno_problem("rename the reason", rejected->path() + "/" + reason, error));
         }
@@ -178,7 +188,7 @@ result<std::optional<std::string>> spool::reject(spool_folder from, const std::s
         return free;
     }
     discard(unfinished);
-    return fail(no_free_name(name, *rejected));
+    return fail(no_free_name(as, *rejected));
 }
 
 }  // namespace culld

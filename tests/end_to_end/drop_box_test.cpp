@@ -82,6 +82,7 @@ TEST_F(DropBox, WhatIsNoPlainFileIsRejectedUnopened) {
     fs::create_symlink(outside, box + "link.txt");
     ASSERT_EQ(::mkfifo((box + "pipe.txt").c_str(), 0600), 0);
     fs::create_directory(box + "folder.txt");
+    if (as_shipped_) give_to(daemon_user, box + "folder.txt", 0700);
     fs::create_hard_link(outside, box + "hard.txt");
     drop("what.doc", "a\n");
     drop(".hidden.txt", "a\n");
@@ -95,6 +96,18 @@ TEST_F(DropBox, WhatIsNoPlainFileIsRejectedUnopened) {
     EXPECT_TRUE(in("incoming", "part.txt.part"));
     EXPECT_EQ(truth("api_requests"), 0);
     EXPECT_EQ(read("secret.txt"), "secret-id\n");
+}
+
+// Their ids are made of the first 60 characters, the second and 16 random bits, and drawn again where one is taken.
+TEST_F(DropBox, ListsWhoseNamesAreAlikeGetIdsOfTheirOwn) {
+    configure({});
+    for (int i = 0; i < 800; ++i)
+        fs::rename(here_.write("spool/tmp/x", fmt::format("id-{}\n", i)),
+                   at(fmt::format("spool/incoming/{}{}.txt", std::string(60, 'a'), i)));
+    child daemon = started();
+    ASSERT_TRUE(eventually([&] { return ledger().size() == 800; }, patience)) << ledger().size();
+    EXPECT_EQ(count(log(), "event=job.rejected"), 0U);
+    EXPECT_EQ(server_->truth().at("deleted").as_object().size(), 800U);
 }
 
 }  // namespace

@@ -164,6 +164,62 @@ TEST_F(FailingDisk, ShortWritesAndFailingClosesChangeNothing) {
 }
 
 // In active/ a file is ours: nobody would find it there but us.
+// Its journal holds nothing then: it was never accepted, and lies in active/ to be taken anew.
+TEST_F(FailingDisk, AJobWhoseJournalsVeryFirstWriteFailsIsTakenAnew) {
+    configure({});
+    if (!arm()) GTEST_SKIP() << no_preload;
+    child daemon = started();
+    fault("write first.jsonl 5 1\n");
+    drop_job("first", 20);
+    ASSERT_TRUE(eventually([&] { return hits("first.jsonl") == 1; })) << log();
+    no_faults();
+    ASSERT_TRUE(eventually([&] { return in("done", "first.yaml") && in("done", "first.ids"); }, patience)) << log();
+    // Its name is nobody's any more.
+    drop("first.yaml", "version: 1\nid: second\nids: [a]\n");
+    ASSERT_TRUE(eventually([&] { return in("done", "first.1.yaml"); })) << log();
+    expect_true_verdicts("first", 20);
+    expect_verified();
+}
+
+// What lies in active/ unseen would never be looked for again.
+TEST_F(FailingDisk, AFolderOfTakenFilesThatCannotBeReadAtOnceIsReadAgain) {
+    configure({});
+    if (!arm()) GTEST_SKIP() << no_preload;
+    fs::create_directories(at("spool/active"));
+    here_.write("spool/active/left.txt", "left-0\n");
+    fault("open spool/active/. 5 1 2\n");  // the first two are of a file by which leases are tried
+    EXPECT_EQ(once(), 0) << log();
+    EXPECT_EQ(hits("open"), 1U);
+    EXPECT_TRUE(in("done", "left.txt")) << log();
+    EXPECT_NE(log().find("recovery.failed"), std::string::npos) << log();
+}
+
+// NFS, SMB, many FUSE file systems: neither leases, whatever errno says so, nor renames that replace nothing. Nothing
+// is waited for without end, nothing overwritten, and it is said once.
+TEST_F(FailingDisk, AFileSystemWithoutLeasesAndCarefulRenamesServesAllTheSame) {
+    configure({});
+    if (!arm()) GTEST_SKIP() << no_preload;
+    for (const int without : {EINVAL, EAGAIN, EOPNOTSUPP}) {
+        fault(fmt::format("lease spool {}\nnoreplace spool 22\n", without));
+        const std::size_t said = count(log(), "has no leases");
+        child daemon = started();
+        drop("moved.txt", fmt::format("moved-{}\n", without));
+        here_.write("spool/incoming/copied.txt", fmt::format("copied-{}\n", without));
+        drop("bad.txt", "no id\n");
+        ASSERT_TRUE(eventually([&] { return ledger().size() % 3 == 0 && fs::is_empty(at("spool/incoming")); }))
+            << log();
+        EXPECT_EQ(count(log(), "has no leases"), said + 1) << log();
+        daemon.signal(SIGTERM);
+        ASSERT_EQ(daemon.ends_within(patience), 0) << log();
+    }
+    for (const char* name : {"moved.txt", "moved.1.txt", "moved.2.txt", "copied.txt", "copied.1.txt", "copied.2.txt"})
+        EXPECT_TRUE(in("done", name)) << name;
+    for (const char* name : {"bad.txt", "bad.1.txt", "bad.2.txt"})
+        EXPECT_TRUE(in("rejected", name) && in("rejected", name + std::string(".reason.json"))) << name;
+    EXPECT_EQ(server_->truth().at("deleted").as_object().size(), 6U);
+    expect_verified();
+}
+
 TEST_F(FailingDisk, AFileThatWasMovedIsNotForgottenWhateverFailsThen) {
     configure({});
     if (!arm()) GTEST_SKIP() << no_preload;

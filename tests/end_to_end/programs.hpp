@@ -161,7 +161,7 @@ class Programs : public testing::Test {
     [[nodiscard]] std::vector<std::string> command(std::vector<std::string> more = {}) const {
         std::vector<std::string> out;
         if (as_shipped_) {
-            out = {"/bin/sh", "-c", "umask 0027; exec \"$@\"", "sh"};
+            out = {"/bin/sh", "-c", "umask 0077; exec \"$@\"", "sh"};
             const auto words = run_by(daemon_user, capabilities_);
             out.insert(out.end(), words.begin(), words.end());
         }

@@ -5,8 +5,8 @@
 //
 //     CALL WHERE WHAT [TIMES [AFTER]]
 //
-//     CALL   write, fsync (fdatasync too), open (openat too), close, rename (renameat, renameat2), truncate, room
-//            (fallocate), unlink
+//     CALL   write, fsync (fdatasync too), open (openat too), close, rename (renameat, renameat2), noreplace (renameat2
+//            with that flag), truncate, room (fallocate), unlink, lease (fcntl with F_SETLEASE, F_RDLCK)
 //     WHERE  part of the file's path (of the new name, for a rename)
 //     WHAT   a number: errno. `short:N`: write at most N bytes. `hang`: wait until the rule is gone, then do it.
 //     TIMES  how often, else without end; 0 means that too
@@ -236,8 +236,20 @@ int renameat(int from, const char* name, int to, const char* new_name) {
 
 int renameat2(int from, const char* name, int to, const char* new_name, unsigned flags) {
     static auto* const real = next<int(int, const char*, int, const char*, unsigned)>("renameat2");
+    if (flags != 0 && fails_at("noreplace", to, new_name)) return -1;
     return fails_at("rename", to, new_name) ? -1 : real(from, name, to, new_name, flags);
 }
+
+int fcntl(int fd, int command, ...) {
+    static auto* const real = next<int(int, int, ...)>("fcntl");
+    va_list rest;
+    va_start(rest, command);
+    void* const argument = va_arg(rest, void*);
+    va_end(rest);
+    if (command == F_SETLEASE && reinterpret_cast<long>(argument) == F_RDLCK && fails_on("lease", fd)) return -1;
+    return real(fd, command, argument);
+}
+int fcntl64(int fd, int command, ...) __attribute__((alias("fcntl")));
 
 int ftruncate(int fd, off_t size) {
     static auto* const real = next<int(int, off_t)>("ftruncate");

@@ -34,7 +34,7 @@ BUGS = {
                              "static_cast<void>(sync_data(fd_.get(), ledger_name));",
                              WHOLE, "FailingDisk.AJobIsNotFiled*"),
     "moved-file-forgotten": ("daemon/app/taker.cpp",
-                             "arrivals_.settled(a.name);\n        a.again = true;", "arrivals_.settled(a.name);",
+                             "arrivals_.settled(a.name);\n            a.again = true;", "arrivals_.settled(a.name);",
                              WHOLE, "FailingDisk.AFileThatWasMoved*"),
     "moved-list-forgotten": ("daemon/io/spool.cpp", "early.what = take_result::outcome::moved;",
                              "early.what = take_result::outcome::gone;", WHOLE, "FailingDisk.AFileThatWasMoved*"),

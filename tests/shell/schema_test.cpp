@@ -54,8 +54,8 @@ TEST_F(Schema, JournalsAreWhatTheirSchemaSays) {
                    .expect_count = 7,
                    .abort_when = abort_rule{0.5, 10},
                    .labels = {{"ticket", "SEC-1"}}};
-    intake.source = {"job.yaml", std::string(64, 'a'), 10};
-    intake.list = source_facts{"x.ids", std::string(64, 'b'), 20};
+    intake.source = {"job.yaml", std::string(64, 'a'), 10, {}, "job.7.yaml"};
+    intake.list = source_facts{"x.ids", std::string(64, 'b'), 20, file_owner{1, 2}, "x.8.ids"};
     intake.ids = 10;
     write_accepted(chain, out, now,
                    {.intake = &intake, .uid = 1, .gid = 2, .modified_at = now, .config_sha256 = std::string(64, 'c')});

@@ -88,13 +88,94 @@ TEST_F(SpoolTest, AFileThatVanishedIsGoneNotAnError) {
     EXPECT_THAT(names(spool_folder::rejected), IsEmpty());
 }
 
-TEST_F(SpoolTest, ANameThatIsBusyWaitsWhereItIs) {
+TEST_F(SpoolTest, ANameThatAnOpenJobHasIsTakenUnderAnother) {
     copy_in("a.json", "first");
     ASSERT_EQ(spool_.take("a.json")->what, outcome::taken);
     copy_in("a.json", "second");
-    EXPECT_EQ(spool_.take("a.json")->what, outcome::name_busy);
+    const auto second = spool_.take("a.json");
+    ASSERT_EQ(second->what, outcome::taken);
+    EXPECT_NE(second->job.name, "a.json");
+    EXPECT_EQ(spool::base_name(second->job), "a.json");
     EXPECT_EQ(content("active", "a.json"), "first");
-    EXPECT_EQ(content("incoming", "a.json"), "second");
+    EXPECT_EQ(content("active", second->job.name), "second");
+    EXPECT_THAT(names(spool_folder::incoming), IsEmpty());
+    // After a crash it is known by what it is called there.
+    const auto again = spool_.open_active(second->job.name);
+    ASSERT_EQ(again->what, outcome::taken);
+    EXPECT_EQ(spool::base_name(again->job), "a.json");
+    EXPECT_EQ(*spool_.file_away(second->job.name, spool_folder::done, "a.json"), "a.json");
+    EXPECT_EQ(content("done", "a.json"), "second");
+}
+
+TEST_F(SpoolTest, AFileThatOthersMayWriteIsRefused) {
+    for (const auto& [mode, refused] :
+         {std::pair(0664, true), {0642, true}, {0666, true}, {0644, false}, {0640, false}}) {
+        copy_in("a.json");
+        ASSERT_EQ(::chmod(path("incoming", "a.json").c_str(), static_cast<mode_t>(mode)), 0);
+        const auto out = spool_.take("a.json");
+        EXPECT_EQ(out->what, refused ? outcome::refused : outcome::taken) << std::oct << mode;
+        EXPECT_EQ(out->why.hint.find("chmod go-w") != std::string::npos, refused);
+        static_cast<void>(::unlink(path("active", "a.json").c_str()));
+    }
+}
+
+TEST_F(SpoolTest, AFileThatSomebodyWritesIsGivenBack) {
+    copy_in("a.json", "[");
+    const unique_fd writing(::open(path("incoming", "a.json").c_str(), O_WRONLY | O_APPEND | O_CLOEXEC));
+    const auto out = spool_.take("a.json");
+    ASSERT_EQ(out->what, outcome::written);
+    copy_in("b.json");
+    ASSERT_EQ(::rename(path("incoming", "b.json").c_str(), path("incoming", "a.json").c_str()), 0);
+    ASSERT_TRUE(spool_.put_back(out->job, "a.json"));
+    EXPECT_THAT(names(spool_folder::active), IsEmpty());
+    EXPECT_EQ(names(spool_folder::incoming).size(), 2U) << "nothing is overwritten";
+    EXPECT_EQ(content("incoming", "a.json"), "[]\n");
+}
+
+TEST_F(SpoolTest, WhatIsWrittenWhileItIsReadDoesNotCount) {
+    copy_in("a.json", "[]");
+    const auto out = spool_.take("a.json");
+    ASSERT_EQ(out->what, outcome::taken);
+    EXPECT_FALSE(*spool_.written_since(out->job));
+    {
+        const unique_fd writing(::open(path("active", "a.json").c_str(), O_WRONLY | O_APPEND | O_CLOEXEC));
+        EXPECT_TRUE(*spool_.written_since(out->job)) << "open for writing";
+        ASSERT_TRUE(write_all(writing.get(), "x", "a.json"));
+    }
+    EXPECT_TRUE(*spool_.written_since(out->job)) << "written, and closed";
+}
+
+// Whoever kept another user's file open has the one that lay there before it was accepted.
+TEST_F(SpoolTest, AnAcceptedFileOfAnotherUserIsOurOwnCopy) {
+    if (::geteuid() != 0) GTEST_SKIP() << "only root can make other users' files";
+    copy_in("a.json", "honest");
+    ASSERT_EQ(::chown(path("incoming", "a.json").c_str(), 64911, 64911), 0);
+    auto out = spool_.take("a.json");
+    ASSERT_EQ(out->what, outcome::taken);
+    ASSERT_TRUE(out->job.copy);
+    ASSERT_TRUE(write_all(out->job.copy.get(), "honest", "a.json"));
+    ASSERT_TRUE(spool_.seal_copy(out->job));
+    const unique_fd kept(::open(path("active", "a.json").c_str(), O_WRONLY | O_CLOEXEC));
+    // A crash before the job was accepted: it begins anew, from what is there then.
+    EXPECT_EQ(spool_.open_active("a.json")->what, outcome::written);
+    EXPECT_EQ(names(spool_folder::active).size(), 2U);
+    for (int twice = 0; twice < 2; ++twice) ASSERT_TRUE(spool_.own("a.json"));
+    ASSERT_TRUE(write_all(kept.get(), "changed!", "a.json"));
+    EXPECT_THAT(names(spool_folder::active), ElementsAre("a.json"));
+    EXPECT_EQ(content("active", "a.json"), "honest");
+    EXPECT_EQ((*spool_.look(spool_folder::active, "a.json"))->uid, ::geteuid());
+    ASSERT_TRUE(*spool_.file_away("a.json", spool_folder::done));
+    EXPECT_EQ(content("done", "a.json"), "honest");
+}
+
+TEST_F(SpoolTest, ARejectedFileLeavesNoCopy) {
+    if (::geteuid() != 0) GTEST_SKIP() << "only root can make other users' files";
+    copy_in("a.json");
+    ASSERT_EQ(::chown(path("incoming", "a.json").c_str(), 64911, 64911), 0);
+    ASSERT_EQ(spool_.take("a.json")->what, outcome::taken);
+    ASSERT_TRUE(*spool_.reject(spool_folder::active, "a.json", because("x"), moment));
+    EXPECT_THAT(names(spool_folder::active), IsEmpty());
+    EXPECT_EQ((*spool_.look(spool_folder::rejected, "a.json"))->uid, 64911U);
 }
 
 TEST_F(SpoolTest, WhatTurnsOutNoPlainFileIsRefusedUnopened) {
@@ -277,11 +358,11 @@ TEST_F(SpoolTest, TellsWhetherSomebodyWrites) {
     const auto in = spool_.at(spool_folder::incoming);
     {
         const unique_fd writing(::open(path("incoming", "a.json").c_str(), O_WRONLY | O_CLOEXEC));
-        EXPECT_EQ(ask_writer(*in, "a.json"), writer::present);
+        EXPECT_EQ(spool_.ask_writer(*in, "a.json"), writer::present);
     }
     const unique_fd reading(::open(path("incoming", "a.json").c_str(), O_RDONLY | O_CLOEXEC));
-    EXPECT_EQ(ask_writer(*in, "a.json"), writer::none);
-    EXPECT_EQ(ask_writer(*in, "nowhere"), writer::unknown);
+    EXPECT_EQ(spool_.ask_writer(*in, "a.json"), writer::none);
+    EXPECT_EQ(spool_.ask_writer(*in, "nowhere"), writer::unknown);
 }
 
 }  // namespace

@@ -140,7 +140,7 @@ void fill(const node& n, struct stat& out) {
                                                             : S_IFREG;
     out.st_mode = kind | (n.mode & 07777U);
     out.st_nlink = n.links;
-    out.st_uid = ::geteuid();
+    out.st_uid = n.uid != 0 ? n.uid : ::geteuid();
     out.st_gid = ::getegid();
     out.st_size = static_cast<off_t>(n.data.size());
     out.st_mtim = n.modified;

@@ -133,10 +133,10 @@ void course::write_config(const std::string& key) {
 void course::drop(std::size_t number) {
     const job_plan& job = truth_->jobs()[number];
     if (job.how == job_plan::way::written) return write_slowly(number);
-    if (!job.list.empty()) rename_in(job.list, job.list_content);
+    if (!job.list.empty()) rename_in(job.list, job.list_content, number);
     const auto then = [this, number] {
         const job_plan& same = truth_->jobs()[number];
-        rename_in(same.file, same.content);
+        rename_in(same.file, same.content, number);
         truth_->dropped(number);
         ++dropped_;
     };
@@ -147,12 +147,18 @@ void course::drop(std::size_t number) {
         on_.in(chance_.between(moment(0), moment(milliseconds(500))), then);
 }
 
+// Every other job is another user's, and so copied.
+uid_t course::owner_of(std::size_t number) {
+    return number % 2 == 1 ? 64911 : 0;
+}
+
 // Written to tmp/, made durable, renamed: as cullctl submit does.
-void course::rename_in(const std::string& name, const std::string& content) {
+void course::rename_in(const std::string& name, const std::string& content, std::size_t number) {
     disk& d = world_.files;
     const node_ptr tmp = d.find("/sim/spool/tmp"), incoming = d.find("/sim/spool/incoming");
     node_ptr file;
     if (d.make(tmp, name, node::kind_type::file, 0640, file) != 0) on_.fail("tmp/ is not empty");
+    file->uid = owner_of(number);
     d.write(*file, 0, content);
     d.sync(*file);
     if (d.rename(tmp, name, incoming, name, 0) != 0) on_.fail("cannot drop a file");
@@ -163,10 +169,11 @@ void course::rename_in(const std::string& name, const std::string& content) {
 // Straight into incoming/, piece by piece, without an fsync: as cp does.
 void course::write_slowly(std::size_t number) {
     const job_plan& job = truth_->jobs()[number];
-    if (!job.list.empty()) rename_in(job.list, job.list_content);
+    if (!job.list.empty()) rename_in(job.list, job.list_content, number);
     const node_ptr incoming = world_.files.find("/sim/spool/incoming");
     node_ptr file;
     if (world_.files.make(incoming, job.file, node::kind_type::file, 0640, file) != 0) on_.fail("cannot write");
+    file->uid = owner_of(number);
     ++file->writers;
     world_.files.event(*incoming, IN_OPEN, job.file);
     on_.tell(fmt::format("{} is being written", job.file));

@@ -39,6 +39,7 @@ struct node {
     kind_type kind = kind_type::file;
     std::uint64_t number = 0;
     mode_t mode = 0;
+    uid_t uid = 0;  // of another user; 0: the program's own
     std::string data, stable;
     std::vector<patch> unsynced;
     std::map<std::string, node_ptr> entries, stable_entries;

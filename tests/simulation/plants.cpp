@@ -149,13 +149,14 @@ result<void> planted_make_durable_again(const folder& dir, const std::string& na
 #define APPEND                                                                                             \
     "_ZN5culld11ledger_file6appendERKNS_12ledger_factsENSt6chrono10time_pointINS4_3_V212system_clockENS4_" \
     "8durationIlSt5ratioILl1ELl1000000EEEEEE"
-#define FILE_AWAY "_ZNK5culld5spool9file_awayERKNSt7__cxx1112basic_stringIcSt11char_traitsIcESaIcEEENS_12spool_folderE"
+#define FILE_AWAY \
+    "_ZNK5culld5spool9file_awayERKNSt7__cxx1112basic_stringIcSt11char_traitsIcESaIcEEENS_12spool_folderESt17basic_string_viewIcS4_E"
 result<ledger_file::line> real_append(ledger_file* self, const ledger_facts& facts, wall_time ts) REAL(APPEND);
 result<ledger_file::line> planted_append(ledger_file* self, const ledger_facts& facts, wall_time ts) WRAPPED(APPEND);
-result<std::optional<std::string>> real_file_away(const spool* self, const std::string& name, spool_folder to)
-    REAL(FILE_AWAY);
-result<std::optional<std::string>> planted_file_away(const spool* self, const std::string& name, spool_folder to)
-    WRAPPED(FILE_AWAY);
+result<std::optional<std::string>> real_file_away(const spool* self, const std::string& name, spool_folder to,
+                                                  std::string_view as) REAL(FILE_AWAY);
+result<std::optional<std::string>> planted_file_away(const spool* self, const std::string& name, spool_folder to,
+                                                     std::string_view as) WRAPPED(FILE_AWAY);
 
 namespace {
 // What the ledger is to be told when the file has been put away. One thread does both, one job after another.
@@ -172,8 +173,9 @@ result<ledger_file::line> planted_append(ledger_file* self, const ledger_facts& 
     postponed = {self, facts, ts};  // what its views show lives until the job has been filed
     return ledger_file::line{};
 }
-result<std::optional<std::string>> planted_file_away(const spool* self, const std::string& name, spool_folder to) {
-    auto out = real_file_away(self, name, to);
+result<std::optional<std::string>> planted_file_away(const spool* self, const std::string& name, spool_folder to,
+                                                     std::string_view as) {
+    auto out = real_file_away(self, name, to, as);
     if (auto line = std::exchange(postponed, std::nullopt); line && out)
         if (auto written = real_append(line->to, line->facts, line->ts); !written)
             return fail(std::move(written.error()));

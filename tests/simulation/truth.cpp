@@ -202,6 +202,7 @@ void truth::look_at_filed() {
             const auto job =
                 std::find_if(jobs_.begin(), jobs_.end(), [&](const job_plan& j) { return same_file(name, j.file); });
             if (job == jobs_.end()) fail(fmt::format("{} is in {}, and nobody dropped it", name, where));
+            if (file->uid != 0) fail(fmt::format("{} in {} is another user's, who may have it open", name, where));
             if (!ledger || ledger->stable.find(fmt::format("\"file\":\"{}\"", job->file)) == std::string::npos)
                 fail(fmt::format("{} is in {}, and the ledger does not name it", name, where));
         }

@@ -33,7 +33,8 @@ TEST(FileKind, IsToldByTheSuffix) {
 }
 
 TEST(FileKind, UnfinishedFilesAreLeftAlone) {
-    for (const char* name : {"", ".", ".hidden.json", "a.json.tmp", "a.json.part", "a.json~", ".a.json.swp", "a.swp"})
+    for (const char* name :
+         {"", ".", ".hidden.json", "a.json.tmp", "a.json.part", "a.json.filepart", "a.json~", ".a.json.swp", "a.swp"})
         EXPECT_EQ(type_of(name).kind, file_kind::ignored) << name;
 }
 

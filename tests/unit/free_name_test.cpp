@@ -29,6 +29,17 @@ TEST(FreeName, IsCutToTheLimitWithItsSuffixKept) {
     EXPECT_EQ(free_name(name, 0, 243), std::string(238, 'x') + ".json");
 }
 
+TEST(FreeName, TellsWhatANameWasBefore) {
+    for (const char* name : {"a.json", "list.txt.gz", "a.1.json", "x.ids.zst"})
+        EXPECT_EQ(name_before(free_name(name, 12345), 12345), name);
+    EXPECT_EQ(name_before("a.json", 7), "a.json");
+    EXPECT_EQ(name_before("a.7.json", 8), "a.7.json");
+    EXPECT_EQ(name_before(".7.json", 7), ".7.json") << "no name would be left";
+    // One that had to be cut for its number is not made up.
+    const std::string cut = free_name(std::string(250, 'x') + ".json", 7);
+    EXPECT_EQ(name_before(cut, 7).size(), cut.size() - 2);
+}
+
 TEST(FreeName, IsNotCutWithinACharacter) {
     std::string name;
     for (int i = 0; i < 80; ++i) name += "\u20ac";  // three bytes each

@@ -39,6 +39,7 @@ struct job_seed {
     wall_time modified_at;
     std::string active_file;
     std::string active_list;  // the sidecar's name in active/, may be empty
+    bool copied = false;      // another user's files: once it is accepted, copies of ours take their place
     unique_fd journal;
     bool fresh = true;  // the journal is new and empty
     chain_head head;
@@ -132,7 +133,9 @@ class job_run {
     }
     // The disk thread does nothing for this job: it may be destroyed.
     [[nodiscard]] bool disk_quiet() const { return journal_.quiet() && !filing_; }
+    [[nodiscard]] std::uint32_t submitter() const { return uid_; }
     [[nodiscard]] const std::string& active_file() const { return active_file_; }
+    [[nodiscard]] const std::string& active_list() const { return active_list_; }
 
   private:
     void apply_rules();
@@ -148,6 +151,7 @@ class job_run {
     void go_on_to_the_end();
     void begin_finish();
     void file_away();
+    void own_files();
     [[nodiscard]] job_totals count() const;
     [[nodiscard]] std::string_view final_status() const;
     void append_error(const batch* b, std::string_view error_class, const http_answer& answer, std::string_view code,
@@ -160,6 +164,7 @@ class job_run {
     std::uint32_t uid_, gid_;
     wall_time modified_at_;
     std::string active_file_, active_list_;
+    bool to_own_;  // the copies have not been told to take their place
     std::optional<id_store> ids_;
     chain_writer chain_;
     std::uint64_t records_counted_;  // of the chain's, for /metrics

@@ -25,6 +25,7 @@ struct stuck_job {
     bool damaged = false;                       // never repaired, never tried again; else tried again every few seconds
     job_totals totals{};                        // as they were last told; none if this process never read its journal
     std::optional<wall_time> accepted_at = {};  // where that is known
+    std::string active_file = {}, active_list = {};  // in active/; empty: its journal does not tell, or has none
 };
 
 // What is left of a job when it is over.
@@ -48,9 +49,11 @@ class job_table {
     }
     [[nodiscard]] const std::map<std::string, stuck_job, std::less<>>& stuck() const { return stuck_; }
     [[nodiscard]] const std::deque<finished_job>& finished() const { return finished_; }
-    // It is a job no more, and will not be run either.
-    void forget_stuck(std::string_view job_id);
+    // It is a job no more, and will not be run either. Its file in active/, where that is known.
+    std::string forget_stuck(std::string_view job_id);
     [[nodiscard]] std::size_t open() const { return running_.size() + stuck_.size(); }
+    // Those that run, of one submitter.
+    [[nodiscard]] std::size_t open_of(std::uint32_t uid) const;
     // No job can get on by itself; so it is where there are none.
     [[nodiscard]] bool all_stuck() const;
     // One line for systemd's status: the first job that runs, and how much is left of all.
@@ -76,6 +79,7 @@ class job_table {
   private:
     std::map<std::string, std::unique_ptr<job_run>, std::less<>> running_;
     std::map<std::string, stuck_job, std::less<>> stuck_;
+    std::map<std::uint32_t, std::size_t> open_of_;
     std::deque<finished_job> finished_;
     int worst_ = 0;
 };

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <optional>
+#include <set>
 #include <string>
 #include <variant>
 #include <vector>
@@ -30,6 +31,11 @@ using recovered = std::variant<ready_to_run, never_accepted, stuck_job>;
 // job's files in active/ where it is gone or damaged.
 [[nodiscard]] recovered recover_job(const std::string& job_id, const folder& journals, const spool& files,
                                     const intake_surroundings& around, const checkpoint_rules& checkpoints);
+
+// Files in active/ that are none of `of_jobs`: taken, but not accepted before the end. `all_known`: those are all jobs
+// there are, so that copies which have not got their place by now are left over, and removed.
+[[nodiscard]] result<std::vector<std::string>> files_without_job(const spool& files,
+                                                                 const std::set<std::string>& of_jobs, bool all_known);
 
 // What an operator should know of a ledger that was just opened goes to the log.
 void warn_of(const ledger_file& ledger);

@@ -1,10 +1,12 @@
 // Takes what arrives in the spool: moves it to active/, has its list read and checked on a lists thread, begins its
-// journal, and hands a job that runs to the table; or rejects it. One file never holds up another: small files and
-// large ones are read by threads of their own. Loop thread.
+// journal, and hands a job that runs to the table; or rejects it. What is written meanwhile is put back, and waited
+// for. One file never holds up another: small files and large ones are read by threads of their own. Loop thread.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -60,34 +62,57 @@ class taker {
 
   private:
     struct attempt;
+    struct rejection;
 
-    [[nodiscard]] task<void> take(std::string name, bool orphan);
+    [[nodiscard]] task<void> take(arrived_file file, bool orphan);
     [[nodiscard]] task<void> take_inside(attempt& a);
     // As many jobs as there are descriptors for: more would take them from one another, and none would end.
     [[nodiscard]] bool descriptors_left() const;
     [[nodiscard]] task<bool> read(attempt& a);
     [[nodiscard]] task<bool> claim(attempt& a);
-    // The next three on any thread. Whether the job's id is ours to begin: no other attempt is at it.
+    // The next six on any thread. Reads the job file, and does what can be done in the same trip.
+    void read_file(attempt& a);
+    // Nobody wrote it while it was read, and what was copied of it is durable: else a.end says why not.
+    [[nodiscard]] bool whole(attempt& a, const open_job& file, bool good) const;
+    // Claims the job's id, and looks whether it has a journal. An id that we made is drawn again until it has none.
+    // False: another attempt is at this id.
+    [[nodiscard]] bool claim_and_look(attempt& a);
     [[nodiscard]] bool claim_id(attempt& a, const std::string& id);
     // Whether the id has a journal already; if not, and the whole list is read, finishes.
     [[nodiscard]] result<bool> look_for(attempt& a, const std::string& id);
     // Deduplicates the list, and makes the job's journal.
     void finish(attempt& a);
-    void give_up_claim(const attempt& a);
+    void give_up_claim(attempt& a);
+    // Somebody wrote it: to incoming/ with it, where it is waited for.
+    [[nodiscard]] task<void> put_back(attempt& a, open_job& file, std::string base);
+    // Why reading ended early, if it did.
+    [[nodiscard]] task<bool> ended_well(attempt& a, open_job& file, std::string base);
+    [[nodiscard]] static bool may_use_any_list(const attempt& a);
     [[nodiscard]] static bool is_large(const std::string& name, const node_facts& f);
-    [[nodiscard]] worker_thread& lane_of(const std::string& name, const node_facts& f);
+    // Runs `work()` on the thread for small files, or on one for large ones when it is free: one submitter has one of
+    // these at a time.
+    template <class Work>
+    [[nodiscard]] task<std::invoke_result_t<Work&>> in_lane(bool large, std::uint32_t uid, Work work);
     [[nodiscard]] task<bool> fetch_sidecar(attempt& a);
+    // The list that a job taken before a crash had with it, among those in active/ that no other job has.
+    [[nodiscard]] task<bool> find_list(attempt& a);
+    [[nodiscard]] std::set<std::string> lists_in_use() const;
     [[nodiscard]] task<void> begin(attempt& a);
+    // One of this owner's files is on its way no more.
+    void arrived(std::uint32_t uid);
     // A file on its way to rejected/, with its reason and its line in the ledger.
     struct rejection {
-        enum class progress { done, gone };
+        enum class progress { done, gone, stays };
 
         spool_folder from = spool_folder::active;
         std::string name;
+        std::string as;  // its base name
         problem why;
         std::string job_id{};  // may be empty: nobody could read it
-        std::string list{};    // the sidecar that goes with it, may be empty
+        std::string list{};    // the sidecar that goes with it if it belongs to `owner`, may be empty
+        std::string list_as{};
         spool_folder list_from = spool_folder::active;
+        std::uint32_t owner = 0;            // with a list
         std::optional<node_facts> facts{};  // the file that was judged: another one of its name is left alone
         wall_time at{};
         std::optional<ledger_file::line> line{};
@@ -95,6 +120,7 @@ class taker {
     // Tries until it is done, the file is gone, or we stop: a file that is neither a job nor rejected would lie there
     // unseen. A coroutine for each, so run() takes no more than it may have open.
     [[nodiscard]] task<void> reject(rejection r);
+    [[nodiscard]] task<void> reject_now(rejection r);
     [[nodiscard]] result<rejection::progress> try_to_reject(rejection& r);  // disk thread
     [[nodiscard]] task<void> refuse_arrival(arrived_file file);
     // Waits for our own disk; `handed`: arrivals has the file as handed out meanwhile.
@@ -106,14 +132,25 @@ class taker {
     std::shared_ptr<const intake_settings> rules_;
     job_ready ready_;
     arrivals arrivals_;
-    worker_thread small_, large_;
+    worker_thread small_;
+    struct large_lane {
+        explicit large_lane(loop_executor loop) : thread(loop) {}
+        worker_thread thread;
+        std::optional<std::uint32_t> used_by;
+    };
+    std::array<large_lane, 2> large_;
     std::atomic<bool> stop_flag_{false};
-    std::mutex claims_;               // guards starting_
-    std::set<std::string> starting_;  // job ids whose journal is being made
-    std::size_t taking_ = 0;          // coroutines of start()
-    std::size_t inside_ = 0;          // those of them that have files open
-    std::size_t sitting_out_ = 0;     // those of them that wait for our own disk
-    std::size_t sitting_handed_ = 0;  // and whose file is still in incoming/
+    std::mutex claims_;                                  // guards starting_
+    std::set<std::string> starting_;                     // job ids whose journal is being made
+    std::map<std::uint32_t, std::size_t> on_their_way_;  // files handed out by arrivals, by owner
+    std::set<std::pair<std::uint64_t, std::uint64_t>>
+        left_;                                  // device and inode of what was rejected and cannot be moved
+    std::multiset<std::string> lists_in_hand_;  // names in active/ of lists that are being read
+    std::size_t taking_ = 0;                    // coroutines of start()
+    std::size_t inside_ = 0;                    // those of them that have files open
+    std::size_t rejecting_ = 0;                 // files on their way to rejected/
+    std::size_t sitting_out_ = 0;               // those of them that wait for our own disk
+    std::size_t sitting_handed_ = 0;            // and whose file is still in incoming/
     std::uint64_t rescans_ = 0;
     bool stopping_ = false;
     bool running_ = false;

@@ -2,19 +2,16 @@
 // once it is complete: renamed or linked in, or closed after writing"). Pure: the shell reports sightings,
 // looks at the file when asked to, and is told the next step.
 //
-// | seen                                     | complete when |
-// |------------------------------------------|--------------------------------------------------------------------|
-// | renamed in                               | at once; if its writer still has it open, when he closes, or 2
-// s    | | closed after writing                     | at once, unless another writer is still there | |
-// created by an open                       | its writer closes it | | created without an open (link, mknod)
-// | nobody has it open for writing                                     | | found by a scan | nobody has it
-// open for writing                                     |
+// - Renamed in, or closed after writing: at once, unless somebody has it open for writing.
+// - Created by an open: when its writer closes it.
+// - Created without an open (link, mknod), or found by a scan: when nobody has it open for writing.
 //
-// Whether somebody has it open for writing can often not be asked (a lease needs the file's owner or
-// CAP_LEASE): then how it came is believed, and a file that was merely found must have been quiet for 2 s. An
-// empty file, and one whose suffix is unknown, must be quiet too unless it was renamed in: many tools create
-// first and write or rename a moment later. More than one link is forgiven for 2 s, since link() followed by
-// unlink() is how maildir delivers. What is no regular file, or has a name no log can carry, is rejected at
+// A file that somebody has open for writing is waited for, however long it stands still. Whether somebody has can often
+// not be asked: a lease needs the file's owner or CAP_LEASE, and some file systems (NFS, SMB, FUSE) have none. Then how
+// it came is believed, and a file that was merely found must have been quiet for 10 s; what changes while it is taken
+// is put back (io/spool). An empty file, and one whose suffix is unknown, must be quiet for 2 s unless it was renamed
+// in: many tools create first and write or rename a moment later. More than one link is forgiven for 2 s, since link()
+// followed by unlink() is how maildir delivers. What is no regular file, or has a name no log can carry, is rejected at
 // once.
 #pragma once
 
@@ -39,6 +36,7 @@ struct node_facts {
     std::uint64_t links = 1;
     std::uint32_t uid = 0;
     std::uint32_t gid = 0;
+    std::uint32_t mode = 0;  // permissions
     std::uint64_t size = 0;  // bytes
     wall_time mtime;
     wall_time ctime;
@@ -53,10 +51,17 @@ enum class sighting {
     opened,    // IN_OPEN: right after created it tells open(O_CREAT) from link()
     left,      // IN_MOVED_FROM, IN_DELETE: the name is not there any more
     found,     // by a scan: nothing is known of how it came
+    returned,  // put back by us: somebody wrote it while it was taken
 };
 
 // Does somebody have the file open for writing?
-enum class writer { none, present, unknown };
+enum class writer {
+    none,
+    present,
+    unknown,      // it cannot be opened to ask
+    not_allowed,  // another user's file, and we lack CAP_LEASE
+    no_leases,    // its file system cannot tell
+};
 
 struct arrival_step {
     enum class action {
@@ -77,9 +82,9 @@ struct arrival_step {
 class arrival {
   public:
     static constexpr nanoseconds quiet_time = std::chrono::seconds(2);
-    static constexpr nanoseconds link_patience = std::chrono::seconds(2);     // more than one link
-    static constexpr nanoseconds move_patience = std::chrono::seconds(2);     // renamed in, writer still there
-    static constexpr nanoseconds open_grace = std::chrono::milliseconds(50);  // created: an open follows by then
+    static constexpr nanoseconds untold_quiet_time = std::chrono::seconds(10);  // where nobody tells of writers
+    static constexpr nanoseconds link_patience = std::chrono::seconds(2);       // more than one link
+    static constexpr nanoseconds open_grace = std::chrono::milliseconds(50);    // created: an open follows by then
 
     explicit arrival(std::string_view name);
 
@@ -101,7 +106,7 @@ class arrival {
     arrival_step judge(steady_time now) const;
     arrival_step settle(steady_time now) const;
     void note(const node_facts& facts, steady_time now, wall_time wall);
-    [[nodiscard]] bool quiet(steady_time now) const;
+    [[nodiscard]] bool quiet(steady_time now, nanoseconds for_so_long) const;
 
     file_kind kind_;
     std::optional<problem> name_fault_;
@@ -109,9 +114,10 @@ class arrival {
     steady_time since_;            // of the evidence
     bool writer_known_ = false;    // opened by its creator, not closed yet
     bool writer_present_ = false;  // the last answer
+    bool returned_ = false;
     std::optional<node_facts> last_;
     steady_time unchanged_since_;
-    bool old_at_first_sight_ = false;
+    nanoseconds age_at_first_sight_{};         // none once it has changed
     std::optional<steady_time> linked_since_;  // more than one link, from then on
 };
 
@@ -124,5 +130,8 @@ class arrival {
 
 // Why a file with more than one link is refused.
 [[nodiscard]] problem link_fault(std::uint64_t links);
+
+// Why a file is refused that others than its owner may write; nothing for other permissions.
+[[nodiscard]] std::optional<problem> mode_fault(std::uint32_t mode);
 
 }  // namespace culld

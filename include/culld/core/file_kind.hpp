@@ -8,7 +8,7 @@
 namespace culld {
 
 enum class file_kind {
-    ignored,     // not ours to touch: starts with '.', or ends in .tmp, .part, ~ or .swp
+    ignored,     // not ours to touch: starts with '.', or ends in .tmp, .part, .filepart, ~ or .swp
     job_json,    // *.json
     job_yaml,    // *.yaml, *.yml
     list_txt,    // *.txt: a bare list, one id a line

@@ -48,11 +48,21 @@ struct job_spec {
     std::vector<std::pair<std::string, std::string>> labels;  // in the file's order
 };
 
+struct file_owner {
+    std::uint32_t uid = 0, gid = 0;
+
+    friend bool operator==(const file_owner&, const file_owner&) = default;
+};
+
 // A file that ids came from, as recorded in job.accepted.
 struct source_facts {
     std::string file;    // base name
     std::string sha256;  // 64 hex digits, of the bytes as they lay in the spool
     std::uint64_t bytes = 0;
+    std::optional<file_owner> owner{};  // of a list: the job file's is the job's
+    std::string taken_as{};             // its name in active/, where that is another one
+
+    [[nodiscard]] const std::string& active_name() const { return taken_as.empty() ? file : taken_as; }
 };
 
 // Everything that reading a job and its list found out.

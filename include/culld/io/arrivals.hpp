@@ -1,16 +1,17 @@
 // The files in incoming/ that are ready to be taken: the watch, the scan and the decisions of core/arrival in
 // one.
 //
-// A name is handed out once, until settled() or again() says what became of it. Memory is bounded: past the
-// limits names are forgotten and found again by a later scan, which stops while there is no room for what it
-// finds. A timer runs only while something must be looked at again, and for the regular rescan. Scanning goes
-// on in slices of about a millisecond.
+// A name is handed out once, until settled() or again() says what became of it. Memory is bounded, and so is each
+// owner's share of it: past the limits names are passed over and found again by a later scan. Owners take turns, so
+// that one who drops ten thousand files holds up nobody else's. A timer runs only while something must be looked at
+// again, and for the regular rescan. Scanning goes on in slices of about a millisecond.
 //
 // Belongs to the loop's thread; next() is called by one coroutine at a time.
 #pragma once
 
 #include <chrono>
 #include <deque>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -40,7 +41,7 @@ struct arrivals_batch {
 
 struct arrivals_limits {
     nanoseconds rescan = std::chrono::seconds(30);
-    std::size_t handed_max = 1024;   // names ready or handed out
+    std::size_t handed_max = 1024;   // names ready or handed out, of each owner
     std::size_t waiting_max = 4096;  // names not complete yet
     std::size_t batch_max = 64;      // files a call of next()
 };
@@ -54,7 +55,8 @@ enum class sidecar_state {
 };
 struct sidecar_answer {
     sidecar_state state = sidecar_state::missing;
-    problem why;  // unless complete or stopped: what to tell the submitter
+    problem why;       // unless complete or stopped: what to tell the submitter
+    node_facts facts;  // complete
 };
 
 class arrivals {
@@ -74,14 +76,22 @@ class arrivals {
     void again(const std::string& name, nanoseconds delay);
     // Scan now, as on SIGHUP.
     void rescan();
+    // Asked before a file of this owner is handed out (more() says that the answer may have changed), and told when one
+    // is.
+    std::function<bool(std::uint32_t uid)> may_take;
+    std::function<void(std::uint32_t uid)> handed_out;
+    void more() { wake_.cancel(); }
+    // The next file of this inode that is moved in was put back by us.
+    void comes_back(const node_facts& facts);
     // From the next scan on.
     void rescan_every(nanoseconds period) { limits_.rescan = period; }
     // next() and sidecar() end; nothing is handed out any more.
     void stop();
 
-    // Waits until the sidecar `name` in incoming/ is complete, at most until `deadline`. Several may wait at
-    // a time.
-    task<sidecar_answer> sidecar(std::string name, steady_time deadline);
+    // Waits until the sidecar `name` in incoming/ is complete, at most until `deadline`. One that belongs to another
+    // than `owner` is not there. Several may wait at a time.
+    task<sidecar_answer> sidecar(std::string name, steady_time deadline,
+                                 std::optional<std::uint32_t> owner = std::nullopt);
 
   private:
     using action = arrival_step::action;
@@ -94,6 +104,7 @@ class arrivals {
         enum class place { fresh, waiting, handed } where = place::fresh;  // handed: in ready_, or with the caller
         std::optional<steady_time> look_at;  // waiting: when to look again; none: the next sighting says more
         std::optional<sighting> seen_again;  // handed: the last since; looked into when it is settled
+        std::uint32_t uid = 0;               // handed: the owner
     };
     using entries = std::unordered_map<std::string, entry>;
     struct sidecar_wait;
@@ -113,11 +124,15 @@ class arrivals {
     void forget_waiting();
     void want_scan(steady_time at);
     void complain(problem what);
-    sidecar_answer ask_sidecar(const std::string& name, steady_time now);
+    sidecar_answer ask_sidecar(const std::string& name, steady_time now, std::optional<std::uint32_t> owner);
     void wake_sidecar(const std::string& name);
     void wake_sidecars();
     void remember_sidecar(const std::string& name, const node_facts& facts);
-    [[nodiscard]] bool room() const { return handed_count_ < limits_.handed_max; }
+    [[nodiscard]] bool room(std::uint32_t uid) const;
+    void pass_over(std::uint32_t uid);
+    void tell_of_leases(writer who, const std::string& name);
+    void hand(entries::iterator it, const node_facts& facts, std::optional<problem> refuse);
+    [[nodiscard]] bool something_to_hand_out() const;
     [[nodiscard]] steady_time next_due() const;
     arrivals_batch hand_out();
     task<void> wait(steady_time until);
@@ -137,18 +152,31 @@ class arrivals {
     std::optional<node_facts> watched_;  // which folder that is
     steady_time watch_again_at_;         // without a watch: when to try again
     bool watch_loss_told_ = false;
+    bool leases_told_ = false;  // that writers cannot be asked for
 
     entries entries_;
     std::size_t waiting_count_ = 0;
-    std::size_t handed_count_ = 0;
-    std::deque<arrived_file> ready_;
+    std::size_t handed_count_ = 0;  // of all owners
+    struct owner_share {
+        std::size_t handed = 0;  // in ready, or with the caller
+        std::deque<arrived_file> ready;
+        bool passed_over = false;  // files of his were, since the scan began
+    };
+    std::map<std::uint32_t, owner_share> owners_;  // those with something handed, or passed over
+    std::uint32_t last_turn_ = 0;                  // whose file was handed out last
     std::multimap<steady_time, std::string> due_;  // exactly one for each entry with look_at
     std::vector<problem> troubles_;
 
-    std::optional<folder_scan> scan_;  // under way; stands still while there is no room
-    steady_time scan_at_;              // when the next one begins
-    bool scanned_ = false;             // a whole one is over
+    std::optional<folder_scan> scan_;       // under way
+    std::optional<std::string> scan_name_;  // the name it is at
+    steady_time scan_patience_;             // when it passes over such names instead
+    steady_time scan_began_, scan_ended_;
+    bool scan_stands_ = false;   // at scan_name_, until its owner has room
+    bool more_to_find_ = false;  // names were passed over since a scan began
+    steady_time scan_at_;        // when the next one begins
+    bool scanned_ = false;       // a whole one is over
 
+    std::deque<std::pair<std::uint64_t, std::uint64_t>> coming_back_;   // device and inode, the last few
     std::deque<std::pair<std::string, node_facts>> complete_sidecars_;  // the last few, so that none waits twice
     std::vector<sidecar_wait*> sidecar_waits_;                          // each on the stack of a sidecar()
 };

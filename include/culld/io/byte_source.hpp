@@ -22,8 +22,9 @@ namespace culld {
 class byte_source {
   public:
     // Reads from the start of `fd`, which is borrowed. `name` is for messages and for facts(). When `stop` is
-    // set (by any thread), the next call of next() fails.
-    byte_source(int fd, std::string name, compression packed, const std::atomic<bool>* stop = nullptr);
+    // set (by any thread), the next call of next() fails. `copy`: borrowed, and where all that is read is written,
+    // packed as it is; -1 for none.
+    byte_source(int fd, std::string name, compression packed, const std::atomic<bool>* stop = nullptr, int copy = -1);
     ~byte_source();
     byte_source(const byte_source&) = delete;
     byte_source& operator=(const byte_source&) = delete;
@@ -47,6 +48,7 @@ class byte_source {
     int fd_;
     std::string name_;
     const std::atomic<bool>* stop_;
+    int copy_;
     std::unique_ptr<unpacker> unpack_;
     std::unique_ptr<char[]> block_;
     std::string_view pending_;  // read, not unpacked yet

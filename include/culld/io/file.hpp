@@ -66,7 +66,7 @@ class folder {
     [[nodiscard]] bool exists(const std::string& name) const;
     // False without an error if `name` is not there any more.
     [[nodiscard]] result<bool> remove(const std::string& name) const;
-    // Moves `name` to `to`/`new_name`, which must not exist (RENAME_NOREPLACE): false if it does.
+    // Moves `name` to `to`/`new_name`, which must not exist (see rename_new): false if it does.
     [[nodiscard]] result<bool> move(const std::string& name, const folder& to, const std::string& new_name) const;
     // write to a temporary name, fsync, rename over `name`, fsync the folder.
     [[nodiscard]] result<void> replace(const std::string& name, std::string_view content, mode_t mode) const;
@@ -83,6 +83,11 @@ class folder {
     unique_fd fd_;
     std::string path_;
 };
+
+// renameat2(RENAME_NOREPLACE): 0 or errno, EEXIST where `new_name` is taken. Where the file system has no such rename
+// it is looked for first: nothing is overwritten as long as nobody else makes names in `to`.
+[[nodiscard]] int rename_new(const folder& from, const std::string& name, const folder& to,
+                             const std::string& new_name);
 
 // Writes all of `bytes`; short writes and EINTR go on, anything else is an error.
 [[nodiscard]] result<void> write_all(int fd, std::string_view bytes, std::string_view name);

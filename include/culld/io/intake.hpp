@@ -79,11 +79,14 @@ class intake {
 
     // Reads the job file `name` (base name; its kind is told by it), with the ids if they are in it. Ids are
     // checked as they come. The job's id is settled by now, so that a second job of one name can be refused
-    // early.
-    [[nodiscard]] result<job_spec> read_job(int fd, std::string_view name);
+    // early. `copy`: where what is read is written too, -1 for none.
+    [[nodiscard]] result<job_spec> read_job(int fd, std::string_view name, int copy = -1);
+    // The job named no id: the one it has is made, and draw_id() makes another.
+    [[nodiscard]] bool made_id() const { return made_id_; }
+    std::string draw_id(wall_time now, std::uint32_t chance);
     // After read_job(): the job names a list in spec.ids_file that was not read yet.
     [[nodiscard]] bool wants_list() const;
-    [[nodiscard]] result<void> read_sidecar(int fd, std::string_view name);
+    [[nodiscard]] result<void> read_sidecar(int fd, std::string_view name, int copy = -1);
     // Deduplicates, checks what is said about the whole list, publishes the store as store_name(spec.id).
     // `source`: the file with the ids.
     [[nodiscard]] result<job_intake> finish(source_file source = source_file::doubtful);
@@ -106,6 +109,7 @@ class intake {
     job_intake found_;
     digest source_{};  // of the file that holds the ids
     bool have_ids_ = false;
+    bool made_id_ = false;
     std::unique_ptr<list_sink> sink_;
 };
 

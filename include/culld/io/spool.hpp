@@ -42,27 +42,26 @@ class folder_scan {
 // What a name is, unopened. Nothing if it is not there (any more).
 [[nodiscard]] result<std::optional<node_facts>> look(const folder& where, const std::string& name);
 
-// Does somebody have `name` open for writing? Asked by taking a read lease and giving it back at once: the
-// kernel grants it only while nobody writes (fcntl(2), F_SETLEASE). Unknown where the file is another user's
-// and we lack CAP_LEASE, cannot be read, or the file system knows no leases. Never blocks.
-[[nodiscard]] writer ask_writer(const folder& where, const std::string& name);
-
 // A file in active/, open for reading: the same regular file with one link before and after it was opened.
 struct open_job {
     unique_fd fd;
     node_facts facts;  // owner and times as the submitter left them (a rename does not change mtime)
+    std::string name;  // in active/: another than it had in incoming/ where that was taken
+    // Where what is read must be written as well; none for a file of our own. Whoever has another user's file open may
+    // write it at any time: so it is read once, and this copy of it is what the job is made of (see spool::own).
+    unique_fd copy;
 };
 
 struct take_result {
     enum class outcome {
-        taken,      // in active/, open in `job`
-        gone,       // was not there any more: no error, somebody took it back
-        name_busy,  // active/ has a file of that name: left where it was, try again when that job is over
-        refused,    // in active/, but not to be worked with: reject(active, name, why)
-        moved,      // in active/, but the system did not let us go on (`why`): open_active() does, later
+        taken,    // in active/, open in `job`
+        gone,     // was not there any more: no error, somebody took it back
+        refused,  // in active/ as job.name, but not to be worked with: reject(active, job.name, why)
+        written,  // in active/ as job.name, but somebody writes it, or did since it was looked at: put_back() it
+        moved,    // in active/ as job.name, but the system did not let us go on (`why`): open_active() does, later
     };
     outcome what = outcome::gone;
-    open_job job;  // taken
+    open_job job;  // its descriptors: taken
     problem why;   // refused, moved
 };
 
@@ -86,29 +85,59 @@ class spool {
     [[nodiscard]] result<void> scan(spool_folder where, const std::function<bool(std::string_view)>& each) const;
     [[nodiscard]] result<std::optional<node_facts>> look(spool_folder where, const std::string& name) const;
 
-    // Moves incoming/NAME to active/NAME, makes the move and the file's content durable, opens it. For jobs
-    // and for sidecars. An error is the system's, not the file's (read-only disk, no descriptors left): the
-    // file is then still in incoming/.
-    [[nodiscard]] result<take_result> take(const std::string& name) const;
-    // The same for a file that is in active/ already (after a restart, or moved): taken, gone or refused. After an
-    // error it is still there.
+    // Does somebody have `name` in `where`, a folder of the spool, open for writing? Asked by taking a read lease and
+    // giving it back at once: the kernel grants it only while nobody writes (fcntl(2), F_SETLEASE). Never blocks.
+    [[nodiscard]] writer ask_writer(const folder& where, const std::string& name) const;
+
+    // Moves incoming/NAME to active/, makes the move and the file's content durable, opens it. For jobs and for
+    // sidecars. `seen`: what it was when it was found to be complete. An error is the system's, not the file's
+    // (read-only disk, no descriptors left): the file is then still in incoming/.
+    [[nodiscard]] result<take_result> take(const std::string& name, const node_facts* seen = nullptr) const;
+    // The same for a file that is in active/ already (after a restart, or moved). After an error it is still there.
     [[nodiscard]] result<take_result> open_active(const std::string& name) const;
+    // For a job that was accepted: taken, gone or refused; nothing is asked or made durable.
+    [[nodiscard]] result<take_result> reopen(const std::string& name) const;
+    // What it was called in incoming/, told by its name in active/ and its inode.
+    [[nodiscard]] static std::string base_name(const open_job& job);
 
-    // Moves active/NAME to done/ or failed/ under a free name, durably; returns that name, nothing if it is
-    // gone.
-    [[nodiscard]] result<std::optional<std::string>> file_away(const std::string& name, spool_folder to) const;
+    // To be asked when all of it was read, whatever was found in it: did somebody write it since, or has it open to?
+    // Then nothing that was read counts.
+    [[nodiscard]] result<bool> written_since(const open_job& job) const;
+    // Back to incoming/, as `base` or, if that is taken by now, under a free name; durably. Its copy is removed.
+    [[nodiscard]] result<void> put_back(const open_job& job, const std::string& base) const;
+    // The copy is whole: makes it durable. Before the job is accepted.
+    [[nodiscard]] result<void> seal_copy(const open_job& job) const;
+    // For a job that was accepted, durably: puts the copy in the place of active/NAME, so that nobody else has it open.
+    // Nothing to do for a file of our own, or if it was done; a restart makes up for it.
+    [[nodiscard]] result<void> own(const std::string& name) const;
+    // Removes all copies: left over from what was never accepted. After own() for every job that was, and before any is
+    // taken.
+    [[nodiscard]] result<void> sweep_copies() const;
 
-    // Moves NAME, unopened, from incoming/ or active/ to rejected/ under a free name, with NAME.reason.json
-    // beside it; returns the name it got, nothing if it is gone.
+    // Moves active/NAME to done/ or failed/ as `as` (empty: NAME), or under a free name made of it, durably; returns
+    // that name, nothing if it is gone. Makes it our own first.
+    [[nodiscard]] result<std::optional<std::string>> file_away(const std::string& name, spool_folder to,
+                                                               std::string_view as = {}) const;
+
+    // Moves NAME, unopened, from incoming/ or active/ to rejected/ as `as` (empty: NAME) or under a free name made of
+    // it, with NAME.reason.json beside it; returns the name it got, nothing if it is gone.
     //
     // The reason is written first. So no crash leaves a rejected file without one; what it may leave is a
     // reason without its file, and the next rejection of that name replaces it. That is safe: a submitter's
     // own file called NAME.reason.json has a reason of its own beside it in rejected/, ours never has.
     [[nodiscard]] result<std::optional<std::string>> reject(spool_folder from, const std::string& name,
-                                                            const problem& why, wall_time at) const;
+                                                            const problem& why, wall_time at,
+                                                            std::string_view as = {}) const;
+    [[nodiscard]] bool has_leases() const { return leases_; }
 
   private:
+    [[nodiscard]] writer ask(int fd) const;
+    [[nodiscard]] static result<void> drop_copy(const folder& active, const node_facts& of);
+    [[nodiscard]] result<take_result> settle(const folder& incoming, const folder& active, const std::string& name,
+                                             const node_facts* seen) const;
+
     folder root_;
+    bool leases_ = true;
 };
 
 // The text of a NAME.reason.json: {"file","error","line","column","field","hint","at"}, null where not known,
