@@ -16,6 +16,7 @@
 #include <optional>
 
 #include "culld/core/answer.hpp"
+#include "culld/io/unpack.hpp"
 #include "culld/io/wire.hpp"
 
 namespace culld {
@@ -76,22 +77,14 @@ struct http_connection::parts {
     [[nodiscard]] const std::string& peer_host() const { return to.via ? to.via->host : to.host; }
     [[nodiscard]] const std::string& peer_port() const { return to.via ? to.via->port : to.port; }
 
-    // Addresses that no resolver has to be asked for: those that stand there, and localhost, which is this host whatever
-    // a name server says (RFC 6761, section 6.3): http is let through to it.
-    [[nodiscard]] std::vector<asio::ip::tcp::endpoint> without_asking() const {
-        unsigned short port = 0;
-        std::from_chars(peer_port().data(), peer_port().data() + peer_port().size(), port);
-        if (peer_host() == "localhost")
-            return {{asio::ip::address_v4::loopback(), port}, {asio::ip::address_v6::loopback(), port}};
+    task<http_answer> resolve(steady_time until) {
         error_code no_address;
         const auto address = asio::ip::make_address(peer_host(), no_address);
-        if (no_address) return {};
-        return {{address, port}};
-    }
-
-    task<http_answer> resolve(steady_time until) {
-        if (const auto known = without_asking(); !known.empty()) {
-            found = tcp_resolver::results_type::create(known.begin(), known.end(), peer_host(), peer_port());
+        if (!no_address) {
+            unsigned short port = 0;
+            std::from_chars(peer_port().data(), peer_port().data() + peer_port().size(), port);
+            found =
+                tcp_resolver::results_type::create(asio::ip::tcp::endpoint(address, port), peer_host(), peer_port());
             co_return http_answer();
         }
         looking = std::make_shared<lookup>(on);
@@ -199,7 +192,8 @@ struct http_connection::parts {
     [[nodiscard]] std::string distrust(error_code ec) {
         const long found_wrong = ::SSL_get_verify_result(line.tls());
         if (found_wrong == X509_V_ERR_HOSTNAME_MISMATCH || found_wrong == X509_V_ERR_IP_ADDRESS_MISMATCH)
-            return ": the certificate is not for " + to.host;
+            return ": the certificate is not for " + to.host +
+                   " (it must name it as a subject alternative name; the subject alone does not count)";
         if (found_wrong != X509_V_OK) {
             std::string out = std::string(": ") + ::X509_verify_cert_error_string(found_wrong);
             switch (found_wrong) {
@@ -305,6 +299,19 @@ struct http_connection::parts {
         co_return take_answer();
     }
 
+    // Why it cannot be unpacked; then there is no body. Empty: it is as it should be.
+    std::string unpack_body(const http::response<http::string_body>& message) {
+        for (const http::field coding : {http::field::transfer_encoding, http::field::content_encoding}) {
+            const auto value = message[coding];
+            const std::string_view how(value.data(), std::min(value.size(), value.find(',')));
+            if (!is_packed(how, body)) continue;
+            auto plain = unpack(how, body, body_limit);
+            body = plain ? std::move(*plain) : std::string();
+            if (!plain) return plain.error().what;
+        }
+        return {};
+    }
+
     http_answer take_answer() {
         auto& message = parser->get();
         if (message.result_int() < 200)
@@ -320,6 +327,9 @@ struct http_connection::parts {
         // Bytes behind it that were read already would be taken for the next answer.
         const bool keep = parser->keep_alive() && buffer.size() == 0 && !line.left_over();
         body.swap(message.body());
+        const std::string problem = unpack_body(message);
+        // What was done nobody knows; any other status says enough by itself.
+        if (!problem.empty() && out.status == 200) return failed(transport_failure::protocol, problem, {}, true);
         out.body = body;
         if (!keep) drop();
         return out;
