@@ -15,7 +15,6 @@
 #include "culld/core/free_name.hpp"
 #include "culld/core/json_scan.hpp"
 #include "culld/core/json_text.hpp"
-#include "culld/core/shell_word.hpp"
 #include "drop.hpp"
 #include "follow.hpp"
 #include "list_check.hpp"
@@ -235,7 +234,7 @@ void tell(const context& with, const std::string& path, const submitted& one, bo
         with.out.data(one.file + "\n");
     }
     with.out.say(fmt::format("submitted {} ({} ids){}", printable(one.file), grouped(one.ids),
-                             wait ? "" : fmt::format("; cullctl watch {} follows it", shell_word(one.file))));
+                             wait ? "" : fmt::format("; cullctl watch {} follows it", printable(one.file))));
 }
 
 // All files are checked before the first is dropped: their ids must add up.
