@@ -127,6 +127,7 @@ task<void> taker::take(arrived_file file, bool orphan) {
     {
         attempt a(file.name, orphan, rules_, with_.plans, stop_flag_, static_cast<std::uint32_t>(with_.dice()));
         if (!orphan) a.seen = file.facts;
+        a.counted = !orphan;
         ++inside_;
         co_await take_inside(a);
         --inside_;

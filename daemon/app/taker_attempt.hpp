@@ -21,6 +21,7 @@ struct taker::attempt {
 
     std::string name;  // base name; of an orphan that in active/, until it was looked at
     bool orphan;
+    bool counted = false;              // in on_their_way_
     std::optional<node_facts> seen{};  // when it was found to be complete
     std::shared_ptr<const intake_settings> rules;
     std::minstd_rand dice;

@@ -11,6 +11,10 @@
 
 namespace culld {
 
+namespace {
+constexpr std::size_t waiting_for_lists_max = 1024;  // of one submitter
+}
+
 // Root's jobs and our own may name anybody's list, others their own.
 bool taker::may_use_any_list(const attempt& a) {
     const std::uint32_t uid = a.job.job.facts.uid;
@@ -98,7 +102,13 @@ task<bool> taker::fetch_sidecar(attempt& a) {
         }
         a.list = {};
         const auto of = any ? std::nullopt : std::optional(owner);
+        // Others of its owner's go on meanwhile, since its list may be dropped after them.
+        const bool lets_go = a.counted && waiting_for_lists_[owner] < waiting_for_lists_max;
+        if (lets_go) arrived(owner);
+        ++waiting_for_lists_[owner];
         sidecar_answer answer = co_await arrivals_.sidecar(a.spec.ids_file, deadline, of);
+        if (--waiting_for_lists_[owner] == 0) waiting_for_lists_.erase(owner);
+        if (lets_go) ++on_their_way_[owner];
         if (answer.state == sidecar_state::stopped) co_return false;
         if (answer.state != sidecar_state::complete) {
             why = std::move(answer.why);

@@ -4,6 +4,8 @@
 
 #include <utility>
 
+#include "culld/core/record_form.hpp"
+
 namespace culld {
 
 namespace {
@@ -63,6 +65,7 @@ T journal_audit::need(result<T> got) {
 
 void journal_audit::feed(const record_view& record, std::uint64_t line) {
     line_ = line;
+    for (std::string& fault : form_faults(record, record_place::journal)) find(std::move(fault));
     if (finished_) return find(fmt::format("{} follows job.finished", record.type_name));
     if (accepted_ == (record.type == record_type::job_accepted))
         find(accepted_ ? "job.accepted stands a second time" : "the first record must be job.accepted");
@@ -96,9 +99,9 @@ void journal_audit::feed(const record_view& record, std::uint64_t line) {
             break;
         case record_type::job_unblocked: blocked_ = false; break;
         case record_type::job_finished: finished(record); break;
-        case record_type::job_rejected: find("job.rejected belongs in the ledger, not in a journal"); break;
+        case record_type::job_rejected:
         case record_type::job_rate:
-        case record_type::unknown: break;
+        case record_type::unknown: break;  // what is no type of a journal's is a fault of form
     }
     if (!paused_ && !blocked_ && !cancelled_) summary_.reason.clear();
     if (!blocked_) summary_.help.clear();

@@ -4,6 +4,8 @@
 
 #include <utility>
 
+#include "culld/core/job_document.hpp"
+
 namespace culld {
 
 std::string journal_name(std::string_view job_id) {
@@ -49,8 +51,9 @@ journal_report journal_check::finish() {
     out.bytes = bytes_;
     out.torn_bytes = torn_bytes_;
     out.head = hex(chain_.head());
-    if (out.records > 0 && out.summary.job_id != job_id_ && !out.summary.job_id.empty())
+    if (!out.summary.accepted_at.empty() && out.summary.job_id != job_id_)
         out.findings.push_back({.what = fmt::format("it is the journal of {}", out.summary.job_id), .line = 1});
+    if (!is_job_id(job_id_)) out.findings.push_back({.what = "no job has such an id: it is no journal of culld's"});
     const std::string name = journal_name(job_id_);
     for (problem& p : out.findings) p.file = name;
     return out;

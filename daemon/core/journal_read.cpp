@@ -135,6 +135,7 @@ result<void> read_record(std::string_view line, record_view& out) {
     if (scanner.complaint().what != nullptr)
         return at_column(fmt::format("not JSON: {}", scanner.complaint().what), scanner.complaint().offset);
     if (!have_prev) return at_column("\"prev\" is missing at the end", line.size());
+    out.style = scanner.style();
     return {};
 }
 
@@ -202,9 +203,10 @@ result<ledger_entry> read_ledger_entry(const record_view& record) {
     if (auto got = take("head", out.head); !got) return fail(std::move(got.error()));
     digest head{};
     if (!parse_hex(out.head, head)) return fail("\"head\" is not 64 lower-case hex digits");
-    // The name is opened beside the ledger: it must not lead anywhere else.
-    if (out.journal != out.job_id + ".jsonl" || out.journal.find('/') != std::string::npos)
-        return fail(fmt::format("\"journal\" is not {}.jsonl", out.job_id));
+    // The name is opened beside the ledger: it must not lead anywhere else, nor to what is no journal.
+    if (out.journal != out.job_id + ".jsonl" || out.journal.find('/') != std::string::npos ||
+        out.journal.starts_with('.') || out.journal == ledger_name)
+        return fail(fmt::format("\"journal\" is not {}.jsonl, or no journal has such a name", out.job_id));
     const auto records = record.u64("records");
     if (!records) return fail(records.error());
     out.records = *records;

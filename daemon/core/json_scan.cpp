@@ -76,8 +76,8 @@ int code_unit(std::string_view s) {
 // read, or on the byte at fault with `complaint` set.
 class value_walk {
   public:
-    value_walk(std::string_view text, std::size_t& at, json_complaint& complaint)
-        : text_(text), at_(at), complaint_(complaint) {}
+    value_walk(std::string_view text, std::size_t& at, json_complaint& complaint, json_style& style)
+        : text_(text), at_(at), complaint_(complaint), style_(style) {}
 
     bool value(json_value& out, unsigned depth) {
         const std::size_t begin = at_;
@@ -141,7 +141,7 @@ class value_walk {
     }
 
     void spaces() {
-        while (at_ < text_.size() && is_space(text_[at_])) ++at_;
+        for (; at_ < text_.size() && is_space(text_[at_]); ++at_) style_.spaces = true;
     }
 
     bool wrong(const char* what) {
@@ -162,6 +162,7 @@ class value_walk {
 
   private:
     bool escape() {
+        style_.escapes = true;
         ++at_;
         if (at_ >= text_.size()) return wrong("a string has no end");
         if (text_[at_] != 'u') {
@@ -283,6 +284,7 @@ class value_walk {
     std::string_view text_;
     std::size_t& at_;
     json_complaint& complaint_;
+    json_style& style_;
 };
 
 // A decimal number at the front of `s`, taken off it. False if there is none or it does not fit.
@@ -333,7 +335,7 @@ void append_utf8(std::string& out, std::uint32_t c) {
 
 bool json_scanner::next(json_member& out) {
     if (ended_ || complaint_.what != nullptr) return false;
-    value_walk walk(text_, at_, complaint_);
+    value_walk walk(text_, at_, complaint_, style_);
     walk.spaces();
     if (!begun_) {
         if (!walk.at('{')) return walk.wrong("an object is missing");
@@ -371,7 +373,8 @@ bool json_elements::next(json_value& out) {
     rest_.remove_prefix(1);  // the bracket, or the comma
     std::size_t at = 0;
     json_complaint complaint;
-    value_walk walk(rest_, at, complaint);
+    json_style style;
+    value_walk walk(rest_, at, complaint, style);
     walk.spaces();
     out = {};
     if (walk.at(']') || !walk.value(out, 1)) {

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "culld/core/journal_write.hpp"
+#include "culld/core/record_form.hpp"
 
 namespace culld {
 
@@ -17,9 +18,13 @@ bool ledger_check::feed(std::string_view line, bool ended) {
     const std::uint64_t number = chain_.records() + 1;
     if (auto fed = chain_.feed(line, ended, *record_); !fed) {
         find(ledger_name, number, std::move(fed.error().what), std::move(fed.error().hint));
+        torn_ = !ended;
         return false;
     }
     std::erase(rules_.anchors, hex(chain_.head()));
+    if (first_at_.empty()) first_at_ = record_->ts;
+    last_at_ = record_->ts;
+    for (std::string& fault : form_faults(*record_, record_place::ledger)) find(ledger_name, number, std::move(fault));
     auto entry = read_ledger_entry(*record_);
     if (!entry) {
         find(ledger_name, number, std::move(entry.error().what), std::move(entry.error().hint));
@@ -48,12 +53,17 @@ void ledger_check::check_entry(const ledger_entry& entry) {
     }
 }
 
+void ledger_check::refuse(std::string_view file, std::uint64_t line, std::string what, std::string hint) {
+    find(file, line, std::move(what), std::move(hint));
+    if (file == ledger_head_name) head_refused_ = true;
+}
+
 void ledger_check::end(std::optional<std::string_view> head) {
     for (const std::string& anchor : rules_.anchors)
         find(ledger_name, 0, fmt::format("no line has the SHA-256 {}", anchor),
              "a line that was there when that hash was noted was changed or removed since");
     if (head) return check_head(*head);
-    if (chain_.records() > 0)
+    if (chain_.records() > 0 && !head_refused_)
         find(ledger_head_name, 0, "is missing", "it was removed, or the folder is no complete copy");
 }
 

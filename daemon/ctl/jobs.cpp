@@ -307,7 +307,7 @@ outcome<job_facts> find_job(const context& with, std::string_view name) {
     return give_up(not_there, std::move(why));
 }
 
-outcome<std::string> find_journal(const context& with, const folder& dir, std::string_view name) {
+outcome<std::string> find_journal(const context& with, const folder& dir, std::string_view name, naming rule) {
     auto ids = journals_in(dir);
     if (!ids) return give_up(io_error, std::move(ids.error()));
     if (std::binary_search(ids->begin(), ids->end(), name)) return std::string(name);
@@ -338,6 +338,9 @@ outcome<std::string> find_journal(const context& with, const folder& dir, std::s
             fmt::format("{}journals are looked for in {}", why.hint.empty() ? "" : "; ", with.settings.journal.dir);
         return give_up(not_there, std::move(why));
     }
+    if (rule == naming::in_full && known[at].job_id != name && known[at].file != name)
+        return give_up(not_there, {.what = fmt::format("no job \"{}\"", printable(name)),
+                                   .hint = fmt::format("{} begins so: write all of it", known[at].job_id)});
     return known[at].job_id;
 }
 

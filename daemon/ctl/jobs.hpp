@@ -46,8 +46,14 @@ struct job_facts {
 // id. A file that was rejected is found by its name too, as finished with status "rejected".
 [[nodiscard]] outcome<job_facts> find_job(const context& with, std::string_view name);
 
+// How a job may be named to find_journal.
+enum class naming {
+    by_beginning,  // as find_job has it
+    in_full,       // its id or its file, whole: an answer about another job must not pass for one about this
+};
 // The id alone, for verbs that read journals: they need no daemon.
-[[nodiscard]] outcome<std::string> find_journal(const context& with, const folder& dir, std::string_view name);
+[[nodiscard]] outcome<std::string> find_journal(const context& with, const folder& dir, std::string_view name,
+                                                naming rule = naming::by_beginning);
 
 // `jobs` as a table for people.
 void print_table(const context& with, const std::vector<job_facts>& jobs);

@@ -44,6 +44,11 @@ problem not_a_file(const std::string& name) {
     return {.what = "is no regular file", .hint = "culld writes no others: it was replaced", .file = name};
 }
 
+// What the readers of lines complain of: a line without end has its number, what the disk says has none.
+bool is_of_content(const problem& p) {
+    return p.line != 0;
+}
+
 }  // namespace
 
 result<ledger_reading> read_ledger(const folder& dir, ledger_rules rules) {
@@ -52,11 +57,19 @@ result<ledger_reading> read_ledger(const folder& dir, ledger_rules rules) {
     if (out.there) {
         auto file = open_regular(dir, ledger_name);
         if (!file) return fail(std::move(file.error()));
-        if (file->no_file) return fail(not_a_file(ledger_name));
+        if (file->no_file) {
+            const problem why = not_a_file(ledger_name);
+            out.checked.refuse(ledger_name, 0, why.what, why.hint);
+            return out;
+        }
         line_reader lines(std::move(file->file), ledger_name);
         text_line line;
         for (;;) {
             auto more = lines.next(line);
+            if (!more && is_of_content(more.error())) {
+                out.checked.refuse(ledger_name, more.error().line, more.error().what);
+                break;
+            }
             if (!more) return fail(std::move(more.error()));
             if (!*more) break;
             out.bytes += line.text.size() + (line.ended ? 1 : 0);
@@ -66,16 +79,19 @@ result<ledger_reading> read_ledger(const folder& dir, ledger_rules rules) {
     return out;
 }
 
-result<std::optional<std::string>> read_ledger_head_file(const folder& dir) {
-    if (!dir.exists(ledger_head_name)) return std::nullopt;
-    auto file = open_regular(dir, ledger_head_name);
+result<head_file> read_ledger_head_file(const folder& dir, const std::string& name) {
+    head_file out;
+    if (!dir.exists(name)) return out;
+    auto file = open_regular(dir, name);
     if (!file) return fail(std::move(file.error()));
-    if (file->no_file) return fail(not_a_file(ledger_head_name));
+    out.no_file = file->no_file;
+    if (out.no_file) return out;
     std::string text(ledger_head_bytes_max, '\0');
-    const auto got = read_some_at(file->file.get(), text.data(), text.size(), 0, ledger_head_name);
+    const auto got = read_some_at(file->file.get(), text.data(), text.size(), 0, name);
     if (!got) return fail(got.error());
     text.resize(*got);
-    return text;
+    out.text = std::move(text);
+    return out;
 }
 
 result<std::vector<std::string>> journals_in(const folder& dir) {
@@ -112,8 +128,13 @@ result<journal_report> read_journal(const folder& dir, const std::string& job_id
     }
     journal_check check(job_id, end);
     hashed_lines lines(std::move(file->file), name);
+    std::optional<problem> endless;
     for (;;) {
         auto more = lines.next();
+        if (!more && is_of_content(more.error())) {
+            endless = std::move(more.error());
+            break;
+        }
         if (!more) return fail(std::move(more.error()));
         if (*more == nullptr) break;
         const text_line& line = (*more)->read;
@@ -122,7 +143,9 @@ result<journal_report> read_journal(const folder& dir, const std::string& job_id
         if (visit)
             if (auto seen = visit(*record, line.number); !seen) return fail(std::move(seen.error()));
     }
-    return check.finish();
+    journal_report out = check.finish();
+    if (endless) out.findings.push_back(std::move(*endless));
+    return out;
 }
 
 result<std::optional<first_record>> read_first_record(const folder& dir, const std::string& job_id) {

@@ -23,8 +23,13 @@ struct ledger_reading {
 // The ledger's lines, fed to a check that is not ended. An absent ledger is an empty one. Problems are the disk's;
 // what is wrong with the ledger is in `checked`.
 [[nodiscard]] result<ledger_reading> read_ledger(const folder& dir, ledger_rules rules = {});
-// What ledger.head holds; none if there is no such file.
-[[nodiscard]] result<std::optional<std::string>> read_ledger_head_file(const folder& dir);
+// What a file beside the ledger holds, ledger.head as a rule; none if there is no such file. `no_file` where something
+// else bears the name.
+struct head_file {
+    std::optional<std::string> text;
+    bool no_file = false;
+};
+[[nodiscard]] result<head_file> read_ledger_head_file(const folder& dir, const std::string& name);
 
 // Job ids that have a journal, in name order.
 [[nodiscard]] result<std::vector<std::string>> journals_in(const folder& dir);
@@ -33,7 +38,7 @@ struct ledger_reading {
 using record_visitor = std::function<result<void>(const record_view&, std::uint64_t line)>;
 
 // Reads the whole journal of `job_id`, checks chain and content, and shows each good record to `visit`. What is no
-// regular file is a finding: culld writes no others.
+// regular file is a finding, and a line of no end too: culld writes no others.
 [[nodiscard]] result<journal_report> read_journal(const folder& dir, const std::string& job_id, expected_end end,
                                                   const record_visitor& visit = {});
 

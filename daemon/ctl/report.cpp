@@ -8,6 +8,7 @@
 #include <memory>
 
 #include "culld/core/json_text.hpp"
+#include "culld/core/shell_word.hpp"
 #include "jobs.hpp"
 #include "report_facts.hpp"
 #include "report_page.hpp"
@@ -21,6 +22,7 @@ namespace {
 
 struct report_options {
     std::string job, file;
+    ledger_rules rules;
 };
 
 std::string now_text() {
@@ -85,6 +87,7 @@ std::string_view name_of(signature_state s) {
         case signature_state::not_signed: return "none";
         case signature_state::good: return "good";
         case signature_state::bad: return "bad";
+        case signature_state::before_key: return "before_key";
         case signature_state::not_finished: return "not_finished";
     }
     return "";
@@ -120,7 +123,8 @@ void begin_json(json_object& o, const report_facts& facts) {
     append_reasons(o.begin("skipped_by_reason"), facts.skipped);
     append_reasons(o.begin("errors_by_class"), facts.errors);
     json_object checked(o.begin("verification"));
-    checked.member("ok", facts.sound()).member("records", facts.journal.records).member("bytes", facts.journal.bytes);
+    checked.member("ok", facts.sound()).member("result", text_of(facts.believed()));
+    checked.member("records", facts.journal.records).member("bytes", facts.journal.bytes);
     checked.member("head", facts.journal.head);
     if (facts.entry)
         checked.member("ledger_line", facts.entry->seq + 1);
@@ -193,16 +197,15 @@ outcome<void> write_json(const folder& dir, const std::string& job_id, const rep
 int run_report(const context& with, const report_options& options) {
     const bool to_file = !options.file.empty() && options.file != "-";
     if (!to_file && !with.json && options.file.empty() && with.out.stdout_is_terminal())
-        return report(
-            with,
-            {usage,
-             {.what = "a page of HTML is nothing for a terminal",
-              .hint = fmt::format("-o {}.html writes it to a file; --json shows the facts", printable(options.job))}});
+        return report(with, {usage,
+                             {.what = "a page of HTML is nothing for a terminal",
+                              .hint = fmt::format("-o {} writes it to a file; --json shows the facts",
+                                                  shell_file(options.job + ".html"))}});
     auto dir = open_journals(with);
     if (!dir) return report(with, dir.error());
     auto job = find_journal(with, *dir, options.job);
     if (!job) return report(with, job.error());
-    auto facts = gather_facts(with, *dir, *job);
+    auto facts = gather_facts(with, *dir, *job, options.rules);
     if (!facts) return report(with, facts.error());
     auto sink = report_sink::open(with, options.file);
     if (!sink) return report(with, sink.error());
@@ -210,7 +213,7 @@ int run_report(const context& with, const report_options& options) {
     if (!written) return report(with, written.error());
     if (to_file)
         with.out.say(fmt::format("wrote {} ({} records, {})", printable(options.file), grouped(facts->journal.records),
-                                 facts->sound() ? "intact" : "BROKEN"));
+                                 text_of(facts->believed())));
     if (facts->sound()) return all_well;
     for (const problem& p : facts->findings) with.out.complain(p);
     return not_verified;
@@ -227,6 +230,7 @@ verb report_verb(CLI::App& app, common_options& common) {
         ->type_name("FILE");
     command->add_option("--public-key", common.public_key, "check the ledger's signature with this Ed25519 key (PEM)")
         ->type_name("FILE");
+    add_ledger_rules(*command, options->rules);
     return {command, [options](const context& with) { return run_report(with, *options); }};
 }
 

@@ -112,8 +112,8 @@ void collect(const record_view& record, report_facts& out) {
 void tell_signature(const public_keys* keys, report_facts& out) {
     if (!out.entry) return;
     const ledger_entry& entry = *out.entry;
-    if (entry.sig.empty())
-        out.signature = signature_state::not_signed;
+    if (entry.sig.empty())  // with a key this is a finding, but for lines from before there was one
+        out.signature = keys != nullptr && out.sound() ? signature_state::before_key : signature_state::not_signed;
     else if (keys == nullptr)
         out.signature = signature_state::no_key;
     else
@@ -121,6 +121,22 @@ void tell_signature(const public_keys* keys, report_facts& out) {
 }
 
 }  // namespace
+
+std::string_view text_of(trust t) {
+    switch (t) {
+        case trust::broken: return "BROKEN";
+        case trust::unfinished: return "not over: holds so far";
+        case trust::older: return "whole, from before the key";
+        case trust::intact: return "intact";
+    }
+    return "";
+}
+
+trust report_facts::believed() const {
+    if (!sound()) return trust::broken;
+    if (!entry) return trust::unfinished;
+    return signature == signature_state::before_key ? trust::older : trust::intact;
+}
 
 bool is_event(record_type type) {
     switch (type) {
@@ -135,22 +151,23 @@ bool is_event(record_type type) {
     }
 }
 
-outcome<report_facts> gather_facts(const context& with, const folder& dir, const std::string& job_id) {
+outcome<report_facts> gather_facts(const context& with, const folder& dir, const std::string& job_id,
+                                   ledger_rules rules) {
     report_facts out;
+    out.job_id = job_id;
     const std::string name = journal_name(job_id);
     // The ledger first: a job that it names is finished for good.
     auto keys = believed_keys(with);
     if (!keys) return tl::unexpected(std::move(keys.error()));
-    ledger_rules rules;
     if (*keys) rules.keys = &**keys;
     auto ledger = read_whole_ledger(with, dir, rules);
     if (!ledger) return give_up_on(dir.path() + "/" + ledger_name, std::move(ledger.error()));
     out.ledger_records = ledger->checked.records();
     if (const ledger_entry* entry = ledger->checked.of_job(job_id)) out.entry = *entry;
     if (!dir.exists(name))
-        return give_up(not_there, {.what = "the journal is missing, but the ledger names it",
-                                   .hint = "it was removed or renamed",
-                                   .file = dir.path() + "/" + name});
+        return give_up(not_verified, {.what = "the journal is missing, but the ledger names it",
+                                      .hint = "it was removed or renamed",
+                                      .file = dir.path() + "/" + name});
     auto read = read_journal(dir, job_id, out.entry ? expected_end::finished : expected_end::open,
                              [&](const record_view& record, std::uint64_t) -> result<void> {
                                  collect(record, out);
@@ -159,6 +176,16 @@ outcome<report_facts> gather_facts(const context& with, const folder& dir, const
     if (!read) return give_up_on(dir.path() + "/" + name, std::move(read.error()));
     out.journal = std::move(*read);
     out.findings = out.journal.findings;
+    if (!out.entry && out.finished()) {
+        auto again =
+            read_ledger_until(with, dir, [&](const ledger_check& now) { return now.of_job(job_id) != nullptr; });
+        if (!again) return give_up_on(dir.path() + "/" + ledger_name, std::move(again.error()));
+        if (again->checked.of_job(job_id) != nullptr) return gather_facts(with, dir, job_id, std::move(rules));
+        out.findings.push_back({.what = unnamed_what, .hint = unnamed_hint, .file = name});
+    }
+    if (*keys && !ledger->there)
+        out.findings.push_back(
+            {.what = "there is no ledger, and a public key is given: nothing here is signed", .file = ledger_name});
     if (out.journal.findings_left_out > 0)
         out.findings.push_back({.what = fmt::format("and {} more", out.journal.findings_left_out), .file = name});
     for (const problem& p : ledger->checked.findings()) out.findings.push_back(p);

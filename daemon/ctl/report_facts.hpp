@@ -24,14 +24,26 @@ enum class signature_state {
     not_signed,  // the ledger's line has none
     good,
     bad,           // it is another's
+    before_key,    // none: the line is from before signing began, which a signed line says
     not_finished,  // the ledger has no line about the job yet
 };
+
+// What the report says of journal and ledger as a whole.
+enum class trust {
+    broken,      // something speaks against it
+    unfinished,  // nothing does, but nothing vouches for the journal's end yet
+    older,       // whole, and no signature of its own though a key is given: from before there was one
+    intact,
+};
+[[nodiscard]] std::string_view text_of(trust t);
 
 // Series of report_facts::verdicts and ::traffic.
 enum : std::size_t { deleted_series, absent_series, failed_series, skipped_series, verdict_series };
 enum : std::size_t { answered_series, throttled_series, error_series, traffic_series };
 
 struct report_facts {
+    std::string job_id;  // the journal's name; what the journal says of itself is in journal.summary
+
     // job.accepted
     std::string project_id, workspace_id, resource, culld, config_sha256, modified_at;
     std::optional<std::uint64_t> uid, gid;
@@ -54,11 +66,14 @@ struct report_facts {
     std::vector<problem> findings;  // whatever speaks against journal or ledger
 
     [[nodiscard]] bool sound() const { return findings.empty(); }
+    [[nodiscard]] trust believed() const;
     [[nodiscard]] bool finished() const { return !journal.summary.finished_at.empty(); }
 };
 
 // The same checks as verify's about this job. What is wrong is in `findings`; a failure is the disk's, or the key's.
-[[nodiscard]] outcome<report_facts> gather_facts(const context& with, const folder& dir, const std::string& job_id);
+// `rules.keys` is set here.
+[[nodiscard]] outcome<report_facts> gather_facts(const context& with, const folder& dir, const std::string& job_id,
+                                                 ledger_rules rules);
 
 // Records that tell what people did, and what held the job up or broke it off.
 [[nodiscard]] bool is_event(record_type type);

@@ -10,6 +10,7 @@
 #include "culld/core/exit_code.hpp"
 #include "culld/core/html_text.hpp"
 #include "culld/core/people_text.hpp"
+#include "culld/core/shell_word.hpp"
 
 namespace culld::ctl {
 
@@ -133,7 +134,11 @@ void report_page::outcome_tiles(std::string& out) const {
     tile("bad", grouped(t.failed), "failed");
     tile("", grouped(t.skipped), "skipped");
     if (job.remaining() > 0) tile("warn", grouped(job.remaining()), "without a verdict");
-    tile(facts_.sound() ? "good" : "bad", facts_.sound() ? "intact" : "BROKEN", "journal and ledger");
+    const trust believed = facts_.believed();
+    tile(believed == trust::broken       ? "bad"
+         : believed == trust::unfinished ? "warn"
+                                         : "good",
+         std::string(text_of(believed)), "journal and ledger");
     out += "</div>\n";
     if (facts_.sound()) return;
     out +=
@@ -280,20 +285,22 @@ void report_page::failed_id(std::string& out, const result_row& row) {
 
 void report_page::integrity(std::string& out) const {
     const journal_report& j = facts_.journal;
-    const std::string name = journal_name(j.summary.job_id);
+    const std::string name = journal_name(facts_.job_id);
     out +=
         "<section><h2>Can this be believed?</h2><p>The journal's records are chained: each carries the SHA-256 of the "
         "one before, and the ledger keeps the last one's. For this report every link was checked, that nothing was "
         "sent before it was on record as intended, that every id has at most one verdict, and that the totals are "
         "what the records add up to.</p><table class=\"facts\"><tbody>";
     fact(out, "Result",
-         facts_.sound() ? "intact" : fmt::format("BROKEN, {} findings: see the top", facts_.findings.size()));
+         facts_.sound() ? std::string(text_of(facts_.believed()))
+                        : fmt::format("BROKEN, findings: {}, see the top", facts_.findings.size()));
     fact(out, "Journal", fmt::format("{}, {} records, {} bytes", name, grouped(j.records), grouped(j.bytes)));
     fact(out, "Its head", j.head, true);
     fact(out, "Ledger",
          facts_.entry
              ? fmt::format("line {} of {} names this head", facts_.entry->seq + 1, grouped(facts_.ledger_records))
-             : std::string("has no line about the job: it is not finished"));
+             : std::string(facts_.finished() ? "has no line about the job"
+                                             : "has no line about the job: it is not finished"));
     switch (facts_.signature) {
         case signature_state::good: fact(out, "Signature", "Ed25519, good"); break;
         case signature_state::bad: fact(out, "Signature", "NOT the key's"); break;
@@ -301,6 +308,11 @@ void report_page::integrity(std::string& out) const {
             fact(out, "Signature", "there is one, not checked: no public key was given (--public-key)");
             break;
         case signature_state::not_signed: fact(out, "Signature", "none"); break;
+        case signature_state::before_key:
+            fact(out, "Signature",
+                 "none of its own: the line is from before there was a key. The chain carries it up to the ledger's "
+                 "last line, which is signed");
+            break;
         case signature_state::not_finished: break;
     }
     if (j.torn_bytes > 0) fact(out, "At its end", fmt::format("{} bytes that are no whole line yet", j.torn_bytes));
@@ -308,8 +320,8 @@ void report_page::integrity(std::string& out) const {
 }
 
 void report_page::by_hand(std::string& out) const {
-    const journal_report& j = facts_.journal;
-    const std::string name = html(journal_name(j.summary.job_id));
+    // The name that was looked at, and none that the journal gives itself; each one word to the shell it is pasted to.
+    const std::string name = html(shell_file(journal_name(facts_.job_id)));
     auto to = std::back_inserter(out);
     fmt::format_to(to,
                    "<section><h2>How to check it by hand</h2><p>On copies of the journal and the ledger, from {}, with "
@@ -334,9 +346,9 @@ void report_page::by_hand(std::string& out) const {
     fmt::format_to(
         to,
         "<p>The file that the ids came from:</p><pre>sha256sum {}</pre><p>What the journal says about one id, "
-        "and the whole of it at once:</p><pre>grep -n '\"ID\"' {}\ncullctl verify --journal-dir . {}</pre>"
+        "and the whole of it at once:</p><pre>grep -n '\"ID\"' {}\ncullctl verify --journal-dir . -- {}</pre>"
         "</section>\n",
-        html(source.file), name, html(j.summary.job_id));
+        html(shell_file(source.file)), name, html(shell_word(facts_.job_id)));
 }
 
 void report_page::foot(std::string& out) const {

@@ -15,6 +15,7 @@
 #include "culld/core/free_name.hpp"
 #include "culld/core/json_scan.hpp"
 #include "culld/core/json_text.hpp"
+#include "culld/core/shell_word.hpp"
 #include "drop.hpp"
 #include "follow.hpp"
 #include "list_check.hpp"
@@ -234,7 +235,7 @@ void tell(const context& with, const std::string& path, const submitted& one, bo
         with.out.data(one.file + "\n");
     }
     with.out.say(fmt::format("submitted {} ({} ids){}", printable(one.file), grouped(one.ids),
-                             wait ? "" : fmt::format("; cullctl watch {} follows it", printable(one.file))));
+                             wait ? "" : fmt::format("; cullctl watch {} follows it", shell_word(one.file))));
 }
 
 // All files are checked before the first is dropped: their ids must add up.

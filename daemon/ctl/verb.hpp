@@ -6,6 +6,7 @@
 #include <functional>
 
 #include "context.hpp"
+#include "culld/core/ledger_check.hpp"
 
 namespace culld::ctl {
 
@@ -37,6 +38,9 @@ struct verb {
 [[nodiscard]] verb demo_verb(CLI::App& app);
 [[nodiscard]] verb completion_verb(CLI::App& app);
 [[nodiscard]] verb config_verb(CLI::App& app, common_options& options);
+
+// --signed-from and --anchor, for the verbs that say whether a ledger can be believed.
+void add_ledger_rules(CLI::App& command, ledger_rules& rules);
 
 // Says what went wrong; the code to exit with.
 [[nodiscard]] inline int report(const context& with, const failure& why) {

@@ -23,14 +23,14 @@ namespace {
 // What the command line asks for.
 struct verify_options {
     std::vector<std::string> jobs;
-    std::vector<std::string> anchors;
-    std::uint64_t signed_from = 1;
+    ledger_rules rules;
     bool names = false;
 };
 
 struct tally {
     std::uint64_t journals = 0, open = 0, records = 0, bytes = 0;
     std::vector<problem> findings;
+    std::optional<failure> failed;  // the first thing that could not be looked at
 
     void find(problem about) { findings.push_back(std::move(about)); }
     void find(std::string what, std::string file, std::uint64_t line = 0, std::string hint = {}) {
@@ -63,6 +63,11 @@ class verification {
             p.file = name;
             read->findings.push_back(std::move(p));
         }
+        // A journal that is being made has nothing in it for a moment.
+        if (read->records == 0 && entry == nullptr && !second_look_ && read->bytes == read->torn_bytes) {
+            begun_.push_back(job_id);
+            return {};
+        }
         ++out.journals;
         out.records += read->records;
         out.bytes += read->bytes;
@@ -77,25 +82,35 @@ class verification {
             return {};
         }
         ++out.open;
-        if (read->summary.state == "finished") unnamed_.push_back(job_id);
+        if (read->summary.state == "finished")
+            unnamed_.push_back({job_id, std::move(read->summary), read->records, std::move(read->head)});
         if (read->torn_bytes > 0)
             with_.out.say(fmt::format("{}: the last {} bytes are no whole line yet; culld cuts them off when it starts",
                                       name, read->torn_bytes));
         return {};
     }
 
-    // Journals that end, but were not in the ledger when it was read: the daemon may just have been finishing
-    // them.
-    outcome<void> look_again(tally& out) {
+    // Journals that held nothing yet, and journals that end but were not in the ledger when it was read: the daemon may
+    // just have been making, or finishing, them.
+    outcome<void> look_again(const ledger_check& before, tally& out) {
+        if (!begun_.empty()) {
+            pause_between_looks();
+            second_look_ = true;
+            for (const std::string& job_id : begun_)
+                if (auto done = journal(job_id, before, out); !done) return done;
+        }
         if (unnamed_.empty()) return {};
-        pause_between_looks();
-        auto ledger = read_ledger(dir_);
+        auto ledger = read_ledger_until(with_, dir_, [&](const ledger_check& now) {
+            return std::ranges::all_of(unnamed_, [&](const ended& e) { return now.of_job(e.job_id) != nullptr; });
+        });
         if (!ledger) return give_up_on(dir_.path() + "/" + ledger_name, std::move(ledger.error()));
-        for (const std::string& job_id : unnamed_)
-            if (ledger->checked.of_job(job_id) == nullptr)
-                out.find("the job is finished, but the ledger does not name it", journal_name(job_id), 0,
-                         "lines were cut from the ledger, or culld was stopped just then: start it, and "
-                         "verify again");
+        for (const ended& e : unnamed_) {
+            const ledger_entry* entry = ledger->checked.of_job(e.job_id);
+            if (entry == nullptr)
+                out.find(unnamed_what, journal_name(e.job_id), 0, unnamed_hint);
+            else
+                for (problem& p : compare_with_ledger(*entry, e.summary, e.records, e.head)) out.find(std::move(p));
+        }
         return {};
     }
 
@@ -103,15 +118,34 @@ class verification {
     const context& with_;
     const folder& dir_;
     bool names_;
-    std::vector<std::string> unnamed_;
+    struct ended {
+        std::string job_id;
+        audit_summary summary;
+        std::uint64_t records;
+        std::string head;
+    };
+    std::vector<ended> unnamed_;
+    std::vector<std::string> begun_;
+    bool second_look_ = false;
 };
 
-void show(const context& with, const tally& t, double seconds) {
+// What was looked through: by it an empty success shows.
+std::string ledger_range(const ledger_check& ledger) {
+    if (ledger.records() == 0) return "no line in the ledger";
+    return fmt::format("ledger lines 1 to {}, {} to {}", grouped(ledger.records()), ledger.first_at(),
+                       ledger.last_at());
+}
+
+void show(const context& with, const tally& t, const ledger_check& ledger, double seconds) {
+    const bool ok = t.findings.empty() && !t.failed;
     if (with.json) {
         std::string text;
         json_object o(text);
-        o.member("ok", t.findings.empty()).member("journals", t.journals).member("open", t.open);
+        o.member("ok", ok).member("journals", t.journals).member("open", t.open);
         o.member("records", t.records).member("bytes", t.bytes).member("seconds", seconds);
+        json_object range(o.begin("ledger"));
+        range.member("lines", ledger.records()).member("from", ledger.first_at()).member("to", ledger.last_at());
+        range.member("signed", ledger.signed_lines()).close();
         std::string& list = o.begin("findings");
         list += '[';
         for (std::size_t i = 0; i < t.findings.size(); ++i) {
@@ -127,28 +161,47 @@ void show(const context& with, const tally& t, double seconds) {
     }
     for (const problem& p : t.findings)
         with.out.data(with.out.on_stdout(colour::red, "BROKEN ") + printable(p.text()) + "\n");
-    with.out.data(fmt::format("{} {} {} ({} of open jobs), {} records, {} bytes\n",
-                              t.findings.empty()
-                                  ? with.out.on_stdout(colour::green, "ok:")
-                                  : with.out.on_stdout(colour::red, fmt::format("{} findings:", t.findings.size())),
-                              grouped(t.journals), t.journals == 1 ? "journal" : "journals", grouped(t.open),
-                              grouped(t.records), grouped(t.bytes)));
+    const std::string verdict =
+        ok ? with.out.on_stdout(colour::green, "ok:")
+           : with.out.on_stdout(colour::red, t.findings.empty()       ? "not all could be read:"
+                                             : t.findings.size() == 1 ? std::string("1 finding:")
+                                                                      : fmt::format("{} findings:", t.findings.size()));
+    with.out.data(fmt::format("{} {} {} ({} of open jobs), {} records, {} bytes; {}\n", verdict, grouped(t.journals),
+                              t.journals == 1 ? "journal" : "journals", grouped(t.open), grouped(t.records),
+                              grouped(t.bytes), ledger_range(ledger)));
     if (with.verbose)
         with.out.say(fmt::format("{:.2f} s, {:.2f} GB/s", seconds,
                                  static_cast<double>(t.bytes) / 1e9 / std::max(seconds, 1e-6)));
+}
+
+// No success: there was nothing that could have been found wrong.
+std::optional<failure> nothing_verified(const context& with, const tally& t, const ledger_check& ledger,
+                                        bool with_key) {
+    const std::string& dir = with.settings.journal.dir;
+    if (t.journals == 0 && ledger.records() == 0)
+        return failure{not_there,
+                       {.what = "holds neither journals nor lines of a ledger: nothing was verified",
+                        .hint = "--journal-dir names another folder",
+                        .file = dir}};
+    if (with_key && ledger.records() == 0)
+        return failure{not_there,
+                       {.what = "the ledger is empty, and a public key is given: nothing here is signed",
+                        .hint = "no job has ended yet, or it was emptied",
+                        .file = dir + "/" + ledger_name}};
+    return std::nullopt;
 }
 
 int verify(const context& with, const verify_options& options) {
     const auto begin = std::chrono::steady_clock::now();
     auto dir = open_journals(with);
     if (!dir) return report(with, dir.error());
-    ledger_rules rules{.keys = nullptr, .signed_from = options.signed_from, .anchors = options.anchors};
+    ledger_rules rules = options.rules;
     auto keys = believed_keys(with);
     if (!keys) return report(with, keys.error());
     if (*keys) rules.keys = &**keys;
     std::set<std::string> jobs;
     for (const std::string& name : options.jobs) {
-        auto id = find_journal(with, *dir, name);
+        auto id = find_journal(with, *dir, name, naming::in_full);
         if (!id) return report(with, id.error());
         jobs.insert(std::move(*id));
     }
@@ -168,23 +221,45 @@ int verify(const context& with, const verify_options& options) {
     if (options.jobs.empty())
         for (const ledger_entry& entry : ledger.entries())
             if (!entry.rejected) jobs.insert(entry.job_id);
+    if (*keys && !reading->there)
+        t.find("there is no ledger, and a public key is given: nothing here is signed", ledger_name, 0,
+               "it was removed, or this is another folder");
     verification each(with, *dir, options.names);
-    for (const std::string& job : jobs)
-        if (auto done = each.journal(job, ledger, t); !done) return report(with, done.error());
+    // What cannot be looked at hides nothing of the rest.
+    const auto go_on = [&](outcome<void> done) {
+        if (done) return;
+        with.out.complain(done.error().about);
+        if (!t.failed) t.failed = std::move(done.error());
+    };
+    for (const std::string& job : jobs) go_on(each.journal(job, ledger, t));
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-    if (auto done = each.look_again(t); !done) return report(with, done.error());
-    show(with, t, seconds);
+    go_on(each.look_again(ledger, t));
+    if (t.findings.empty() && !t.failed)
+        if (auto nothing = nothing_verified(with, t, ledger, keys->has_value())) return report(with, *nothing);
+    show(with, t, ledger, seconds);
     if (!*keys && ledger.signed_lines() > 0)
         with.out.say("the ledger is signed, and the signatures were not checked: --public-key FILE does that");
-    return t.findings.empty() ? all_well : not_verified;
-}
-
-bool is_hash(const std::string& text) {
-    digest out{};
-    return parse_hex(text, out);
+    if (!t.findings.empty()) return not_verified;
+    return t.failed ? t.failed->code : all_well;
 }
 
 }  // namespace
+
+void add_ledger_rules(CLI::App& command, ledger_rules& rules) {
+    command
+        .add_option("--signed-from", rules.signed_from,
+                    "the first line of the ledger that must be signed, where the key was set later")
+        ->type_name("LINE")
+        ->check(CLI::PositiveNumber);
+    command
+        .add_option("--anchor", rules.anchors,
+                    "the SHA-256 of a ledger line, as the log has it: that line must still be there")
+        ->type_name("HASH")
+        ->check([](const std::string& text) {
+            digest out{};
+            return parse_hex(text, out) ? "" : printable(text) + " is not 64 lower-case hex digits";
+        });
+}
 
 verb verify_verb(CLI::App& app, common_options& options) {
     auto* command = app.add_subcommand("verify", "prove that journals and ledger were not changed, and add up");
@@ -192,14 +267,7 @@ verb verify_verb(CLI::App& app, common_options& options) {
     command->add_option("JOB", asked->jobs, "jobs to check; every journal and the ledger if left out");
     command->add_option("--public-key", options.public_key,
                         "check signatures with this Ed25519 key (PEM; several in one file are all believed)");
-    command
-        ->add_option("--signed-from", asked->signed_from,
-                     "the first line of the ledger that must be signed, where the key was set later")
-        ->check(CLI::PositiveNumber);
-    command
-        ->add_option("--anchor", asked->anchors,
-                     "the SHA-256 of a ledger line, as the log has it: that line must still be there")
-        ->check([](const std::string& text) { return is_hash(text) ? "" : text + " is not 64 lower-case hex digits"; });
+    add_ledger_rules(*command, asked->rules);
     command->add_flag("--names", asked->names,
                       "compare every id named with the job's own list as well, which must lie in the spool");
     return {command, [asked](const context& with) { return verify(with, *asked); }};

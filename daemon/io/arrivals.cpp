@@ -215,7 +215,7 @@ void arrivals::look_at_due(steady_time now) {
             wake_sidecar(name);
             continue;
         }
-        if (!room((*facts)->uid)) {
+        if (it->second.state.kind() != file_kind::sidecar && !room((*facts)->uid)) {
             schedule(it, now + std::chrono::milliseconds(100));
             continue;
         }
@@ -287,7 +287,8 @@ arrivals::action arrivals::saw(const std::string& name, sighting what, steady_ti
     }
     if (what == sighting::moved_in && std::erase(coming_back_, std::pair((*facts)->device, (*facts)->inode)) > 0)
         what = sighting::returned;
-    if (!room((*facts)->uid)) {
+    // A list is handed to nobody: its job waits for it, and may have all the room.
+    if (type_of(name).kind != file_kind::sidecar && !room((*facts)->uid)) {
         // Mostly there is room in a moment, and one look at the folder is enough.
         if (what == sighting::found && scan_ && now < scan_patience_)
             scan_stands_ = true;
@@ -318,6 +319,11 @@ arrivals::action arrivals::carry_out(entries::iterator it, arrival_step step, co
             remember_sidecar(name, facts);
             break;
         case action::reject:
+            if (sidecar && !room(facts.uid)) {
+                forget(it);
+                pass_over(facts.uid);
+                return action::keep;
+            }
             hand(it, facts, std::move(step.why));
             if (sidecar) wake_sidecar(name);
             break;
@@ -421,6 +427,9 @@ steady_time arrivals::next_due() const {
     steady_time out = !present_ ? steady_time::max() : scan_ ? scan_patience_ : scan_at_;
     if (!watch_) out = std::min(out, watch_again_at_);
     if (!due_.empty()) out = std::min(out, due_.begin()->first);
+    // They may not be taken now, and nobody says when that is over.
+    if (std::ranges::any_of(owners_, [](const auto& it) { return !it.second.ready.empty(); }))
+        out = std::min(out, now_steady() + std::chrono::milliseconds(200));
     return out;
 }
 

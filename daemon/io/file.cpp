@@ -9,6 +9,8 @@
 #include <cstdio>
 #include <system_error>
 
+#include "culld/core/shell_word.hpp"
+
 namespace culld {
 
 namespace {
@@ -29,7 +31,8 @@ problem errno_problem(std::string_view doing, std::string_view name, int error) 
 problem change_problem(std::string_view doing, std::string_view name, int error) {
     problem out = errno_problem(doing, name, error);
     if (error == EPERM)
-        out.hint = fmt::format("culld must be able to cut and rewrite it: see lsattr {0}, and chattr -a -i {0}", name);
+        out.hint = fmt::format("culld must be able to cut and rewrite it: see lsattr {0}, and chattr -a -i {0}",
+                               shell_file(name));
     return out;
 }
 

@@ -77,14 +77,22 @@ struct http_connection::parts {
     [[nodiscard]] const std::string& peer_host() const { return to.via ? to.via->host : to.host; }
     [[nodiscard]] const std::string& peer_port() const { return to.via ? to.via->port : to.port; }
 
-    task<http_answer> resolve(steady_time until) {
+    // Addresses that no resolver has to be asked for: those that stand there, and localhost, which is this host whatever
+    // a name server says (RFC 6761, section 6.3): http is let through to it.
+    [[nodiscard]] std::vector<asio::ip::tcp::endpoint> without_asking() const {
+        unsigned short port = 0;
+        std::from_chars(peer_port().data(), peer_port().data() + peer_port().size(), port);
+        if (peer_host() == "localhost")
+            return {{asio::ip::address_v4::loopback(), port}, {asio::ip::address_v6::loopback(), port}};
         error_code no_address;
         const auto address = asio::ip::make_address(peer_host(), no_address);
-        if (!no_address) {
-            unsigned short port = 0;
-            std::from_chars(peer_port().data(), peer_port().data() + peer_port().size(), port);
-            found =
-                tcp_resolver::results_type::create(asio::ip::tcp::endpoint(address, port), peer_host(), peer_port());
+        if (no_address) return {};
+        return {{address, port}};
+    }
+
+    task<http_answer> resolve(steady_time until) {
+        if (const auto known = without_asking(); !known.empty()) {
+            found = tcp_resolver::results_type::create(known.begin(), known.end(), peer_host(), peer_port());
             co_return http_answer();
         }
         looking = std::make_shared<lookup>(on);

@@ -12,6 +12,7 @@
 #include <cstring>
 #include <utility>
 
+#include "culld/core/shell_word.hpp"
 #include "culld/io/file.hpp"
 
 namespace culld {
@@ -37,7 +38,7 @@ result<void> check_owner_and_mode(const struct stat& facts, uid_t reader, const 
                    fmt::format("chown {} '{}'", reader, file));
     if ((facts.st_mode & 077U) != 0)
         return bad(fmt::format("mode {:04o} lets others than its owner at the secret", facts.st_mode & 07777U),
-                   fmt::format("chmod 0600 '{}'", file));
+                   fmt::format("chmod 0600 {}", shell_file(file)));
     return {};
 }
 

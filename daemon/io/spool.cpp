@@ -17,6 +17,8 @@
 #include "culld/core/free_name.hpp"
 #include "culld/io/disk_room.hpp"
 
+#include "culld/core/shell_word.hpp"
+
 namespace culld {
 
 namespace {
@@ -88,7 +90,7 @@ result<void> check_folder(const folder& it, spool_folder where, dev_t device) {
     if (everybody && !(is_drop_box(where) && sticky))
         return fail({.what = fmt::format("everybody may write to it (mode {:04o}), so anybody could swap others' files",
                                          facts.st_mode & 07777),
-                     .hint = fmt::format("chmod {:04o} {}", is_drop_box(where) ? 02770 : 0750, it.path()),
+                     .hint = fmt::format("chmod {:04o} {}", is_drop_box(where) ? 02770 : 0750, shell_file(it.path())),
                      .file = it.path()});
     const uid_t us = ::geteuid();
     if (!is_drop_box(where) && us != 0 && facts.st_uid != us && facts.st_uid != 0)
@@ -243,7 +245,7 @@ result<spool> spool::open(const std::string& path) {
     if (::fstat(out.root_.fd(), &facts) != 0) return fail(errno_problem("look at", path, errno));
     if ((facts.st_mode & S_IWOTH) != 0)
         return fail({.what = "everybody may write to it, so anybody could swap its folders",
-                     .hint = fmt::format("chmod o-w {}", path),
+                     .hint = fmt::format("chmod o-w {}", shell_file(path)),
                      .file = path});
     for (const spool_folder where : all_folders) {
         const auto it = make(out.root_, std::string(name_of(where)), mode_of(where));

@@ -98,6 +98,20 @@ TEST_F(DropBox, WhatIsNoPlainFileIsRejectedUnopened) {
     EXPECT_EQ(read("secret.txt"), "secret-id\n");
 }
 
+// More than are looked at or taken at a time; their lists come last.
+TEST_F(DropBox, ManyJobsGetTheListsThatComeAfterThem) {
+    configure({});
+    std::string text = read("culld.yaml");
+    text.replace(text.find("700ms"), 5, "30s");
+    here_.write("culld.yaml", text);
+    child daemon = started();
+    constexpr int many = 1300;
+    for (int i = 0; i < many; ++i) drop(fmt::format("j{}.yaml", i), fmt::format("version: 1\nids_file: l{}.ids\n", i));
+    for (int i = 0; i < many; ++i) drop(fmt::format("l{}.ids", i), fmt::format("id-{}\n", i));
+    ASSERT_TRUE(eventually([&] { return ledger().size() == many; }, patience)) << ledger().size();
+    EXPECT_EQ(count(log(), "event=job.rejected"), 0U) << log().substr(0, 4000);
+}
+
 // Their ids are made of the first 60 characters, the second and 16 random bits, and drawn again where one is taken.
 TEST_F(DropBox, ListsWhoseNamesAreAlikeGetIdsOfTheirOwn) {
     configure({});

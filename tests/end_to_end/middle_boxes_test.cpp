@@ -153,8 +153,9 @@ class ForwardProxies : public MiddleBoxes, public testing::WithParamInterface<co
                             "auth_param basic program /usr/lib/squid/basic_ncsa_auth {0}logins\n"
                             "auth_param basic children 1\nacl known proxy_auth REQUIRED\n"
                             "acl there port {2}\nacl tunnel method CONNECT\n"
-                            "http_access allow tunnel there known\nhttp_access deny all\n",
+                            "http_access allow tunnel there known\nhttp_access deny all\nhosts_file {0}hosts\n",
                             folder, proxy_port_, gateway_port_));
+            here_.write("hosts", "127.0.0.1 localhost\n");  // a bare root has none
         } else {
             command = {"/usr/bin/tinyproxy", "-d", "-c", here_.path("tinyproxy.conf")};
             here_.write("tinyproxy.conf",

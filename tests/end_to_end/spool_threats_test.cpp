@@ -32,6 +32,7 @@ TEST_F(SpoolThreats, NothingInTheBoxHoldsUpAGoodJobOrForgesALine) {
     fs::create_hard_link(here_.path("secret.txt"), box("hard.txt"));
     ASSERT_EQ(::mkfifo(box("pipe.txt").c_str(), 0666), 0);
     fs::create_directory(box("folder.txt"));
+    if (as_shipped_) give_to(daemon_user, box("folder.txt"), 0700);  // another's can be moved by nobody
     const unique_fd listening(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
     sockaddr_un name{};
     name.sun_family = AF_UNIX;

@@ -1,5 +1,7 @@
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include <boost/json.hpp>
 
@@ -193,7 +195,7 @@ TEST_F(CullctlReport, GoesToAFileWholeOrNotAtAll) {
     EXPECT_EQ(here("report nothing -o n.html").code, 66);
     std::size_t left = 0;
     for (const auto& entry : std::filesystem::directory_iterator(root))
-        if (has(entry.path().filename().string(), "r.html.")) ++left;
+        if (has(entry.path().filename().string(), "cullctl")) ++left;
     EXPECT_EQ(left, 0U) << "half-written files";
     // What a link stands for is written to, and the link stays: think of /dev/stdout.
     std::filesystem::create_symlink(root + "/r.html", root + "/link");
@@ -201,6 +203,89 @@ TEST_F(CullctlReport, GoesToAFileWholeOrNotAtAll) {
     EXPECT_EQ(here("report job-1 -o link").code, 0);
     EXPECT_TRUE(std::filesystem::is_symlink(root + "/link"));
     EXPECT_TRUE(has(read(root + "/r.html"), "</html>"));
+}
+
+// A name of a submitter's making, in commands that an auditor pastes: a word, and nothing that runs.
+TEST_F(CullctlReport, CommandsInNamesAreOnlyNames) {
+    for (const std::string name : {"$(touch hit).txt", "`touch hit`.txt", "a; touch hit; .txt", "it's; touch hit #.txt",
+                                   "-x $(touch hit)", "a\n touch hit\n.txt", "> hit", "a' && touch hit && '"}) {
+        finished = journal_builder();
+        std::string in_json;
+        append_json_string(in_json, name);
+        in_json = in_json.substr(1, in_json.size() - 2);
+        const job_totals totals = story(finished, "job-1", in_json);
+        ledger = journal_builder();
+        ledger.ledger(finished, totals, "completed_with_failures", "job-1", in_json);
+        save();
+        const std::string out = page("job-1");
+        std::string commands;
+        for (std::size_t at = out.find("<pre>"); at != std::string::npos; at = out.find("<pre>", at + 1))
+            commands += between(out.substr(at), "<pre>", "</pre>") + "\n";
+        for (const auto& [from, to] :
+             {std::pair("&gt;", ">"), {"&lt;", "<"}, {"&quot;", "\""}, {"&#39;", "'"}, {"&amp;", "&"}})
+            for (std::size_t at = commands.find(from); at != std::string::npos; at = commands.find(from, at + 1))
+                commands.replace(at, std::string_view(from).size(), to);
+        write(root + "/by-hand.sh", commands);
+        for (const char* shell : {"sh", "bash"})
+            static_cast<void>(std::system(  // NOLINT(cert-env33-c,concurrency-mt-unsafe)
+                fmt::format("cd {} && {} ../by-hand.sh >/dev/null 2>&1", journals, shell).c_str()));
+        EXPECT_FALSE(std::filesystem::exists(journals + "/hit")) << name << "\n" << commands;
+    }
+}
+
+// As root, beside somebody who waits for it: what they put in the way is not followed, filled or waited for.
+TEST_F(CullctlReport, NeverWritesWhereAnotherUsersLinkLeads) {
+    if (::geteuid() != 0) GTEST_SKIP() << "needs two users";
+    const std::string victim = root + "/victim", shared = root + "/shared", theirs = root + "/theirs";
+    std::filesystem::create_directory(shared);
+    std::filesystem::create_directory(theirs);
+    ASSERT_EQ(::chmod(shared.c_str(), 01777), 0);
+    ASSERT_EQ(::chown(theirs.c_str(), 4711, 4711), 0);
+    const auto refused = [&](const std::string& name) {
+        write(victim, "precious");
+        const ran r = here("report job-1 -o " + name);
+        EXPECT_EQ(r.code, 77) << name << r.err;
+        EXPECT_TRUE(has(r.err, "another user")) << r.err;
+        EXPECT_EQ(read(victim), "precious") << name;
+    };
+    for (const std::string& in : {shared, theirs}) {
+        std::filesystem::create_symlink(victim, in + "/r.html");
+        ASSERT_EQ(::lchown((in + "/r.html").c_str(), 4711, 4711), 0);
+        refused(in + "/r.html");
+        std::filesystem::create_symlink(root, in + "/folder");
+        ASSERT_EQ(::lchown((in + "/folder").c_str(), 4711, 4711), 0);
+        refused(in + "/folder/victim");
+        // A link of ours that leads through one of theirs.
+        std::filesystem::create_symlink(in + "/r.html", in + "/ours.html");
+        refused(in + "/ours.html");
+        ASSERT_EQ(::mkfifo((in + "/fifo").c_str(), 0666), 0);
+        ASSERT_EQ(::chown((in + "/fifo").c_str(), 4711, 4711), 0);
+        refused(in + "/fifo");
+    }
+    write(shared + "/file.html", "theirs");
+    ASSERT_EQ(::chown((shared + "/file.html").c_str(), 4711, 4711), 0);
+    refused(shared + "/file.html");
+    EXPECT_EQ(read(shared + "/file.html"), "theirs");
+    // A new name is ours, in whatever folder.
+    EXPECT_EQ(here("report job-1 -o " + shared + "/new.html").code, 0);
+    EXPECT_TRUE(has(read(shared + "/new.html"), "</html>"));
+    for (const std::string& in : {shared, theirs})
+        for (const auto& entry : std::filesystem::directory_iterator(in))
+            EXPECT_FALSE(has(entry.path().filename().string(), ".tmp")) << entry.path();
+}
+
+TEST_F(CullctlReport, GoesWhereTheShellPointsIt) {
+    for (const char* name : {"/dev/stdout", "/dev/fd/1", "/proc/self/fd/1", "-"})
+        EXPECT_TRUE(has(here(fmt::format("report job-1 -o {}", name)).out, "</html>")) << name;
+    EXPECT_EQ(here("report job-1 -o /dev/null").code, 0);
+    EXPECT_EQ(here("report job-1 -o .").code, 74);
+    EXPECT_EQ(here("report job-1 -o new/").code, 74);
+    EXPECT_EQ(here("report job-1 -o ./sub/../r.html").code, 74) << "there is no folder sub";
+    std::filesystem::create_directory(root + "/sub");
+    EXPECT_EQ(here("report job-1 -o ./sub/../r.html").code, 0);
+    EXPECT_TRUE(has(read(root + "/r.html"), "</html>"));
+    std::filesystem::create_symlink("loop", root + "/loop");
+    EXPECT_EQ(here("report job-1 -o loop").code, 74);
 }
 
 TEST_F(CullctlReport, HasTheSameFactsAsJson) {
@@ -244,8 +329,13 @@ long peak_of(const std::string& root, std::uint64_t ids) {
             flush();
         }
         const std::uint64_t requests = ids / 500;
-        j.finished("completed_with_failures", {.ids = ids, .failed = ids, .requests = requests});
+        const job_totals totals{.ids = ids, .failed = ids, .requests = requests};
+        j.finished("completed_with_failures", totals);
         flush();
+        journal_builder ledger;
+        ledger.ledger(j, totals, "completed_with_failures", "big", "big.txt");
+        std::ofstream(journal + "/ledger.jsonl", std::ios::binary) << ledger.text;
+        std::ofstream(journal + "/ledger.head", std::ios::binary) << ledger.ledger_head();
     }
     const pid_t child = ::fork();
     if (child == 0) {

@@ -17,8 +17,10 @@ class CullctlTerminal : public CullctlTest {
     // Runs cullctl with the words of `arguments` on a terminal, and types `typed` once `until` shows.
     [[nodiscard]] ran on_terminal(const std::string& arguments, const std::string& until,
                                   const std::string& typed) const {
-        const std::string line = fmt::format("cd {0} && TMPDIR={0} exec {1} {2} --journal-dir {3} --spool {4}", root,
-                                             CULLCTL, arguments, journals, spool);
+        // What a terminal is like is the test's, not that of whoever runs it.
+        const std::string line = fmt::format(
+            "unset NO_COLOR CLICOLOR_FORCE; cd {0} && TERM=xterm TMPDIR={0} exec {1} {2} --journal-dir {3} --spool {4}",
+            root, CULLCTL, arguments, journals, spool);
         int terminal = -1;
         const pid_t child = ::forkpty(&terminal, nullptr, nullptr, nullptr);
         if (child == 0) {

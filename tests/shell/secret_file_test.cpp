@@ -54,7 +54,7 @@ TEST_F(SecretFile, IsReadWithoutItsLastLineEnd) {
 TEST_F(SecretFile, WithBitsForOthersIsRefusedWithTheChmodThatHelps) {
     for (const mode_t mode : {0640U, 0604U, 0620U, 0610U, 0666U, 0601U}) {
         write("hush", mode);
-        EXPECT_THAT(complaint(file_), HasSubstr("chmod 0600 '" + file_ + "'")) << std::oct << mode;
+        EXPECT_THAT(complaint(file_), HasSubstr("chmod 0600 " + file_)) << std::oct << mode;
     }
 }
 

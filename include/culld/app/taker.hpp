@@ -140,9 +140,10 @@ class taker {
     };
     std::array<large_lane, 2> large_;
     std::atomic<bool> stop_flag_{false};
-    std::mutex claims_;                                  // guards starting_
-    std::set<std::string> starting_;                     // job ids whose journal is being made
-    std::map<std::uint32_t, std::size_t> on_their_way_;  // files handed out by arrivals, by owner
+    std::mutex claims_;               // guards starting_
+    std::set<std::string> starting_;  // job ids whose journal is being made
+    // By owner: files handed out by arrivals, and jobs that wait for their lists.
+    std::map<std::uint32_t, std::size_t> on_their_way_, waiting_for_lists_;
     std::set<std::pair<std::uint64_t, std::uint64_t>>
         left_;                                  // device and inode of what was rejected and cannot be moved
     std::multiset<std::string> lists_in_hand_;  // names in active/ of lists that are being read

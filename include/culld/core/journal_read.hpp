@@ -52,6 +52,7 @@ struct record_view {
     record_type type = record_type::unknown;
     std::string_view type_name;
     digest prev{};
+    json_style style;                                     // of the whole line
     std::array<json_member, record_members_max> members;  // those between type and prev, in order
     std::size_t member_count = 0;
 

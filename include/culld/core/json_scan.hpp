@@ -47,6 +47,12 @@ struct json_complaint {
     std::size_t offset = 0;
 };
 
+// What a text holds that culld never writes, or only where it must.
+struct json_style {
+    bool escapes = false;  // a backslash, in a key or a value
+    bool spaces = false;   // white space between its parts
+};
+
 // Walks the members of one object in the order of the text. Everything between the members handed out is
 // checked; the text as a whole is known to be good only once next() has returned false with no complaint.
 class json_scanner {
@@ -57,10 +63,13 @@ class json_scanner {
     // False at the end of the object, or where something is wrong.
     [[nodiscard]] bool next(json_member& out);
     [[nodiscard]] const json_complaint& complaint() const { return complaint_; }
+    // Of what was walked over so far.
+    [[nodiscard]] const json_style& style() const { return style_; }
 
   private:
     std::string_view text_;
     std::size_t at_ = 0;
+    json_style style_;
     bool begun_ = false;
     bool ended_ = false;
     json_complaint complaint_;

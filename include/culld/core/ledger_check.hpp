@@ -36,6 +36,8 @@ class ledger_check {
     // The next line, without its newline; `ended` says whether it is whole (text_line::ended). False where nothing
     // further can be believed: stop then.
     bool feed(std::string_view line, bool ended);
+    // The file cannot be read to its end, or is none: `what` keeps it from being believed.
+    void refuse(std::string_view file, std::uint64_t line, std::string what, std::string hint = {});
     // After the last line: the whole content of ledger.head, none if there is no such file.
     void end(std::optional<std::string_view> head);
 
@@ -45,6 +47,11 @@ class ledger_check {
     [[nodiscard]] const std::vector<problem>& findings() const { return findings_; }  // file and line set
     [[nodiscard]] std::uint64_t records() const { return chain_.records(); }
     [[nodiscard]] std::uint64_t signed_lines() const { return signed_lines_; }
+    [[nodiscard]] bool torn() const { return torn_; }                // the last line is no whole one
+    [[nodiscard]] bool head_signed() const { return head_signed_; }  // after end()
+    // Times of the first and the last line; empty where there is none.
+    [[nodiscard]] const std::string& first_at() const { return first_at_; }
+    [[nodiscard]] const std::string& last_at() const { return last_at_; }
 
   private:
     void find(std::string_view file, std::uint64_t line, std::string what, std::string hint = {});
@@ -58,7 +65,10 @@ class ledger_check {
     std::unordered_map<std::string, std::size_t> finished_;
     std::vector<problem> findings_;
     std::uint64_t signed_lines_ = 0;
+    std::string first_at_, last_at_;
     bool head_signed_ = false;
+    bool head_refused_ = false;
+    bool torn_ = false;
 };
 
 }  // namespace culld
