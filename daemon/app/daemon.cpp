@@ -15,6 +15,7 @@
 #include "culld/app/control.hpp"
 #include "culld/app/heartbeat.hpp"
 #include "culld/app/job_table.hpp"
+#include "culld/app/limit_keeper.hpp"
 #include "culld/app/load.hpp"
 #include "culld/app/notifier.hpp"
 #include "culld/app/restart.hpp"
@@ -62,8 +63,11 @@ class life {
                 .dice = std::mt19937_64(std::random_device{}()),
                 .announce = [this](const notice& n) { notifier_.tell(n); },
                 .pump = [this] { sender_->pump(); },
+                .wake = [this](job_run& job) { sender_->wake(job); },
+                .limits_changed = [this] { limits_.changed(); },
                 .jobs_changed = [this] { changed_.notify(); }},
           sender_(std::make_unique<sender>(with_, std::move(from.who), std::move(from.api), full_bucket)),
+          limits_(with_, *sender_),
           taker_(with_, jobs_, rules_, [this](std::unique_ptr<job_run> job) { adopt(std::move(job)); }),
           notifier_(loop_, {host_name(), CULLD_VERSION}, *from.settings, std::move(from.carriers),
                     [this] { return with_.chance(); }),
@@ -73,7 +77,8 @@ class life {
           changed_(loop_),
           heart_(loop_, disk_, [this] { return status_line(); }),
           look_again_(loop_) {
-        memory_->guard_changed = [this] { leave_key_mark(); };
+        memory_->guard_changed = [this] { keep_key_mark(with_, memory_->guard.mark(steady_now(), wall_now())); };
+        limits_.restore();
     }
 
     // What the disk thread still does for a job (putting its file away) uses that job: it ends before the jobs go.
@@ -114,8 +119,7 @@ class life {
             {{"open_jobs", jobs_.open()}, {"requests_per_second", with_.settings->limits.requests_per_second}});
         while (!stop_asked_) {
             co_await tend();
-            if (options_.once && once_is_over()) break;
-            if (options_.once && waits_for_nothing()) break;
+            if (options_.once && (once_is_over() || waits_for_nothing())) break;
             if (stop_asked_) break;
             co_await changed_.wait();
         }
@@ -125,16 +129,6 @@ class life {
     [[nodiscard]] int exit_code() const { return exit_code_; }
 
   private:
-    // A refusal comes a few times in five minutes at most, so that these do not pile up.
-    void leave_key_mark() {
-        auto write = [this, mark = memory_->guard.mark(steady_now(), wall_now())] {
-            return culld::leave_key_mark(journals_, mark);
-        };
-        disk_.post(std::move(write), [](const result<void>& done) {
-            if (!done) log(log_level::warn, "key.mark", done.error());
-        });
-    }
-
     void adopt(std::unique_ptr<job_run> job) {
         job_run& j = *job;
         jobs_.add(std::move(job));
@@ -317,7 +311,7 @@ class life {
         const bool needs_looks = !jobs_.stuck().empty() || sender_->wants_look() ||
                                  std::any_of(jobs_.running().begin(), jobs_.running().end(), [](const auto& e) {
                                      const job_run& job = *e.second;
-                                     return job.blocked() || job.spec().deadline;
+                                     return job.blocked() || job.ending() || job.spec().deadline;
                                  });
         if (needs_looks && !looking_) {
             looking_ = true;
@@ -341,6 +335,7 @@ class life {
             if (job->waits_for_disk() && heart_.disk_answers()) job->unblock("trying again");
             // Nobody asks a job for batches that is paused, blocked, or behind one that has to wait.
             job->check_deadline();
+            job->check_end();
         }
         sender_->pump();
         std::vector<std::string> again;
@@ -377,6 +372,8 @@ class life {
             log(log_level::error, "reload.failed",
                 fmt::format("{} cannot change while culld runs: restart it; the configuration stays as it was",
                             fmt::join(fixed, ", ")));
+        } else if (const auto kept = keeps_protecting(rules_->protect, fresh->rules->protect); !kept) {
+            log(log_level::error, "reload.failed", kept.error().text() + "; the configuration stays as it was");
         } else {
             with_.settings = fresh->settings;
             with_.config_sha256 = fresh->file.sha256;
@@ -402,7 +399,9 @@ class life {
             look_due_ = true;
             control_.reloaded = {true, wall_now()};
             log(log_level::info, "reloaded", "the configuration was read again",
-                {{"config_sha256", with_.config_sha256}});
+                {{"config_sha256", with_.config_sha256},
+                 {"protected_sha256", rules_->protect.sha256()},
+                 {"protected_count", rules_->protect.size()}});
         }
         tell(notify_ready(status_line()));
         changed_.notify();
@@ -457,6 +456,7 @@ class life {
     services with_;
     job_table jobs_;
     std::unique_ptr<sender> sender_;
+    limit_keeper limits_;
     taker taker_;
     notifier notifier_;
     control control_;

@@ -53,6 +53,7 @@ job_run::job_run(services& with, job_seed seed, std::optional<id_store> ids)
       journal_(with.loop, with.disk, with.journals, intake_.spec.id + ".jsonl", std::move(seed.journal), seed.fresh),
       plan_(rules_of(intake_.spec, *with.settings), seed.state, steady_now()),
       state_(seed.paused ? job_state::paused : job_state::running),
+      answered_(seed.state.answered),
       said_(std::move(seed.said)),
       requests_(seed.requests),
       retries_(seed.retries),
@@ -121,7 +122,7 @@ void job_run::start() {
         if (rested_) begins_at_ = journal_.appended();
     }
     record_verdicts(plan_.owed());
-    if (stop_reason_) record_verdicts(plan_.stop(*stop_reason_, steady_now()));
+    if (const auto stopped = stop_reason_) stop(*stopped);
     if (intake_.spec.dry_run) stop(skip_reason::dry_run);
     follow_up();
     journal_.commit_now();
@@ -131,6 +132,7 @@ void job_run::start() {
 
 bool job_run::ready(steady_time now) {
     if (!dispatchable() || journal_.dead()) return false;
+    if (probe_at_ && (*probe_at_ > now || !plan_.idle())) return false;
     if (journal_lags()) {  // the commit that ends it may be the only thing still to happen
         held_up_ = true;
         return false;
@@ -152,6 +154,8 @@ std::optional<steady_time> job_run::due(steady_time now) const {
         out = own_pace_ && !journal_lags() ? std::optional(own_pace_->ready_at()) : std::nullopt;
     else
         out = plan_.due();
+    if (probe_at_ && (out || plan_.ready(now))) out = std::max(out.value_or(now), *probe_at_);
+    if (probe_at_ && !plan_.idle()) out.reset();
     if (spec.deadline && !plan_.stopping()) {
         const steady_time end = at_wall(*spec.deadline);
         if (!out || end < *out) out = end;
@@ -163,6 +167,7 @@ const batch* job_run::take(steady_time now) {
     const batch* b = plan_.take(now);
     if (b == nullptr) return nullptr;
     if (own_pace_) own_pace_->sent(now);
+    probing_ = probe_at_.has_value();
     if (waits_) {  // its first
         waits_ = false;
         const wall_time since = std::max(accepted_at_, intake_.spec.not_before.value_or(accepted_at_));
@@ -208,7 +213,10 @@ void job_run::landed(const batch* b, const judgement& j, const http_answer& answ
     if (j.strangers > 0)
         log(log_level::warn, "answer.strangers", "the answer names ids that were not asked for; they are not believed",
             {{"job_id", intake_.spec.id}, {"strangers", j.strangers}, {"batch", b->number}});
+    if (answer.status == 200) answered_ = true;
+    heard();
     record_verdicts(plan_.landed(b, j, steady_now(), with_.chance()));
+    probe_ended(true);
     follow_up();
 }
 
@@ -234,7 +242,9 @@ void job_run::missed(const batch* b, plan::miss how, std::string_view error_clas
     const steady_time now = steady_now();
     const double chance = with_.chance();
     append_error(b, error_class, answer, code, detail, plan_.retry_at(*b, now, earliest, chance) - now, sent);
+    heard();  // a deletion has come back, if without an answer: what is in doubt can be asked for from now on
     record_verdicts(plan_.missed(b, how, now, earliest, chance));
+    probe_ended(false);
     follow_up();
 }
 
@@ -242,19 +252,12 @@ void job_run::halved(const batch* b, const http_answer& answer, const reading& w
     if (journal_.dead()) return give_back(b);
     count_request(*b, answer);
     append_error(b, why.error_class, answer, why.code, why.message, std::nullopt, sent);
+    heard();
     record_verdicts(plan_.halved(b, steady_now()));
-    follow_up();
-}
-
-void job_run::asked(const batch* b, presence answer) {
-    if (journal_.dead()) return give_back(b);
-    record_verdicts(plan_.asked(b, answer, steady_now(), with_.chance()));
-    follow_up();
-}
-
-void job_run::ask_missed(const batch* b, plan::miss how, steady_time earliest) {
-    if (journal_.dead()) return give_back(b);
-    record_verdicts(plan_.missed(b, how, steady_now(), earliest, with_.chance()));
+    if (plan_.nothing_passes())
+        block_for_all(why);
+    else
+        probe_ended(true);
     follow_up();
 }
 
@@ -264,6 +267,7 @@ void job_run::give_back(const batch* b) {
     // With a dead journal it is the next reading of it that counts.
     if (journal_.dead()) return;
     record_verdicts(settled);
+    probing_ = false;
     follow_up();
 }
 
@@ -330,15 +334,14 @@ job_totals job_run::count() const {
 
 void job_run::follow_up() {
     if (journal_.dead() || finishing_) return;
+    with_.wake(*this);
     apply_rules();
     if (plan_.done()) {
         begin_finish();
         return;
     }
     // Not while an intent is on its way: the plan does not count its ids as intended yet, and the journal does.
-    if (intent_.empty() && journal_.appended() >= checkpoint_at_) {
-        checkpoint(false);
-    }
+    if (intent_.empty() && journal_.appended() >= checkpoint_at_) checkpoint(false);
     if (intent_.empty()) {
         intent_ = plan_.wants_intent();
         for (const span& range : intent_) write_intent(chain_, journal_.buffer(), wall_now(), range);
@@ -352,7 +355,8 @@ void job_run::follow_up() {
 
 void job_run::checkpoint(bool at_rest) {
     checkpoint_at_ = journal_.appended() + with_.checkpoints.every;
-    const plan_state state = plan_.state();
+    plan_state state = plan_.state();
+    state.answered = answered_;
     const bool paused = state_ == job_state::paused || paused_before_block_;
     write_checkpoint(chain_, journal_.buffer(), wall_now(),
                      {.state = &state,
@@ -376,7 +380,10 @@ void job_run::on_durable() {
         follow_up();
         may_send = true;
     }
-    if (may_send) with_.pump();
+    if (may_send) {
+        with_.wake(*this);
+        with_.pump();
+    }
     if (finish_upto_ && upto >= *finish_upto_) {
         finish_upto_.reset();
         file_away();
@@ -417,8 +424,9 @@ void job_run::apply_rules() {
         stop(skip_reason::deadline);
     } else if (spec.abort_when) {
         const std::uint64_t answered = plan_.first_good() + plan_.first_bad();
+        // Divided, a ratio is rounded as the one in the file was: 57 of 100 are not more than 0.57.
         if (answered >= spec.abort_when->after && answered > 0 &&
-            static_cast<double>(plan_.first_bad()) > spec.abort_when->failed_ratio * static_cast<double>(answered)) {
+            static_cast<double>(plan_.first_bad()) / static_cast<double>(answered) > spec.abort_when->failed_ratio) {
             log(log_level::warn, "job.aborted",
                 fmt::format("{} of {} ids answered for did not succeed: abort_when applies", plan_.first_bad(),
                             answered),
@@ -432,6 +440,7 @@ void job_run::stop(skip_reason reason) {
     if (plan_.stopping()) return;
     stop_reason_ = reason;
     record_verdicts(plan_.stop(reason, steady_now()));
+    leave_for_the_end();
 }
 
 // ---- the end ----

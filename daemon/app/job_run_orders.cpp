@@ -51,6 +51,7 @@ bool job_run::resume(person by, std::string_view reason) {
     write_command(chain_, journal_.buffer(), wall_now(), "job.resumed", by, reason, std::nullopt);
     journal_.commit_now();
     state_ = job_state::running;
+    with_.wake(*this);
     with_.jobs_changed();
     return true;
 }
@@ -64,10 +65,7 @@ bool job_run::cancel(person by, std::string_view reason) {
     return true;
 }
 
-// A job that is being stopped has only its end before it: what may have been deleted is still asked for, paused or not.
 void job_run::go_on_to_the_end() {
-    paused_before_block_ = false;
-    if (state_ == job_state::paused) state_ = job_state::running;
     follow_up();
     journal_.commit_now();
     with_.jobs_changed();
@@ -88,6 +86,7 @@ bool job_run::set_rate(person by, double per_second) {
         own_pace_->set(per_second, 1, steady_now());
     else
         own_pace_.emplace(per_second, 1, steady_now(), false);
+    with_.wake(*this);
     with_.pump();
     return true;
 }
@@ -101,6 +100,20 @@ double job_run::rate_now(steady_time now) const {
 }
 
 void job_run::block(block_facts why) {
+    const bool disk = why.cause == block_cause::disk;
+    if (blocked_by_disk() && !disk) return;  // what an answer in flight says does not mend it
+    if (ending() && !disk) {                 // its deletions are over; what asks come to, each will hear for itself
+        if (why.cause == block_cause::credentials && !journal_.dead()) {
+            record_verdicts(plan_.end_asking());
+            follow_up();
+        }
+        return;
+    }
+    probing_ = false;
+    probe_at_.reset();
+    if (why.cause == block_cause::answer || why.cause == block_cause::ids)
+        probe_at_ = steady_now() + with_.settings->retry.blocked_probe;
+    with_.wake(*this);
     if (state_ == job_state::blocked || state_ == job_state::finished) {
         blocked_ = std::move(why);
         return;
@@ -130,6 +143,8 @@ void job_run::block(block_facts why) {
 void job_run::unblock(std::string_view why) {
     if (state_ != job_state::blocked || journal_.dead()) return;
     blocked_.reset();
+    probe_at_.reset();
+    probing_ = false;
     state_ = paused_before_block_ ? job_state::paused : job_state::running;
     if (finishing_) {
         // Not before job.finished is durable, which calls it by itself.

@@ -1,5 +1,6 @@
 #include "culld/app/load.hpp"
 
+#include <fmt/format.h>
 #include <pwd.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -8,6 +9,7 @@
 #include <utility>
 
 #include "culld/core/exit_code.hpp"
+#include "culld/io/log.hpp"
 
 namespace culld {
 
@@ -93,6 +95,19 @@ int check_config(const daemon_options& options) {
     }
     complain(all->file.warnings);
     return 0;
+}
+
+result<void> keeps_protecting(const protected_ids& before, const protected_ids& after) {
+    if (before.size() > 0 && after.size() == 0)
+        return fail(problem{
+            .what = fmt::format("ids.protected_file: no id would be protected any more, {} are now", before.size()),
+            .hint = "mend the file or the setting; if that is meant, restart culld",
+            .field = "ids.protected_file"});
+    if (after.size() < before.size())
+        log(log_level::warn, "ids.protected_list",
+            fmt::format("ids.protected_file: {} ids are protected from now on, {} were before", after.size(),
+                        before.size()));
+    return {};
 }
 
 std::vector<std::string_view> unchangeable(const config& before, const config& after) {

@@ -163,7 +163,7 @@ std::string control::metrics() {
     out.labelled("result", "skipped", ids.skipped);
     out.family("culld_incidents_failed_total", "counter", "Ids that failed since start, by reason.");
     auto reasons = jobs_.failed_by_reason();
-    for (const char* known : {"refused", "rejected", "present", "unknown"}) reasons.try_emplace(known, 0);
+    for (const char* known : {"refused", "rejected", "present", "unverified", "unknown"}) reasons.try_emplace(known, 0);
     for (const auto& [reason, n] : reasons) out.labelled("reason", reason, n);
     out.family("culld_incidents_pending", "gauge", "Ids of open jobs without a verdict.");
     out.value(pending);

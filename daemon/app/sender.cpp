@@ -5,9 +5,9 @@
 #include <algorithm>
 #include <array>
 #include <boost/asio/co_spawn.hpp>
+#include <boost/json.hpp>
 
-#include "culld/core/loose_json.hpp"
-#include "culld/io/known_secrets.hpp"
+#include "culld/io/intake.hpp"
 #include "culld/io/log.hpp"
 #include "sender_worker.hpp"
 
@@ -25,6 +25,30 @@ traffic_rules rules_of(const config& settings) {
             .breaker_failures = settings.breaker.failures,
             .probe = settings.breaker.probe,
             .throttle_backoff = {settings.retry.base_delay, settings.retry.max_delay}};
+}
+
+// The indices of those that are protected by now.
+std::vector<std::uint32_t> protected_among(std::string_view quoted, const protected_ids& protect) {
+    std::vector<std::uint32_t> out;
+    std::uint32_t index = 0;
+    for (std::size_t at = 1; at < quoted.size(); ++index) {
+        const std::size_t end = quoted.find('"', at);
+        if (protect.contains(quoted.substr(at, end - at))) out.push_back(index);
+        at = end + 3;  // `","`
+    }
+    return out;
+}
+
+std::optional<named_limit> limit_of(const reading& r) {
+    if (!r.limit_per_second) return std::nullopt;
+    return named_limit{*r.limit_per_second, r.limit_window};
+}
+
+// A GET answered 200 proves presence only by being what it must be: an object, not a login page.
+bool is_json_object(std::string_view body) {
+    boost::json::error_code ec;
+    const auto value = boost::json::parse(boost::json::string_view(body.data(), body.size()), ec);
+    return !ec && value.is_object();
 }
 
 }  // namespace
@@ -56,7 +80,11 @@ void sender::start_workers() {
 }
 
 void sender::add(job_run& job) {
-    jobs_[job.spec().priority].push_back(&job);
+    turns_.add(job, job.spec().priority);
+}
+
+void sender::wake(job_run& job) {
+    turns_.wake(job);
 }
 
 void sender::block_if_refused(job_run& job) {
@@ -64,7 +92,38 @@ void sender::block_if_refused(job_run& job) {
 }
 
 void sender::remove(job_run& job) {
-    for (auto& [priority, list] : jobs_) list.remove(&job);
+    turns_.remove(job);
+    static_cast<void>(probes_.erase(probe_name(job)));
+}
+
+// ---- probes of blocked jobs ----
+
+// Jobs that are blocked for the same reason wait for one another's probe: a thousand of them are no storm. One whose
+// own ids are in question stands alone.
+std::string sender::probe_name(const job_run& job) {
+    const job_spec& spec = job.spec();
+    const auto& why = job.blocked();
+    if (!why || why->cause == block_cause::ids) return spec.id;
+    return fmt::format("{} {} {} {}", spec.project_id, spec.workspace_id, spec.resource, why->code);
+}
+
+bool sender::may_probe(job_run& job, steady_time now) {
+    if (!job.blocked()) return true;
+    const auto next_one = probes_.find(probe_name(job));
+    if (next_one == probes_.end() || next_one->second <= now) return true;
+    job.put_off_probe(next_one->second);
+    return false;
+}
+
+void sender::unblock_like(const job_run& first) {
+    for (job_run* job : turns_.all()) {
+        const auto& why = job->blocked();
+        const job_spec &mine = job->spec(), &its = first.spec();
+        if (why && why->cause == block_cause::answer && mine.project_id == its.project_id &&
+            mine.workspace_id == its.workspace_id && mine.resource == its.resource)
+            job->unblock("the API takes requests again");
+    }
+    probes_.clear();
 }
 
 // ---- choosing ----
@@ -73,39 +132,41 @@ sender::work sender::next(worker& w) {
     if (draining_) return {};
     const steady_time now = steady_now();
     std::optional<steady_time> later;
-    for (auto& [priority, list] : jobs_)
-        for (auto it = list.begin(); it != list.end(); ++it) {
-            job_run& job = **it;
-            if (!job.dispatchable()) continue;
-            job.check_deadline();
-            if (!job.ready(now)) {
-                const auto due = job.due(now);
-                if (due && (!later || *due < *later)) later = due;
-                continue;
-            }
-            // Whichever job it were, it would have to wait.
-            if (!have_credentials(now, later)) goto wait;
-            // A request has its place in the pace from the moment it can be written. To connect takes a while (over
-            // TLS, a whole handshake), so that begins as much earlier, and without a place.
-            const bool connected = w.connection.is_open();
-            const nanoseconds lead = !connected ? lead_ : traffic_.exact() ? early_.get() : nanoseconds(0);
-            const traffic::admission may = traffic_.admit(now + lead, in_flight_, connected ? 0 : connecting_);
-            if (!may.go) {
-                if (may.at && (!later || *may.at - lead < *later)) later = *may.at - lead;
-                goto wait;
-            }
-            const batch* b = job.take(now);
-            if (b == nullptr) continue;
-            list.splice(list.end(), list, it);
-            ++in_flight_;
-            work out{&job, b};
-            if (connected) {
-                out.not_before = *may.at;
-                out.place = take_place(std::max(now, out.not_before));
-            }
-            return out;
+    turns_.wake_due(now);
+    while (job_run* next_one = turns_.first()) {
+        job_run& job = *next_one;
+        if (job.dispatchable()) job.check_deadline();
+        if (!job.ready(now) || !may_probe(job, now)) {
+            turns_.sleep(job, job.due(now));
+            continue;
         }
-wait:
+        // Whichever job it were, it would have to wait.
+        if (!have_credentials(now, later)) break;
+        // A request has its place in the pace from the moment it can be written. To connect takes a while (over
+        // TLS, a whole handshake), so that begins as much earlier, and without a place.
+        const bool connected = w.connection.is_open();
+        const nanoseconds lead = !connected ? lead_ : traffic_.exact() ? early_.get() : nanoseconds(0);
+        const traffic::admission may = traffic_.admit(now + lead, in_flight_, connected ? 0 : connecting_);
+        if (!may.go) {
+            if (may.at && (!later || *may.at - lead < *later)) later = *may.at - lead;
+            break;
+        }
+        const batch* b = job.take(now);
+        if (b == nullptr) {
+            turns_.sleep(job, job.due(now));
+            continue;
+        }
+        turns_.served(job);
+        if (job.blocked()) probes_[probe_name(job)] = now + with_.settings->retry.blocked_probe;
+        ++in_flight_;
+        work out{&job, b};
+        if (connected) {
+            out.not_before = *may.at;
+            out.place = take_place(std::max(now, out.not_before));
+        }
+        return out;
+    }
+    if (const auto due = turns_.due(); due && (!later || *due < *later)) later = due;
     if (later && (!wake_at_ || *later < *wake_at_ || *wake_at_ <= now)) {
         wake_at_ = later;
         wake_.expires_at(*later);
@@ -193,6 +254,12 @@ bool sender::compose(worker& w, delete_form form) {
     const batch& b = *w.now.what;
     const job_spec& spec = job.spec();
     const bool ask = b.what == batch::purpose::ask;
+    if (!ask && with_.protect && with_.protect->size() > 0)
+        if (const auto never = protected_among(w.ids(), *with_.protect); !never.empty()) {
+            job.withhold(&b, never);
+            --in_flight_;
+            return false;
+        }
     const std::string target =
         ask ? get_target(job.resource(), spec.project_id, spec.workspace_id, w.ids().substr(1, w.ids().size() - 2))
             : delete_target(job.resource(), form, spec.project_id, spec.workspace_id);
@@ -201,7 +268,7 @@ bool sender::compose(worker& w, delete_form form) {
     std::string& out = head_;
     out.clear();
     out.append(method).append(" ").append(target).append(" HTTP/1.1\r\nHost: ").append(api_.to.authority);
-    out += "\r\nUser-Agent: culld/" CULLD_VERSION "\r\nAccept: application/json\r\nAccept-Encoding: identity\r\n";
+    out += "\r\nUser-Agent: culld/" CULLD_VERSION "\r\nAccept: application/json\r\n";
     if (!job.resource().language.empty()) out.append("X-Language: ").append(job.resource().language).append("\r\n");
     if (!ask) {
         out.append("Content-Type: ").append(content_type).append("\r\nContent-Length: ");
@@ -238,7 +305,6 @@ task<bool> sender::reach(worker& w) {
         if (!write_body(w)) co_return false;
         --in_flight_;
         w.generation = who_->generation();
-        withhold_secrets(w, answer);
         arrived(w, answer, form_of(*w.now.job));
         co_return false;
     }
@@ -289,16 +355,8 @@ task<void> sender::handle(worker& w) {
         (ask ? counted_.get_answers : counted_.delete_answers)
             .seen(std::chrono::duration<double>(steady_now() - begun).count());
     }
-    withhold_secrets(w, answer);
     arrived(w, answer, form);
     if (!idle_.empty()) pump();
-}
-
-void sender::withhold_secrets(worker& w, http_answer& answer) {
-    w.secrets = redactor(known_secrets());
-    w.secrets.add_authorization(w.request.head());
-    answer.detail = w.secrets(answer.detail);
-    for (std::string& id : answer.request_ids) id = w.secrets(id);
 }
 
 void sender::miss(worker& w, plan::miss how, std::string_view error_class, const http_answer& answer,
@@ -317,10 +375,12 @@ void sender::went_well(const worker& w) {
     // An answer to what was sent before the credentials changed says nothing of those on trial.
     const bool on_trial = traffic_.credentials() == credential_state::trial;
     if (!current && on_trial) return;
-    if (traffic_.went_well(steady_now()))
+    if (traffic_.went_well(steady_now())) {
+        with_.limits_changed();
         log(log_level::info, "rate.adapted",
             fmt::format("{:.3g} requests a second from now on, by what the gateway let through",
                         traffic_.per_second()));
+    }
     if (!current) return;
     who_->accepted();
     remedied_ = false;
@@ -331,7 +391,8 @@ void sender::went_well(const worker& w) {
 void sender::went_badly(std::string_view why) {
     if (traffic_.went_badly(steady_now()))
         log(log_level::error, "breaker.open",
-            fmt::format("{}: one probe each {} from now on", why, duration_text(with_.settings->breaker.probe)));
+            fmt::format("{}: one request at a time from now on, at most {} after the one before", why,
+                        duration_text(with_.settings->breaker.probe)));
 }
 
 void sender::arrived(worker& w, const http_answer& answer, delete_form form) {
@@ -350,7 +411,7 @@ void sender::arrived(worker& w, const http_answer& answer, delete_form form) {
             answered_deletion(w, answer);
         return;
     }
-    consequences(w, answer, read_answer(answer.status, answer.retry_after, answer.body, wall_now(), w.secrets), form);
+    consequences(w, answer, read_answer(answer.status, answer.retry_after, answer.body, wall_now()), form);
 }
 
 void sender::answered_deletion(worker& w, const http_answer& answer) {
@@ -361,17 +422,14 @@ void sender::answered_deletion(worker& w, const http_answer& answer) {
         return;
     }
     went_well(w);
-    judged->code = clean_message(judged->code, w.secrets, 64);
-    if (judged->repeated)
-        log(log_level::warn, "answer.ambiguous",
-            "the answer names data, or a list of ids in it, twice: nothing in it is believed",
-            {{"job_id", w.now.job->spec().id}});
+    judged->code = clean_message(judged->code, 64);
+    const bool was_blocked = w.now.job->blocked().has_value();
     w.now.job->landed(w.now.what, *judged, answer, w.ids());
+    if (was_blocked && !w.now.job->blocked()) unblock_like(*w.now.job);
 }
 
-// A GET answered 200 proves presence only by being what it must be: an object, not a login page.
 void sender::answered_ask(worker& w, const http_answer& answer) {
-    if (!is_loose_object(answer.body)) {
+    if (!is_json_object(answer.body)) {
         went_badly("the answer to GET is no JSON object");
         miss(w, plan::miss::in_doubt, "protocol", answer, "", "the answer to GET is no JSON object", steady_now());
         return;
@@ -384,33 +442,30 @@ void sender::consequences(worker& w, const http_answer& answer, const reading& r
     const steady_time now = steady_now();
     job_run& job = *w.now.job;
     const bool ask = w.now.what->what == batch::purpose::ask;
+    const std::string said = r.message.empty() ? fmt::format("HTTP status {}", answer.status) : r.message;
     const auto block_job = [&] {
         miss(w, plan::miss::declined, r.error_class, answer, r.code, r.message, now);
-        job.block({std::string(r.error_class), r.code,
-                   r.message.empty() ? fmt::format("HTTP status {}", answer.status) : r.message, r.help});
+        job.block({std::string(r.error_class), r.code, said, r.help, block_cause::answer});
     };
-    switch (r.what) {
-        case consequence::gone:
-            went_well(w);
-            if (ask)
+    if (ask) switch (meaning_for_ask(r, answer.status, job.answered())) {
+            case ask_meaning::gone:
+                went_well(w);
                 job.asked(w.now.what, presence::gone);
-            else
-                job.halved(w.now.what, answer, r,
-                           w.ids());  // of a whole batch it says nothing; of one id, that it failed
-            return;
+                return;
+            case ask_meaning::refused:
+                went_well(w);
+                job.ask_refused(w.now.what, answer.status == 403, r.code, said);
+                return;
+            case ask_meaning::nothing: break;
+        }
+    switch (r.what) {
+        case consequence::gone:  // of a whole batch it says nothing; of one id, that it failed
         case consequence::content:
             went_well(w);
-            if (ask)
-                block_job();
-            else
-                job.halved(w.now.what, answer, r, w.ids());
+            job.halved(w.now.what, answer, r, w.ids());
             return;
         case consequence::refused: {
             went_well(w);
-            if (ask) {
-                miss(w, plan::miss::declined, r.error_class, answer, r.code, r.message, now);
-                return;
-            }
             judgement all;
             all.sent = w.now.what->count();
             for (std::uint32_t i = 0; i < all.sent; ++i) all.refused.push_back(i);
@@ -420,7 +475,8 @@ void sender::consequences(worker& w, const http_answer& answer, const reading& r
         }
         case consequence::throttled: {
             ++counted_.throttled;
-            const steady_time until = traffic_.throttled(now, r.pause, r.limit_per_second, with_.chance());
+            const steady_time until = traffic_.throttled(now, r.pause, limit_of(r), with_.chance());
+            with_.limits_changed();
             log(log_level::warn, "throttled",
                 fmt::format("the gateway throttles: everybody pauses for {} ms; {}",
                             std::chrono::duration_cast<milliseconds>(until - now).count(), r.message),
@@ -428,7 +484,7 @@ void sender::consequences(worker& w, const http_answer& answer, const reading& r
             miss(w, plan::miss::declined, r.error_class, answer, r.code, r.message, until);
             return;
         }
-        case consequence::busy:
+        case consequence::busy: traffic_.overloaded(now, r.pause, with_.chance()); [[fallthrough]];
         case consequence::lost:
             ++counted_.server_errors;
             went_badly(fmt::format("HTTP status {}", answer.status));
@@ -437,7 +493,7 @@ void sender::consequences(worker& w, const http_answer& answer, const reading& r
             return;
         case consequence::form_absent:
             went_well(w);
-            if (!ask && form == delete_form::post && with_.settings->api.method == delete_method::automatic) {
+            if (form == delete_form::post && with_.settings->api.method == delete_method::automatic) {
                 if (form_of(job) == delete_form::post)
                     log(log_level::warn, "api.form",
                         "this endpoint does not publish the POST form: DELETE is used from now on",
@@ -467,8 +523,7 @@ void sender::apply(const config& settings, std::unique_ptr<credentials> who) {
     traffic_.set_rules(rules_of(settings), steady_now());
     replace_credentials(std::move(who));
     for (auto& w : workers_) w->connection.set_limits(settings.api.connect_timeout, settings.api.request_timeout);
-    for (auto& [priority, list] : jobs_)
-        for (job_run* job : list) job->unblock("the configuration was reloaded");
+    for (job_run* job : turns_.all()) job->unblock("the configuration was reloaded");
     start_workers();
     for (auto& w : workers_) w->wake.notify();
     pump();

@@ -3,6 +3,7 @@
 // time.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <boost/asio/co_spawn.hpp>
 
 #include "culld/io/log.hpp"
@@ -38,7 +39,7 @@ void sender::unauthorized(worker& w, const http_answer& answer, const reading& r
     ++counted_.unauthorized;
     const bool current = w.generation == who_->generation();
     block_facts why{"auth", r.code, r.message, fmt::format("{} ({})", r.help, who_->describe())};
-    if (auto where = first_difference(w.sent(), r.refusal.canonical, w.secrets)) {
+    if (auto where = first_difference(w.sent(), r.refusal.canonical)) {
         log(log_level::error, "signature.refused", *where, {{"code", r.code}});
         // The echo itself is long, and says less.
         why.detail = "the gateway refuses the signature: " + *where;
@@ -159,37 +160,34 @@ task<void> sender::reread() {
         who_ = std::move(next_who_);  // the configuration was read again meanwhile
     else if (got.what != renewal::outcome::changed)
         co_return;
-    for (auto& [priority, list] : jobs_)
-        for (job_run* job : list)
-            if (!job->blocked_by_disk()) job->unblock("the credentials changed");
+    for (job_run* job : turns_.all())
+        if (!job->blocked_by_disk()) job->unblock("the credentials changed");
     renewed(renewal_cause::look);
 }
 
 void sender::unblock_all(std::string_view why) {
-    for (auto& [priority, list] : jobs_)
-        for (job_run* job : list)
-            if (job->blocked() && job->blocked()->error_class == "auth") job->unblock(why);
+    for (job_run* job : turns_.all())
+        if (job->blocked() && job->blocked()->error_class == "auth") job->unblock(why);
 }
 
 void sender::give_up(block_facts why) {
     traffic_.credentials_refused();
+    why.cause = block_cause::credentials;
     block_all(why);
     refusal_ = std::move(why);
     with_.jobs_changed();
 }
 
 void sender::block_all(const block_facts& why) {
-    for (auto& [priority, list] : jobs_)
-        for (job_run* job : list)
-            if (job->state() == job_state::running || job->state() == job_state::waiting) job->block(why);
+    for (job_run* job : turns_.all())
+        if (job->state() == job_state::running || job->state() == job_state::waiting) job->block(why);
 }
 
 bool sender::wants_look() const {
     if (owed_ || traffic_.credentials() == credential_state::refused) return true;
-    for (const auto& [priority, list] : jobs_)
-        for (const job_run* job : list)
-            if (job->blocked() && job->blocked()->error_class == "auth") return true;
-    return false;
+    const std::vector<job_run*> all = turns_.all();
+    return std::any_of(all.begin(), all.end(),
+                       [](const job_run* job) { return job->blocked() && job->blocked()->error_class == "auth"; });
 }
 
 void sender::look_at_credentials() {

@@ -49,6 +49,7 @@ taker::taker(services& with, job_table& jobs, std::shared_ptr<const intake_setti
         return n < on_their_way_max && jobs_.open_of(uid) + n < open_jobs_max;
     };
     arrivals_.handed_out = [this](std::uint32_t uid) { ++on_their_way_[uid]; };
+    with_.protect = {rules_, &rules_->protect};
 }
 
 taker::~taker() = default;

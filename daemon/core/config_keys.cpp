@@ -362,6 +362,9 @@ constexpr std::array table{
     duration(
         "retry.give_up_after", 1e6, "then what is unknown gets its last word by GET",
         [](auto& c) -> auto& { return c.retry.give_up_after; }),
+    duration(
+        "retry.blocked_probe", 1e9, "how often a blocked job tries one request by itself",
+        [](auto& c) -> auto& { return c.retry.blocked_probe; }),
 
     count(
         "breaker.failures", 1, 1e6, "server errors in a row that stop all sending",

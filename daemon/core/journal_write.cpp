@@ -91,6 +91,10 @@ void write_accepted(chain_writer& chain, std::string& out, wall_time ts, const a
             .member("config_sha256", facts.config_sha256)
             .member("modified_at", rfc3339(facts.modified_at));
         if (!in.source.taken_as.empty()) line.member("taken_as", in.source.taken_as);
+        if (in.protect) {
+            json_object list(line.begin("protected"));
+            list.member("sha256", in.protect->sha256).member("count", in.protect->count).close();
+        }
     });
 }
 
@@ -187,6 +191,7 @@ void write_checkpoint(chain_writer& chain, std::string& out, wall_time ts, const
         open += ']';
         at(line, "holes", state.holes);
         line.member("first_good", state.first_good).member("first_bad", state.first_bad).member("paused", facts.paused);
+        if (state.answered) line.member("answered", true);
         if (facts.rate) line.member("requests_per_second", *facts.rate);
         if (facts.stopped) line.member("stopped", name_of(*facts.stopped));
         if (!facts.reason.empty()) line.member("reason", facts.reason);

@@ -13,22 +13,31 @@ constexpr nanoseconds patience_min = std::chrono::seconds(10), patience_max = st
 constexpr std::uint64_t proof = 8;  // requests that a rate must have stood, however long they took
 constexpr double step = 1.5;
 constexpr double slowest = 1.0 / 60;
+constexpr int windows_of_a_name = 8;
 constexpr double noticeably = 0.9;
 constexpr int lowered_max = 2;
 constexpr nanoseconds no_quota_for = std::chrono::minutes(10);
+
+nanoseconds patience_for(nanoseconds window, int times) {
+    return std::clamp(times * std::min(window, patience_max), patience_min, patience_max);
+}
 
 }  // namespace
 
 void learned_rate::let_through(steady_time now, double ceiling) {
     if (no_quota_until_ && now < *no_quota_until_) return;
+    no_quota_until_.reset();
     if (std::exchange(row_, 0) >= telling_row) {
         if (window_began_) measured(now, ceiling);
+        // What passes from here on is not counted: a window that began now would be measured far too long.
+        if (no_quota_until_) return;
         window_began_ = now;
         passed_ = 0;
     }
     ++passed_;
     ++stood_;
-    if (rate_ && now - stood_since_ >= patience_ && stood_ >= proof) begin_trial(now, ceiling);
+    if (!rate_ || now - stood_since_ < patience_) return;
+    if (stood_ >= proof || now - stood_since_ >= patience_max) begin_trial(now, ceiling);
 }
 
 void learned_rate::measured(steady_time now, double ceiling) {
@@ -45,7 +54,8 @@ void learned_rate::measured(steady_time now, double ceiling) {
     proven_.reset();
     stood_since_ = now;
     stood_ = 0;
-    patience_ = std::max(patience_, std::clamp(2 * window, patience_min, patience_max));
+    window_ = window;
+    patience_ = std::max(patience_, patience_for(window, 2));
 }
 
 void learned_rate::begin_trial(steady_time now, double ceiling) {
@@ -53,7 +63,10 @@ void learned_rate::begin_trial(steady_time now, double ceiling) {
         *this = {};
         return;
     }
-    if (proven_) lowered_ = 1;
+    if (proven_) {
+        lowered_ = 1;
+        patience_ = patience_for(window_, 2);
+    }
     proven_ = rate_;
     rate_ = std::min(*rate_ * step, ceiling);
     stood_since_ = now;
@@ -68,6 +81,39 @@ void learned_rate::refused(steady_time now) {
     if (!proven_) return;
     rate_ = std::exchange(proven_, std::nullopt);
     patience_ = std::min(patience_ * 2, patience_max);
+}
+
+void learned_rate::named(steady_time now, const named_limit& limit, double ceiling) {
+    if (!(limit.per_second > 0)) return;
+    if (limit.per_second >= ceiling) {  // it is not this that holds us up
+        *this = {};
+        return;
+    }
+    const double known = proven_.value_or(rate_.value_or(0));
+    const bool same = limit.per_second > known * 0.99 && limit.per_second < known * 1.01;
+    if (!same)
+        patience_ = patience_for(limit.window, windows_of_a_name);
+    else if (proven_)
+        patience_ = std::min(patience_ * 2, patience_max);
+    const nanoseconds patience = patience_;
+    *this = {};
+    rate_ = limit.per_second;
+    stood_since_ = now;
+    window_ = limit.window;
+    patience_ = patience;
+}
+
+std::optional<learned_rate::memory> learned_rate::remembered() const {
+    if (!rate_) return std::nullopt;
+    return memory{proven_.value_or(*rate_), window_, patience_};
+}
+
+void learned_rate::restore(const memory& known, steady_time now) {
+    *this = {};
+    rate_ = known.per_second;
+    window_ = known.window;
+    patience_ = std::clamp(known.patience, patience_min, patience_max);
+    stood_since_ = now;
 }
 
 }  // namespace culld

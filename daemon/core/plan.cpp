@@ -2,16 +2,12 @@
 
 #include <algorithm>
 #include <cstdlib>
-#include <stdexcept>
+
+#include "plan_parts.hpp"
 
 namespace culld {
 
 namespace {
-
-// A broken invariant here could delete what nobody asked for or judge an id twice: better dead than wrong.
-void must_hold(bool ok, const char* what) {
-    if (!ok) throw std::logic_error(what);
-}
 
 // The positions of `at` that neither of two ascending index lists names.
 spans pick_rest(const spans& at, const std::vector<std::uint32_t>& a, const std::vector<std::uint32_t>& b) {
@@ -28,19 +24,6 @@ spans pick_rest(const spans& at, const std::vector<std::uint32_t>& a, const std:
                 append(out, {s.first + k, 1});
         }
     return out;
-}
-
-std::string_view failure_name(word last) {
-    switch (last) {
-        case word::refused: return "refused";
-        case word::rejected: return "rejected";
-        case word::present: return "present";
-        case word::unsent:
-        case word::lost:
-        case word::unaccounted:
-        case word::reported: break;
-    }
-    return "unknown";
 }
 
 }  // namespace
@@ -65,32 +48,22 @@ plan::plan(const plan_rules& rules, const plan_state& state, steady_time now)
       holes_(state.holes),
       counts_(state.counts),
       first_good_(state.first_good),
-      first_bad_(state.first_bad) {
+      first_bad_(state.first_bad),
+      first_batch_(std::min<std::uint64_t>(rules.batch_size, state.ids - count_of(state.holes))),
+      passed_(state.answered || state.counts.deleted > 0) {
     must_hold(rules_.batch_size >= 1 && rules_.max_attempts >= 1, "a plan needs a batch size and attempts");
     must_hold(rules_.window >= 2ULL * rules_.batch_size, "an intent must cover two batches");
     skip_holes();
     for (const plan_state::open_ids& open : state.open) {
         const key k{open.attempts, open.last};
         if (open.last == word::unsent || open.last == word::lost) {
-            // In doubt, or intended and no more: whole batches, in order.
-            spans rest = open.at;
-            std::reverse(rest.begin(), rest.end());
-            while (!rest.empty()) {
-                batch b{.number = next_batch_++, .attempt = open.attempts + 1};
-                if (!open.never_sent) b.last = word::lost, b.sent_before = true, b.doubt_since = now;
-                for (std::uint64_t room = rules_.batch_size; room > 0 && !rest.empty();) {
-                    span& s = rest.back();
-                    const span part{s.first, std::min(room, s.count)};
-                    append(b.at, part);
-                    room -= part.count;
-                    s = {part.end(), s.count - part.count};
-                    if (s.count == 0) rest.pop_back();
-                }
-                park(std::move(b), now);
-            }
-        } else if (open.last == word::reported) {
-            enqueue(asks_, k, open.at, now);
+            // In doubt, or intended and no more.
+            batch like{.attempt = open.attempts + 1};
+            if (!open.never_sent) like.last = word::lost, like.sent_before = true, like.doubt_since = now;
+            park_whole(like, open.at, now);
         } else if (open.last == word::rejected) {
+            suspect(owed_, k, open.at, now);
+        } else if (open.last == word::reported || open.last == word::doubted || open.last == word::withheld) {
             doom(owed_, k, open.at, now);
         } else {
             try_again(owed_, k, open.at, now);
@@ -162,6 +135,7 @@ batch plan::next_fresh() {
 // ---- choosing and taking ----
 
 plan::choice plan::choose(steady_time now) const {
+    if (nothing_passes() && !suspects_.empty()) return {source::suspect, &suspects_.begin()->first};
     if (!parked_.empty() && parked_.begin()->first <= now) return {source::parked, nullptr};
     const bool fresh_waits = fresh_left() && !full_;
     for (const auto& [k, q] : again_) {
@@ -191,6 +165,10 @@ std::optional<steady_time> plan::due() const {
     const auto consider = [&](steady_time t) {
         if (!first || t < *first) first = t;
     };
+    if (nothing_passes() && !suspects_.empty()) {
+        consider(suspects_.begin()->second.entries.front().due);
+        return first;
+    }
     if (!parked_.empty()) consider(parked_.begin()->first);
     if (fresh_left() && !full_) {
         // A full batch of retries may become due; a partial one waits for the fresh ids to end.
@@ -234,6 +212,12 @@ const batch* plan::take(steady_time now) {
             return launch(std::move(b));
         }
         case source::ask: return launch(next_of(asks_, key(*c.of), batch::purpose::ask, 1, now));
+        case source::suspect: {
+            all_refused_ = true;
+            batch b = next_of(suspects_, key(*c.of), batch::purpose::remove, 1, now);
+            b.number = next_batch_++;
+            return launch(std::move(b));
+        }
     }
     return nullptr;
 }
@@ -296,6 +280,24 @@ void plan::park(batch b, steady_time due) {
     where.emplace(due, std::move(b));
 }
 
+// In whole batches, in order.
+void plan::park_whole(const batch& like, spans rest, steady_time due) {
+    std::reverse(rest.begin(), rest.end());
+    while (!rest.empty()) {
+        batch b = like;
+        b.number = next_batch_++;
+        for (std::uint64_t room = rules_.batch_size; room > 0 && !rest.empty();) {
+            span& s = rest.back();
+            const span part{s.first, std::min(room, s.count)};
+            append(b.at, part);
+            room -= part.count;
+            s = {part.end(), s.count - part.count};
+            if (s.count == 0) rest.pop_back();
+        }
+        park(std::move(b), due);
+    }
+}
+
 void plan::enqueue(queues& to, key k, const spans& at, steady_time due) {
     if (at.empty()) return;
     queue& q = to[k];
@@ -308,70 +310,31 @@ void plan::enqueue(queues& to, key k, const spans& at, steady_time due) {
 
 // ---- what came back ----
 
-void plan::settle(std::vector<verdict>& out, verdict v) {
-    const std::uint64_t n = count_of(v.at);
-    if (n == 0) return;
-    switch (v.kind) {
-        case verdict_kind::deleted: counts_.deleted += n; break;
-        case verdict_kind::absent: counts_.absent += n; break;
-        case verdict_kind::failed: counts_.failed += n; break;
-        case verdict_kind::skipped: counts_.skipped += n; break;
-    }
-    must_hold(counts_.sum() <= ids_, "more verdicts than ids");
-    v.at = sorted(std::move(v.at));
-    out.push_back(std::move(v));
-}
-
-void plan::skip(std::vector<verdict>& out, const spans& at) {
-    settle(out, {.kind = verdict_kind::skipped, .reason = name_of(*stop_), .at = at});
-}
-
-void plan::try_again(std::vector<verdict>& out, key k, const spans& at, steady_time due) {
-    if (stop_ || k.attempts >= rules_.max_attempts)
-        doom(out, k, at, due);
-    else
-        enqueue(again_, k, at, due);
-}
-
-void plan::end_asks(std::vector<verdict>& out) {
-    const auto unknown = [&](std::uint32_t attempts, const spans& at) {
-        count_outstanding(0, count_of(at));
-        settle(out, {.kind = verdict_kind::failed, .reason = "unknown", .attempts = attempts, .at = at});
-    };
-    for (const auto& [due, b] : std::exchange(asks_parked_, {})) unknown(b.attempt, b.at);
-    for (const auto& [k, q] : std::exchange(asks_, {})) {
-        spans at;
-        for (const waiting& w : q.entries) append(at, w.at);
-        unknown(k.attempts, at);
-    }
-}
-
-void plan::doom(std::vector<verdict>& out, key k, const spans& at, steady_time due) {
-    if (rules_.verify == verify_mode::none || k.last == word::present)
-        settle(out, {.kind = verdict_kind::failed, .reason = failure_name(k.last), .attempts = k.attempts, .at = at});
-    else
-        enqueue(asks_, k, at, due);
-}
-
 std::vector<verdict> plan::landed(const batch* flying, const judgement& j, steady_time now, double chance) {
     const batch b = retrieve(flying);
     must_hold(b.what == batch::purpose::remove && j.sent == b.count(), "an answer to another batch");
     asks_unanswered_.reset();
     std::vector<verdict> out;
+    if (!std::exchange(passed_, true)) clear_suspects(out, now);
     const std::uint64_t bad = j.refused.size() + j.unknown.size();
-    if (b.attempt == 1) {
+    if (b.attempt == 1 && b.last != word::rejected) {
         first_good_ += j.deleted();
         first_bad_ += bad;
     }
     if (rules_.verify == verify_mode::all) {
-        enqueue(asks_, {b.attempt, word::reported}, pick_rest(b.at, j.refused, j.unknown), now);
+        doom(out, {b.attempt, word::reported}, pick_rest(b.at, j.refused, j.unknown), now);
     } else {
         counts_.deleted += j.deleted();
         must_hold(counts_.sum() <= ids_, "more verdicts than ids");
     }
     if (bad > 0) {
         const steady_time due = now + rules_.retry.delay(b.attempt, chance);
-        if (!j.refused.empty()) try_again(out, {b.attempt, word::refused}, positions(b.at, j.refused), due);
+        // The request whose answer was lost may have deleted them: a check tells, where sending them again would not.
+        const bool doubted = b.last == word::lost && rules_.verify != verify_mode::none;
+        if (doubted)
+            doom(out, {b.attempt, word::doubted}, positions(b.at, j.refused), now);
+        else if (!j.refused.empty())
+            try_again(out, {b.attempt, word::refused}, positions(b.at, j.refused), due);
         if (!j.unknown.empty()) try_again(out, {b.attempt, word::unaccounted}, positions(b.at, j.unknown), due);
     }
     return out;
@@ -403,8 +366,8 @@ std::vector<verdict> plan::missed(const batch* flying, miss how, steady_time now
     const bool given_up = too_long(b.doubt_since);
     if (ask) {
         const bool all = too_long(asks_unanswered_);
-        if (given_up || all)
-            settle(out, {.kind = verdict_kind::failed, .reason = "unknown", .attempts = b.attempt, .at = b.at});
+        if (given_up || all || asking_over_)
+            fail_unasked(out, {b.attempt, b.last}, b.at);
         else
             park(std::move(b), due);
         if (all) end_asks(out);
@@ -422,15 +385,40 @@ std::vector<verdict> plan::missed(const batch* flying, miss how, steady_time now
 }
 
 std::vector<verdict> plan::give_back(const batch* flying, steady_time now) {
-    batch b = retrieve(flying);
     std::vector<verdict> out;
-    const bool ask = b.what == batch::purpose::ask;
-    if (stop_ && !ask && b.last == word::unsent)
-        skip(out, b.at);
-    else if (stop_ && !ask)
-        doom(out, {b.attempt - 1, b.last}, b.at, now);
-    else
+    put_back(out, retrieve(flying), now);
+    return out;
+}
+
+void plan::put_back(std::vector<verdict>& out, batch b, steady_time now) {
+    const key k{b.what == batch::purpose::ask ? b.attempt : b.attempt - 1, b.last};
+    if (b.what == batch::purpose::ask) {
+        if (asking_over_)
+            fail_unasked(out, k, b.at);
+        else
+            park(std::move(b), now);
+    } else if (!stop_) {
         park(std::move(b), now);
+    } else if (b.last == word::unsent) {
+        skip(out, b.at);
+    } else {
+        doom(out, k, b.at, now);
+    }
+}
+
+std::vector<verdict> plan::withhold(const batch* flying, const std::vector<std::uint32_t>& indices, steady_time now) {
+    batch b = retrieve(flying);
+    must_hold(b.what == batch::purpose::remove, "an ask deletes nothing");
+    std::vector<verdict> out;
+    const spans hits = positions(b.at, indices);
+    if (b.last == word::lost)
+        doom(out, {b.attempt - 1, word::withheld}, hits, now);
+    else if (b.last == word::unaccounted)
+        doom(out, {b.attempt - 1, b.last}, hits, now);
+    else
+        settle(out, {.kind = verdict_kind::skipped, .reason = name_of(skip_reason::protected_id), .at = hits});
+    b.at = pick_rest(b.at, indices, {});
+    if (!b.at.empty()) put_back(out, std::move(b), now);
     return out;
 }
 
@@ -441,7 +429,8 @@ std::vector<verdict> plan::halved(const batch* flying, steady_time now) {
     std::vector<verdict> out;
     const std::uint64_t n = b.count();
     if (n == 1) {
-        doom(out, {b.attempt, word::rejected}, b.at, now);
+        if (b.attempt == 1 && b.last != word::rejected) ++first_bad_;
+        suspect(out, {b.attempt, word::rejected}, b.at, now);
         return out;
     }
     if (stop_) {
@@ -467,81 +456,6 @@ std::vector<verdict> plan::halved(const batch* flying, steady_time now) {
     }
     park(std::move(first), now);
     park(std::move(second), now);
-    return out;
-}
-
-std::vector<verdict> plan::asked(const batch* flying, presence answer, steady_time now, double chance) {
-    const batch b = retrieve(flying);
-    must_hold(b.what == batch::purpose::ask, "a deletion was answered like an ask");
-    asks_unanswered_.reset();
-    std::vector<verdict> out;
-    if (answer == presence::gone) {
-        const auto kind = b.last == word::reported ? verdict_kind::deleted : verdict_kind::absent;
-        settle(out, {.kind = kind, .reason = "get", .attempts = b.attempt, .at = b.at});
-    } else if (b.last == word::reported) {
-        try_again(out, {b.attempt, word::present}, b.at, now + rules_.retry.delay(b.attempt, chance));
-    } else if (stop_ && b.last == word::lost) {
-        skip(out, b.at);
-    } else {
-        const std::string_view reason =
-            b.last == word::refused || b.last == word::rejected ? failure_name(b.last) : "present";
-        settle(out, {.kind = verdict_kind::failed, .reason = reason, .attempts = b.attempt, .at = b.at});
-    }
-    return out;
-}
-
-std::vector<verdict> plan::stop(skip_reason reason, steady_time now) {
-    std::vector<verdict> out;
-    if (stop_) return out;
-    stop_ = reason;
-    spans unsent = unsettled(next_, ids_);
-    next_ = intended_ = ids_;
-    hole_ = holes_.size();
-    auto parked = std::exchange(parked_, {});
-    for (auto& [due, b] : parked) {
-        count_outstanding(0, b.count());
-        if (b.last == word::unsent)
-            for (const span& s : b.at) append(unsent, s);
-        else
-            doom(out, {b.attempt - 1, b.last}, b.at, now);
-    }
-    auto again = std::exchange(again_, {});
-    for (auto& [k, q] : again) {
-        count_outstanding(0, q.ids);
-        spans at;
-        for (const waiting& w : q.entries) append(at, w.at);
-        doom(out, k, at, now);
-    }
-    if (!unsent.empty()) skip(out, unsent);
-    return out;
-}
-
-plan_state plan::state() const {
-    plan_state out{.ids = ids_,
-                   .intended = intended_,
-                   .next_batch = next_batch_,
-                   .counts = counts_,
-                   .first_good = first_good_,
-                   .first_bad = first_bad_};
-    std::map<std::pair<key, bool>, spans> open;
-    const auto add = [&](key k, span s, bool declined = false) { append(open[{k, declined}], s); };
-    const auto add_batch = [&](const batch& b) {
-        const std::uint32_t made = b.what == batch::purpose::ask ? b.attempt : b.attempt - 1;
-        for (const span& s : b.at) add({made, b.last}, s, b.sent_before && b.last == word::unsent);
-    };
-    for (const auto& [p, b] : flying_) add_batch(*b);
-    for (const auto& [due, b] : parked_) add_batch(b);
-    for (const auto& [due, b] : asks_parked_) add_batch(b);
-    for (const queues* all : {&again_, &asks_})
-        for (const auto& [k, q] : *all)
-            for (const waiting& w : q.entries) add(k, w.at);
-    for (const span& s : unsettled(next_, std::max(next_, intended_))) add({0, word::unsent}, s);
-    // From the first that ends beyond what is intended: the next fresh id may have gone past it already.
-    std::size_t h = hole_;
-    while (h > 0 && holes_[h - 1].end() > intended_) --h;
-    for (; h < holes_.size(); ++h)
-        if (holes_[h].end() > intended_) out.holes.push_back(holes_[h]);
-    for (auto& [k, at] : open) out.open.push_back({k.first.attempts, k.first.last, sorted(std::move(at)), k.second});
     return out;
 }
 

@@ -7,8 +7,8 @@ namespace culld {
 
 namespace {
 
-constexpr std::string_view word_names[] = {"unsent",   "lost",    "refused", "unaccounted",
-                                           "reported", "present", "rejected"};
+constexpr std::string_view word_names[] = {"unsent",  "lost",     "refused", "unaccounted", "reported",
+                                           "present", "rejected", "doubted", "withheld"};
 
 }  // namespace
 

@@ -285,7 +285,11 @@ result<void> recovery::batch_result(const record_view& r) {
     const std::uint32_t tries = *attempt;
     const std::uint64_t bad = count_of(*failed) + count_of(*unknown);
     const std::uint64_t good = rest.count();
-    if (tries == 1) {
+    const auto before = at->empty() ? std::nullopt : open_.at(at->front().first);
+    const word last = before ? before->last : word::unsent;  // of all of them
+    const auto status = r.u64("http_status");
+    if (status && *status == 200) s.answered = true;
+    if (tries == 1 && last != word::rejected) {
         s.first_good += good;
         s.first_bad += bad;
     }
@@ -296,7 +300,8 @@ result<void> recovery::batch_result(const record_view& r) {
         if (reported) open_.assign(run, {tries, word::reported, true});
     }
     if (were_open != count_of(*at)) return fail("batch.result answers for ids that were not open");
-    for (const span& run : *failed) open_.assign(run, {tries, word::refused, true});
+    const bool doubted = last == word::lost && job_.intake.spec.verify != verify_mode::none;
+    for (const span& run : *failed) open_.assign(run, {tries, doubted ? word::doubted : word::refused, true});
     for (const span& run : *unknown) open_.assign(run, {tries, word::unaccounted, true});
     if (!reported) s.counts.deleted += good;
     return {};
@@ -323,6 +328,8 @@ result<void> recovery::batch_error(const record_view& r) {
     if (*error_class == "rejected" && status && (*status == 400 || *status == 413) && count_of(*at) == 1 &&
         !r.has("retry_in_ms")) {
         // The one id that its request was refused for. What goes again was refused for something else: its job.
+        const auto before = open_.at(at->front().first);
+        if (*attempt == 1 && (!before || before->last != word::rejected)) ++job_.state.first_bad;
         open_.assign(at->front(), {*attempt, word::rejected, true});
         return {};
     }
@@ -354,7 +361,7 @@ result<void> recovery::verdict(const record_view& r, std::uint64_t& count, std::
     return {};
 }
 
-// What was in doubt then may have been in a request that nothing is known of.
+// What was in doubt then may have been in a request that nothing is known of: so the run that began then took it.
 result<void> recovery::recovered_before(const record_view& r) {
     const auto doubted = r.runs("open");
     if (!doubted) return fail(doubted.error());
@@ -362,6 +369,7 @@ result<void> recovery::recovered_before(const record_view& r) {
         for (const auto& part : open_.within(run)) {
             open_id v = part.value;
             v.sent = true;
+            if (v.last == word::unsent) v.last = word::lost;
             open_.assign(part.at, v);
         }
     return {};
@@ -394,6 +402,7 @@ result<void> recovery::checkpoint(const record_view& r) {
     s.first_good = *good;
     s.first_bad = *bad;
     s.counts = {t->deleted, t->absent, t->failed, t->skipped};
+    s.answered = r.has("answered");
     position_map<open_id> open_ids;
     json_elements each(*open);
     json_value element;

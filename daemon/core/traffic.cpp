@@ -6,7 +6,8 @@ namespace culld {
 
 namespace {
 // No answer may stop us for longer than this, however it came by its number.
-constexpr nanoseconds pause_max = std::chrono::hours(1);
+constexpr nanoseconds pause_max = std::chrono::hours(24);
+constexpr nanoseconds first_probe = std::chrono::seconds(1);
 }  // namespace
 
 traffic::traffic(const traffic_rules& rules, steady_time now, bool full)
@@ -18,17 +19,22 @@ traffic::admission traffic::admit(steady_time now, std::uint32_t in_flight, std:
     if (alone && in_flight > 0) return {};
     steady_time at = pace_.ready_at(connecting);
     if (paused_until_) at = std::max(at, *paused_until_);
-    if (breaker_open()) at = std::max(at, probe_at_);
+    if (breaker_open())
+        at = std::max(at, probe_at_);
+    else if (backed_off_until_)
+        at = std::max(at, *backed_off_until_);
     return {.go = at <= now, .at = at};
 }
 
 std::uint64_t traffic::sent(steady_time now) {
+    probing_ = breaker_open();
     return pace_.sent(now);
 }
 
 bool traffic::went_well(steady_time now) {
     failures_ = 0;
     throttles_ = 0;
+    overloads_ = 0;
     if (credentials_ == credential_state::trial) credentials_ = credential_state::good;
     if (!rules_.adaptive) return false;
     const double before = pace_.per_second();
@@ -40,13 +46,21 @@ bool traffic::went_well(steady_time now) {
 bool traffic::went_badly(steady_time now) {
     const bool was_open = breaker_open();
     if (failures_ < rules_.breaker_failures) ++failures_;
-    if (breaker_open()) probe_at_ = now + rules_.probe;
-    return breaker_open() && !was_open;
+    if (!breaker_open()) return false;
+    // What was under way when it opened is no probe.
+    if (!was_open)
+        probe_wait_ = std::min(first_probe, rules_.probe);
+    else if (probing_)
+        probe_wait_ = std::min(2 * probe_wait_, rules_.probe);
+    probing_ = false;
+    probe_at_ = now + probe_wait_;
+    return !was_open;
 }
 
-steady_time traffic::throttled(steady_time now, std::optional<nanoseconds> pause, std::optional<double> limit,
+steady_time traffic::throttled(steady_time now, std::optional<nanoseconds> pause, std::optional<named_limit> limit,
                                double chance) {
     failures_ = 0;
+    if (pause && *pause <= nanoseconds(0)) pause.reset();
     // What was under way when the pause began is refused for the same reason: that is no second time.
     const bool again = !paused_until_ || now >= *paused_until_;
     if (again) ++throttles_;
@@ -54,12 +68,32 @@ steady_time traffic::throttled(steady_time now, std::optional<nanoseconds> pause
         std::clamp(pause ? *pause : rules_.throttle_backoff.delay(throttles_, chance), nanoseconds(0), pause_max);
     paused_until_ = std::max(paused_until_.value_or(now), now + wait);
     if (!rules_.adaptive) return *paused_until_;
-    if (limit && *limit > 0)
-        named_ = std::min(*limit, named_.value_or(*limit));
+    if (limit)
+        learned_.named(now, *limit, ceiling());
     else if (again && !pause)
         learned_.refused(now);
     keep_to_limits(now);
     return *paused_until_;
+}
+
+void traffic::overloaded(steady_time now, std::optional<nanoseconds> pause, double chance) {
+    // What was under way when the pause began is refused for the same reason, as above.
+    if (!backed_off_until_ || now >= *backed_off_until_) ++overloads_;
+    const nanoseconds wait = std::max(rules_.throttle_backoff.delay(overloads_, chance),
+                                      std::min(pause.value_or(nanoseconds(0)), rules_.throttle_backoff.cap));
+    backed_off_until_ = std::max(backed_off_until_.value_or(now), now + wait);
+}
+
+traffic::memory traffic::remembered(steady_time now) const {
+    return {.pause = paused_until_ ? std::max(*paused_until_ - now, nanoseconds(0)) : nanoseconds(0),
+            .learned = learned_.remembered()};
+}
+
+void traffic::restore(const memory& known, steady_time now) {
+    if (known.pause > nanoseconds(0)) paused_until_ = now + std::min(known.pause, pause_max);
+    if (!rules_.adaptive || !known.learned || known.learned->per_second >= ceiling()) return;
+    learned_.restore(*known.learned, now);
+    keep_to_limits(now);
 }
 
 void traffic::set_rules(const traffic_rules& rules, steady_time now) {
@@ -69,7 +103,7 @@ void traffic::set_rules(const traffic_rules& rules, steady_time now) {
 }
 
 double traffic::ceiling() const {
-    return rules_.adaptive ? std::min(rules_.per_second, named_.value_or(rules_.per_second)) : rules_.per_second;
+    return rules_.per_second;
 }
 
 void traffic::keep_to_limits(steady_time now) {

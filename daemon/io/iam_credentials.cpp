@@ -4,7 +4,6 @@
 
 #include "culld/core/answer.hpp"
 #include "culld/core/sha256.hpp"
-#include "culld/io/known_secrets.hpp"
 
 namespace culld {
 
@@ -78,7 +77,7 @@ task<iam_credentials::ordered> iam_credentials::order(std::string body, std::str
         co_return out;
     }
     if (got.status != 201 && got.status != 200) {
-        const reading r = read_answer(got.status, got.retry_after, got.body, wall_time(), got.secrets);
+        const reading r = read_answer(got.status, got.retry_after, got.body, wall_time());
         const std::string what = fmt::format("IAM at {} refuses {}: {} {}", iam_.to.authority, user_, got.status,
                                              r.message.empty() ? "without a word" : r.message);
         if (got.status == 401)
@@ -92,7 +91,6 @@ task<iam_credentials::ordered> iam_credentials::order(std::string body, std::str
         out.unauthorized = got.status == 401;
         co_return out;
     }
-    make_known(got.header);
     const auto read = read_token_answer(got.body);
     if (!read || !fits_header(got.header)) {
         end(renewal::outcome::later, fmt::format("IAM at {}: {}", iam_.to.authority,
@@ -144,7 +142,6 @@ task<renewal> iam_credentials::renew(renewal_cause why) {
         password.error().field = "auth.iam.password_file";
         co_return renewal{renewal::outcome::refused, std::move(password.error())};
     }
-    make_known(password->view());
     std::string login = fingerprint(*password);
     if (why == renewal_cause::look && login == used_login_) co_return renewal{};
     if (login == memory_->refused_login) {

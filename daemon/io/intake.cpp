@@ -65,6 +65,7 @@ result<protected_ids> load_protected_ids(const std::string& path, const id_patte
     byte_source from(fd.get(), path, type.packed);
     protected_sink sink(out, pattern);
     if (auto done = read_list(from, type.kind, sink); !done) return fail(std::move(done.error()));
+    out.came_from(from.facts().sha256);
     return out;
 }
 
@@ -221,6 +222,7 @@ result<job_intake> intake::finish(source_file source) {
         store.emplace(std::move(sink_->store()));
         found_.protected_at = std::move(sink_->protected_at());
     }
+    if (!around_.protect.sha256().empty()) found_.protect = {around_.protect.sha256(), around_.protect.size()};
     found_.ids = store->count();
     found_.duplicates = read - found_.ids;
 

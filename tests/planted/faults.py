@@ -91,6 +91,21 @@ BUGS = {
                                  "const auto type = last_in(fd, size,", WHOLE, "LargeJob.GoesOn*"),
     "declined-is-unsent-to-a-checkpoint": ("daemon/core/recovery.cpp", "v.sent = sent || v.last != word::unsent;",
                                            "v.sent = v.last != word::unsent;", UNIT, "Recovery.*:JobSimulation.*"),
+    "protected-at-intake-only": ("daemon/app/sender.cpp", "if (!ask && with_.protect && with_.protect->size() > 0)",
+                                 "if (!ask && with_.protect && with_.protect->size() > 1'000'000)",
+                                 WHOLE, "Stuck.AnIdThatIsProtected*"),
+    "in-doubt-skipped-as-protected": ("daemon/core/plan.cpp",
+                                      "if (b.last == word::lost)\n        doom(out, {b.attempt - 1, word::withheld}",
+                                      "if (b.last == word::withheld)\n        doom(out, {b.attempt - 1, word::withheld}",
+                                      UNIT, "PlanWithhold.*:JobSimulation.*"),
+    "every-404-is-gone": ("daemon/core/answer.cpp", "if (status == 404 && answered &&", "if (status == 404 &&",
+                          UNIT, "Answer.*"),
+    "pause-of-nothing-taken": ("daemon/core/traffic.cpp", "if (pause && *pause <= nanoseconds(0)) pause.reset();", "",
+                               UNIT, "Traffic.*"),
+    "blocked-for-good": ("daemon/app/job_run_orders.cpp", "probe_at_ = steady_now() + with_.settings->retry.blocked_probe;",
+                         "probe_at_.reset();", WHOLE, "Stuck.AGatewayInMaintenance*"),
+    "ids-fail-though-nothing-passes": ("daemon/core/plan_end.cpp", "if (passed_ || stop_ || first_batch_ < 2) {",
+                                       "if (passed_ || stop_ || first_batch_ < 2'000) {", UNIT, "PlanRefused.*"),
 }
 
 planted.main(BUGS)

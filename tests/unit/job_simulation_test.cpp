@@ -38,6 +38,10 @@ class history {
             if (chance(0.05)) stubborn_.insert(p);
             if (chance(0.05)) gone_.insert(p);  // somebody else was faster
         }
+        for (position p = 0; p < intake_.ids; ++p)
+            if (chance(0.02)) protected_later_.insert(p);
+        if (chance(0.1)) refused_until_ = below(300);
+        ask_refused_chance_ = chance(0.3) ? 0.3 : 0;
         stop_chance_ = chance(0.3) ? 0.01 : 0;
         crash_chance_ = chance(0.7) ? 0.03 : 0;
         rules_.batch_size = intake_.spec.batch_size;
@@ -66,7 +70,12 @@ class history {
                 write_command(chain_, buffer_, wall_, "job.cancelled", {}, "", std::nullopt);
                 record(plan_->stop(skip_reason::cancelled, now_));
             }
+            if (plan_->stopping() && chance(0.02)) {
+                unasked_ = true;
+                record(plan_->end_asking());
+            }
             if (chance(0.3)) commit();
+            ++steps_;
             step();
             if (testing::Test::HasFatalFailure()) return;
         }
@@ -163,6 +172,11 @@ class history {
             return;
         }
         const position p = b->at[0].first;
+        if (chance(ask_refused_chance_)) {
+            unasked_ = true;
+            record(plan_->ask_refused(b, chance(0.5)));
+            return;
+        }
         record(plan_->asked(b, gone_.contains(p) ? presence::gone : presence::there, now_, roll()));
     }
 
@@ -180,6 +194,15 @@ class history {
 
     void answer_deletion(const batch* b) {
         const std::vector<position> all = each(b->at);
+        if (steps_ > 20) {  // the list of protected ids is another by now
+            std::vector<std::uint32_t> hits;
+            for (std::uint32_t i = 0; i < all.size(); ++i)
+                if (protected_later_.contains(all[i])) hits.push_back(i);
+            if (!hits.empty()) {
+                record(plan_->withhold(b, hits, now_));
+                return;
+            }
+        }
         const double fate = roll();
         if (fate < 0.03) {
             record(plan_->give_back(b, now_));
@@ -189,7 +212,7 @@ class history {
         if (fate < 0.12) return error(b, "throttled", plan::miss::declined);
         if (fate < 0.18) return error(b, "timeout", plan::miss::in_doubt);
         for (const position p : all)
-            if (poison_.contains(p) && !gone_.contains(p)) {
+            if ((poison_.contains(p) && !gone_.contains(p)) || deletions_++ < refused_until_) {
                 ++requests_;
                 if (b->sent_before) ++retries_;
                 write_error(chain_, buffer_, wall_,
@@ -405,7 +428,8 @@ class history {
             const bool gone = gone_.contains(p);
             EXPECT_TRUE(gone || (what != "deleted" && what != "absent"))
                 << id << " is called " << what << " and is there";
-            EXPECT_FALSE(gone && what == "failed" && rules_.verify != verify_mode::none) << id << " failed and is gone";
+            EXPECT_FALSE(gone && what == "failed" && rules_.verify != verify_mode::none && !unasked_)
+                << id << " failed and is gone";
         }
     }
 
@@ -424,7 +448,11 @@ class history {
     std::optional<journal_audit> audited_;
     steady_time now_{std::chrono::hours(1)};
     wall_time wall_{std::chrono::microseconds(1'795'568'523'123'456)};
-    double stop_chance_ = 0, crash_chance_ = 0;
+    double stop_chance_ = 0, crash_chance_ = 0, ask_refused_chance_ = 0;
+    std::set<position> protected_later_;
+    std::uint64_t refused_until_ = 0, deletions_ = 0;  // at first every deletion is refused for its content
+    int steps_ = 0;
+    bool unasked_ = false;  // some id may have ended without being asked for
     int crashes_ = 0;
     bool over_ = false;
 };

@@ -73,6 +73,19 @@ TEST(LearnedRate, WhereItMustBeLoweredTimeAndAgainNoQuotaIsAtWork) {
     EXPECT_TRUE(r.get());
 }
 
+// The passes of one window over ten minutes would be a rate that no quota has.
+TEST(LearnedRate, TheTimeInWhichNothingIsLearnedIsNoWindow) {
+    learned_rate r;
+    nanoseconds whole = 10s;
+    steady_time at = a_window(r, start, 20, 10ms, 3, whole);
+    for (int i = 0; i < 3; ++i, whole *= 2) at = a_window(r, at, 20, 10ms, 3, whole);
+    ASSERT_FALSE(r.get());
+    at = a_window(r, at + 11min, 100, 10ms, 3, 60s);
+    EXPECT_FALSE(r.get()) << "the first row after it begins a window, and ends none";
+    a_window(r, at, 100, 10ms, 3, 60s);
+    EXPECT_DOUBLE_EQ(*r.get(), 100.0 / 60);
+}
+
 TEST(LearnedRate, ComesBackInStepsUntilNothingIsLearnedAnyMore) {
     learned_rate r;
     const steady_time from = taught(r);

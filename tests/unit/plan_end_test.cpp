@@ -123,7 +123,7 @@ TEST(PlanVerify, AnAskThatGetsNoAnswerIsRepeatedThenGivenUp) {
         out = p.missed(ask, plan::miss::unsent, now, now, 1.0);
         if (out.empty()) now = *p.due();
     }
-    EXPECT_EQ(out[0].reason, "unknown");
+    EXPECT_EQ(out[0].reason, "refused") << "as it would have ended without asking";
     EXPECT_GE(now - start, 24h);
 }
 
@@ -449,8 +449,8 @@ TEST(PlanRestart, AStateAccountsForEveryIdAndReadsBack) {
 }
 
 TEST(Words, AreNamedAndReadBack) {
-    for (const word w :
-         {word::unsent, word::lost, word::refused, word::unaccounted, word::reported, word::present, word::rejected})
+    for (const word w : {word::unsent, word::lost, word::refused, word::unaccounted, word::reported, word::present,
+                         word::rejected, word::doubted, word::withheld})
         EXPECT_EQ(word_named(name_of(w)), w);
     EXPECT_FALSE(word_named("deleted"));
     EXPECT_EQ(name_of(skip_reason::protected_id), "protected");

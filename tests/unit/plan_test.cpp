@@ -271,7 +271,8 @@ TEST(Plan, HalvingIsolatesOnePoisonedIdInLogarithmicallyManyRounds) {
             while (const batch* b = take(p)) {
                 const auto ids = each(b->at);
                 if (std::find(ids.begin(), ids.end(), poison) == ids.end()) {
-                    EXPECT_THAT(p.landed(b, all_deleted(b), start, 0), IsEmpty());
+                    // The first that passes shows that it was the poisoned one's own fault.
+                    for (verdict& v : p.landed(b, all_deleted(b), start, 0)) out.push_back(std::move(v));
                     continue;
                 }
                 ++rounds;

@@ -77,14 +77,19 @@ TEST(Traffic, AnOpenBreakerLetsExactlyOneProbeThroughEachProbeInterval) {
             answered = now + 100ms;
         }
     }
-    EXPECT_GE(probes, 38);  // 15.1 s apart
-    EXPECT_LE(probes, 40);
+    EXPECT_GE(probes, 41);  // after 1, 2, 4, 8 s, then 15.1 s apart
+    EXPECT_LE(probes, 43);
 }
 
 TEST(Traffic, WhileTheBreakerIsOpenTheNextProbesTimeIsNamed) {
     traffic t(fast(), start, true);
     for (int i = 0; i < 3; ++i) static_cast<void>(t.went_badly(start));
-    EXPECT_EQ(t.admit(start + 1s, 0).at, start + 15s);
+    EXPECT_EQ(t.admit(start, 0).at, start + 1s) << "the first comes soon";
+    t.sent(start + 1s);
+    static_cast<void>(t.went_badly(start + 1s));
+    EXPECT_EQ(t.admit(start + 1s, 0).at, start + 3s);
+    static_cast<void>(t.went_badly(start + 2s));
+    EXPECT_EQ(t.admit(start + 2s, 0).at, start + 4s) << "what was sent before it opened is no probe";
     const auto busy = t.admit(start + 20s, 1);
     EXPECT_FALSE(busy.go);
     EXPECT_FALSE(busy.at) << "only the probe's answer changes it";
@@ -120,11 +125,84 @@ TEST(Traffic, AShorterPauseDoesNotCutALongerOne) {
     EXPECT_EQ(t.throttled(start + 1s, 1s, std::nullopt, 0), start + 60s);
 }
 
-TEST(Traffic, NoAnswerStopsUsForMoreThanAnHour) {
+TEST(Traffic, NoAnswerStopsUsForMoreThanADay) {
     traffic t(fast(), start, true);
-    EXPECT_EQ(t.throttled(start, nanoseconds::max(), std::nullopt, 0), start + 1h);
-    traffic u(fast(), start, true);
-    EXPECT_EQ(u.throttled(start, -5s, std::nullopt, 0), start);
+    EXPECT_EQ(t.throttled(start, nanoseconds::max(), std::nullopt, 0), start + 24h);
+}
+
+// Retry-After: 0, or a date in the past.
+TEST(Traffic, APauseOfNothingBacksOffAsABare429Does) {
+    for (const nanoseconds none : {nanoseconds(0), nanoseconds(-5s)}) {
+        traffic_rules r = fast();
+        r.throttle_backoff = {.base = 1s, .cap = 60s};
+        traffic t(r, start, true);
+        EXPECT_EQ(t.throttled(start, none, std::nullopt, 1.0), start + 1s);
+        EXPECT_EQ(t.throttled(start + 1s, none, std::nullopt, 1.0), start + 3s);
+        EXPECT_EQ(t.throttled(start + 3s, none, std::nullopt, 1.0), start + 7s);
+    }
+}
+
+TEST(Traffic, A503MakesEverybodyBackOffMoreEachTime) {
+    traffic_rules r = fast();
+    r.breaker_failures = 100;
+    r.throttle_backoff = {.base = 1s, .cap = 8s};
+    traffic t(r, start, true);
+    steady_time now = start;
+    for (const nanoseconds wait : {1s, 2s, 4s, 8s, 8s}) {
+        t.overloaded(now, std::nullopt, 1.0);
+        t.overloaded(now + 1ms, std::nullopt, 0.0);  // under way when the pause began
+        EXPECT_FALSE(t.admit(now + wait - 1ms, 0).go);
+        EXPECT_TRUE(t.admit(now + wait + 1ms, 9).go);
+        now += wait + 1ms;
+    }
+    EXPECT_FALSE(t.paused_until()) << "the gateway asked for nothing";
+    static_cast<void>(t.went_well(now));
+    t.overloaded(now, 3s, 0);
+    EXPECT_EQ(t.admit(now, 0).at, now + 3s) << "as long as the answer says";
+    t.overloaded(now + 3s, 1h, 0);
+    EXPECT_EQ(t.admit(now, 0).at, now + 11s) << "within reason";
+}
+
+TEST(Traffic, BehindAnOpenBreakerProbesWaitForNothingElse) {
+    traffic_rules r = fast();
+    r.throttle_backoff = {.base = 60s, .cap = 60s};
+    traffic t(r, start, true);
+    for (int i = 0; i < 3; ++i) {
+        t.overloaded(start, std::nullopt, 1.0);
+        static_cast<void>(t.went_badly(start));
+    }
+    EXPECT_TRUE(t.admit(start + 1s, 0).go);
+}
+
+// Cause 1 of a job that never got faster again: one text with a lower number.
+TEST(Traffic, TheLatestLimitCountsAndOneThatIsNotNamedAgainIsTriedToBeRaised) {
+    traffic t({.per_second = 50, .burst = 1}, start, true);
+    static_cast<void>(t.throttled(start, 1s, named_limit{20, 1s}, 0));
+    EXPECT_EQ(t.per_second(), 20);
+    static_cast<void>(t.throttled(start + 10s, 1s, named_limit{4, 1s}, 0));
+    EXPECT_EQ(t.per_second(), 4);
+    static_cast<void>(t.throttled(start + 20s, 1s, named_limit{20, 1s}, 0));
+    EXPECT_EQ(t.per_second(), 20) << "upwards too";
+    static_cast<void>(t.throttled(start + 30s, 1s, named_limit{4, 1s}, 0));
+    steady_time now = start + 30s;
+    for (; t.per_second() < 50 && now < start + 10min; now += 250ms) static_cast<void>(t.went_well(now));
+    EXPECT_EQ(t.per_second(), 50);
+    EXPECT_LT(now, start + 2min);
+}
+
+TEST(Traffic, ALimitThatHoldsIsTriedLessAndLessOften) {
+    traffic t({.per_second = 50, .burst = 1}, start, true);
+    static_cast<void>(t.throttled(start, 1s, named_limit{4, 1s}, 0));
+    int refused = 0;
+    for (steady_time now = start; now < start + 4h; now += 250ms) {
+        if (t.per_second() > 4) {
+            ++refused;
+            static_cast<void>(t.throttled(now, 1s, named_limit{4, 1s}, 0));
+        }
+        static_cast<void>(t.went_well(now));
+    }
+    EXPECT_GE(refused, 8);
+    EXPECT_LE(refused, 14);
 }
 
 TEST(Traffic, A429ThatNamesNoPauseBacksOffMoreEachTime) {
@@ -145,7 +223,7 @@ TEST(Traffic, A429ThatNamesNoPauseBacksOffMoreEachTime) {
 
 TEST(Traffic, ALimitThatTheGatewayNamesIsKeptTo) {
     traffic t(fast(), start, true);
-    static_cast<void>(t.throttled(start, 1s, 2.0, 0));
+    static_cast<void>(t.throttled(start, 1s, named_limit{2.0, 1s}, 0));
     EXPECT_EQ(t.per_second(), 2.0);
     steady_time now = start;
     int sent = 0;
@@ -161,14 +239,14 @@ TEST(Traffic, ALimitThatTheGatewayNamesIsKeptTo) {
 TEST(Traffic, ALimitAboveTheOwnRateOrWithoutSenseChangesNothing) {
     traffic t({.per_second = 5, .burst = 1}, start, true);
     for (const double limit : {5.0, 100.0, 0.0, -1.0}) {
-        static_cast<void>(t.throttled(start, 0s, limit, 0));
+        static_cast<void>(t.throttled(start, 0s, named_limit{limit, 1s}, 0));
         EXPECT_EQ(t.per_second(), 5.0);
     }
 }
 
 TEST(Traffic, WithoutAdaptiveTheLimitIsNotLearned) {
     traffic t({.per_second = 5, .burst = 1, .adaptive = false}, start, true);
-    static_cast<void>(t.throttled(start, 0s, 1.0, 0));
+    static_cast<void>(t.throttled(start, 0s, named_limit{1.0, 1s}, 0));
     EXPECT_EQ(t.per_second(), 5.0);
 }
 
@@ -208,7 +286,7 @@ TEST(Traffic, WithoutAdaptiveNothingIsFoundOut) {
 
 TEST(Traffic, NewRulesKeepALearnedLimitUntilItIsAboveThemOrUnwanted) {
     traffic t({.per_second = 5, .burst = 3}, start, true);
-    static_cast<void>(t.throttled(start, 0s, 2.0, 0));
+    static_cast<void>(t.throttled(start, 0s, named_limit{2.0, 1s}, 0));
     t.set_rules({.per_second = 10, .burst = 9}, start);
     EXPECT_EQ(t.per_second(), 2.0);
     EXPECT_GE(t.admit(start, 0).at.value_or(start), start + 499ms) << "and no burst with it";

@@ -25,11 +25,20 @@ namespace culld {
 enum class job_state : std::uint8_t { waiting, running, paused, blocked, finished };
 [[nodiscard]] std::string_view name_of(job_state s);
 
+// What stands in a job's way, and so what may end it.
+enum class block_cause : std::uint8_t {
+    disk,         // our own; whatever writes to it tries again
+    credentials,  // refused for every job: nothing is tried before they change, since a key could be locked
+    ids,          // the API refused each of its first batch
+    answer,  // what the API answered to this job: a gateway in maintenance does that too, so it is tried now and then
+};
+
 struct block_facts {
     std::string error_class;  // auth, rejected, journal, store, ...
     std::string code;
     std::string detail;
     std::string help;
+    block_cause cause = block_cause::disk;
 };
 
 // Everything a run starts from, for a new job and for one found at a restart.
@@ -71,8 +80,11 @@ class job_run {
     void start();
 
     // ---- for the sender ----
-    // In the queue of those that may have something to send.
-    [[nodiscard]] bool dispatchable() const { return state_ == job_state::running && !finishing_; }
+    // In the queue of those that may have something to send. A blocked job may, now and then, send one probe.
+    [[nodiscard]] bool dispatchable() const {
+        return !finishing_ && (state_ == job_state::running || (probe_at_ && !paused_before_block_));
+    }
+    void put_off_probe(steady_time until) { probe_at_ = until; }
     [[nodiscard]] bool ready(steady_time now);
     [[nodiscard]] std::optional<steady_time> due(steady_time now) const;
     [[nodiscard]] const batch* take(steady_time now);
@@ -86,7 +98,12 @@ class job_run {
     void halved(const batch* b, const http_answer& answer, const reading& why, std::string_view sent);
     void asked(const batch* b, presence answer);
     void ask_missed(const batch* b, plan::miss how, steady_time earliest);
+    void ask_refused(const batch* b, bool for_all, std::string_view code, std::string_view detail);
     void give_back(const batch* b);  // nothing was done with it
+    // It was not sent since the ids at these indices are protected by now.
+    void withhold(const batch* b, const std::vector<std::uint32_t>& indices);
+    // Its workspace has answered 200 to it, in this run or before.
+    [[nodiscard]] bool answered() const { return answered_; }
 
     // ---- for operators ----
     // False if the job's state does not allow it.
@@ -100,6 +117,10 @@ class job_run {
     // Stops a job whose deadline is over, whatever its state, and lets it end. (not_before is part of due() and
     // ready(), abort_when is looked at with every answer.)
     void check_deadline();
+    // Being ended, it has but to ask for what is in doubt: not for longer than somebody answers. To be called now and
+    // then while ending().
+    void check_end();
+    [[nodiscard]] bool ending() const { return plan_.stopping() && !finishing_; }
 
     // Ends the timers and writes what is buffered; the journal stays as a restart wants to find it. Nothing more is
     // sent. What never was is told to the next run, where there is time for it before `until`.
@@ -113,9 +134,7 @@ class job_run {
     // Why it stands still, in one line; empty where it does not, or nobody said.
     [[nodiscard]] std::string reason() const;
     // By our own disk, which no other credentials mend.
-    [[nodiscard]] bool blocked_by_disk() const {
-        return blocked_ && (blocked_->error_class == "journal" || blocked_->error_class == "store");
-    }
+    [[nodiscard]] bool blocked_by_disk() const { return blocked_ && blocked_->cause == block_cause::disk; }
     [[nodiscard]] const std::string& status() const { return status_; }
     [[nodiscard]] const job_totals& totals() const { return shown_; }  // durable facts only
     // Durable verdicts of this run alone: what was before it is in the journal.
@@ -148,7 +167,12 @@ class job_run {
     void record_verdict(const verdict& v);
     void check_rules();  // deadline and abort_when; whoever calls it goes on with follow_up()
     void stop(skip_reason reason);
+    void leave_for_the_end();
     void go_on_to_the_end();
+    void probe_ended(bool well);
+    void block_for_all(const reading& why);
+    // Somebody answers: the end may wait for him.
+    void heard() { heard_at_ = steady_now(); }
     void begin_finish();
     void file_away();
     void own_files();
@@ -174,7 +198,12 @@ class job_run {
     job_state state_ = job_state::running;
     bool paused_before_block_ = false;
     std::optional<block_facts> blocked_;
-    std::string said_;  // by whoever paused or cancelled it
+    std::optional<steady_time> probe_at_;  // blocked: when one request may be tried
+    bool probing_ = false;                 // it is under way
+    bool answered_;
+    bool asks_refused_ = false;  // it was said
+    steady_time heard_at_{};     // while it is being ended: when it began, or the last answer came
+    std::string said_;           // by whoever paused or cancelled it
     std::uint64_t requests_, retries_, throttled_;
     job_totals pending_, shown_;                            // at the commit under way; durable
     reason_counts failed_, failed_pending_, failed_shown_;  // recorded; and as the totals

@@ -36,6 +36,9 @@ struct loaded {
 // A line each on stderr, for whoever started us by hand.
 void complain(const std::vector<config_complaint>& all);
 
+// Refuses a reload by which no id would be protected any more, and warns of one by which fewer are.
+[[nodiscard]] result<void> keeps_protecting(const protected_ids& before, const protected_ids& after);
+
 // The settings that differ between the two and cannot change while culld runs. A reload that would change one of them
 // is refused as a whole: the half of it that could be applied is not what the operator asked for.
 [[nodiscard]] std::vector<std::string_view> unchangeable(const config& before, const config& after);

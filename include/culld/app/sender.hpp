@@ -4,7 +4,6 @@
 // one of ten million. Loop thread.
 #pragma once
 
-#include <list>
 #include <map>
 #include <memory>
 #include <vector>
@@ -13,6 +12,7 @@
 #include "culld/app/services.hpp"
 #include "culld/core/histogram.hpp"
 #include "culld/core/traffic.hpp"
+#include "culld/core/turns.hpp"
 #include "culld/core/wake_lead.hpp"
 #include "culld/io/credentials.hpp"
 #include "culld/io/project_lookup.hpp"
@@ -33,6 +33,8 @@ class sender {
     // Blocks a job that was added while the credentials are refused, as those before it are. After its start().
     void block_if_refused(job_run& job);
     void remove(job_run& job);
+    // It may have something to send: looked at with the next pump().
+    void wake(job_run& job);
 
     // Hands out whatever may go now, and sets the timer for what may go later.
     void pump();
@@ -57,6 +59,8 @@ class sender {
     [[nodiscard]] task<result<std::string>> find_project(project_lookup& by);
 
     [[nodiscard]] const traffic& state() const { return traffic_; }
+    // What an earlier run knew of the gateway's limits. Before the first request.
+    void restore(const traffic::memory& known) { traffic_.restore(known, steady_now()); }
     [[nodiscard]] std::uint32_t in_flight() const { return in_flight_; }
     [[nodiscard]] std::optional<wall_time> last_sent() const { return last_sent_; }
     [[nodiscard]] std::optional<steady_time> credentials_end() const { return who_->end(); }
@@ -81,6 +85,10 @@ class sender {
         steady_time not_before = {};              // to be written then
     };
 
+    // Blocked jobs alike wait for one another's probe.
+    [[nodiscard]] static std::string probe_name(const job_run& job);
+    [[nodiscard]] bool may_probe(job_run& job, steady_time now);
+    void unblock_like(const job_run& first);
     // What this worker is to do now, if anything.
     [[nodiscard]] work next(worker& w);
     [[nodiscard]] task<void> run(worker& w);
@@ -94,8 +102,6 @@ class sender {
     // Both false where the ids cannot be read any more: then the batch was given back.
     [[nodiscard]] bool write_body(worker& w);
     [[nodiscard]] bool compose(worker& w, delete_form form);
-    // Where the API's words come in: what is told of them elsewhere holds no secret of ours from here on.
-    void withhold_secrets(worker& w, http_answer& answer);
     void arrived(worker& w, const http_answer& answer, delete_form form);
     void answered_deletion(worker& w, const http_answer& answer);
     void answered_ask(worker& w, const http_answer& answer);
@@ -139,9 +145,10 @@ class sender {
     traffic traffic_;
     std::vector<std::unique_ptr<worker>> workers_;
     std::vector<worker*> idle_;
-    std::string head_;                                       // of the request that is being composed
-    std::map<std::uint32_t, std::list<job_run*>> jobs_;      // by priority; each list in turn
-    std::map<std::string, delete_form, std::less<>> forms_;  // learned, by resource
+    std::string head_;  // of the request that is being composed
+    turns<job_run> turns_;
+    std::map<std::string, steady_time, std::less<>> probes_;  // of blocked jobs: when the next of that name may go
+    std::map<std::string, delete_form, std::less<>> forms_;   // learned, by resource
     std::uint32_t in_flight_ = 0;
     std::uint32_t connecting_ = 0;  // of them
     nanoseconds lead_{};            // how long the latest connection took

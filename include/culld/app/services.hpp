@@ -18,14 +18,18 @@
 
 namespace culld {
 
+class job_run;
+class protected_ids;
+
 struct services {
     loop_executor loop;
     worker_thread& disk;  // journals, ledger, filing away
     const spool& files;   // blocking: on worker threads only, but at start
     const folder& journals;
-    const folder& plans;                     // journals/.plan
-    ledger_file& ledger;                     // on the disk thread only
-    std::shared_ptr<const config> settings;  // replaced as a whole on reload
+    const folder& plans;                           // journals/.plan
+    ledger_file& ledger;                           // on the disk thread only
+    std::shared_ptr<const config> settings;        // replaced as a whole on reload
+    std::shared_ptr<const protected_ids> protect;  // never deleted; replaced likewise, and looked at with every batch
     std::string config_sha256;
     checkpoint_rules checkpoints{};
     std::mt19937_64 dice;  // jitter and job ids; no secret rests on it
@@ -43,6 +47,10 @@ struct services {
     std::function<void(const notice&)> announce;
     // Something became ready to be sent.
     std::function<void()> pump;
+    // This job may have become ready: it is looked at again with the next pump.
+    std::function<void(job_run&)> wake;
+    // What is known of the gateway's limits, or a pause that it asked for, is another.
+    std::function<void()> limits_changed;
     // A job's state or place in the queue changed.
     std::function<void()> jobs_changed;
 

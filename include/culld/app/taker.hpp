@@ -57,6 +57,7 @@ class taker {
     [[nodiscard]] bool waits_for_project() const { return project_pending_; }
     void apply(std::shared_ptr<const intake_settings> rules, nanoseconds rescan_every) {
         rules_ = std::move(rules);
+        with_.protect = {rules_, &rules_->protect};
         arrivals_.rescan_every(rescan_every);
     }
 

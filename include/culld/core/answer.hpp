@@ -1,7 +1,7 @@
 // What an HTTP answer means for the requests to come (contract, section 6; secmaster-api.md 1.7, 3.5, 5): the gateway's
 // and the service's error texts, read into one small set of consequences. A 200 to a deletion goes to the judge.
 //
-// Pure. Messages handed back are cleaned: one line, at most 512 bytes, without our secrets.
+// Pure. Messages handed back are cleaned: one line, at most 512 bytes, header values that the gateway echoes redacted.
 #pragma once
 
 #include <cstdint>
@@ -10,7 +10,6 @@
 #include <string_view>
 
 #include "culld/core/auth_refusal.hpp"
-#include "culld/core/redact.hpp"
 #include "culld/core/time.hpp"
 
 namespace culld {
@@ -34,14 +33,23 @@ struct reading {
     std::string code;              // APIGW.0308, SecMaster.20030001, ...; may be empty
     std::string message;
     std::string help;                        // for blocked and unauthorized: what an operator can do
-    std::optional<nanoseconds> pause;        // how long the answer asks everybody to wait; at most an hour
+    std::optional<nanoseconds> pause;        // how long the answer asks everybody to wait; at most a day
     std::optional<double> limit_per_second;  // the limit it names
+    nanoseconds limit_window{};              // that it is counted in
     auth_refusal refusal;                    // of a 401
 };
 
 // `retry_after`: that header's value, if any: seconds or an HTTP date, compared with `now`.
-[[nodiscard]] reading read_answer(unsigned status, std::string_view retry_after, std::string_view body, wall_time now,
-                                  const redactor& secrets);
+[[nodiscard]] reading read_answer(unsigned status, std::string_view retry_after, std::string_view body, wall_time now);
+
+// What an answer other than 200 says of the one incident that was asked for.
+enum class ask_meaning : std::uint8_t {
+    gone,     // it does not exist: 400 SecMaster.20030005, or 404 by SecMaster's own word once the workspace `answered`
+              // 200
+    refused,  // it will not be told, whoever asks again
+    nothing,  // as for every request: throttled, lost, and the like
+};
+[[nodiscard]] ask_meaning meaning_for_ask(const reading& r, unsigned status, bool answered);
 
 // Retry-After (RFC 9110, 10.2.3): seconds or an HTTP date, in any of its three forms. None if it is neither; what is
 // past becomes 0, what is more than a year a year.
@@ -54,10 +62,7 @@ struct throttle_text {
 };
 [[nodiscard]] std::optional<throttle_text> parse_throttle_text(std::string_view message);
 
-// One line, no control characters, cut to `limit` bytes at a character's edge. What stands where the gateway would echo
-// a credential, by the header's name, is [redacted].
+// One line, no control characters, echoed credentials replaced by ***, cut to `limit` bytes at a character's edge.
 [[nodiscard]] std::string clean_message(std::string_view text, std::size_t limit = 512);
-// The same for what others say: without our secrets, which are found before anything is cut.
-[[nodiscard]] std::string clean_message(std::string_view text, const redactor& secrets, std::size_t limit = 512);
 
 }  // namespace culld

@@ -81,6 +81,7 @@ struct config {
         nanoseconds base_delay = std::chrono::milliseconds(500);
         nanoseconds max_delay = std::chrono::seconds(60);
         nanoseconds give_up_after = std::chrono::hours(24);
+        nanoseconds blocked_probe = std::chrono::minutes(5);  // 1s..24h
     } retry;
     struct {
         std::uint32_t failures = 10;

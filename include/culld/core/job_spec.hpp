@@ -65,14 +65,21 @@ struct source_facts {
     [[nodiscard]] const std::string& active_name() const { return taken_as.empty() ? file : taken_as; }
 };
 
+// The list of ids that are never deleted, as it was when a job was read.
+struct protected_facts {
+    std::string sha256;  // of the file
+    std::uint64_t count = 0;
+};
+
 // Everything that reading a job and its list found out.
 struct job_intake {
     job_spec spec;
-    source_facts source;               // the job file
-    std::optional<source_facts> list;  // the sidecar, where ids_file names one
-    std::uint64_t ids = 0;             // distinct
-    std::uint64_t duplicates = 0;      // further appearances
-    spans protected_at;                // positions of ids that must never be deleted, ascending
+    source_facts source;                     // the job file
+    std::optional<source_facts> list;        // the sidecar, where ids_file names one
+    std::uint64_t ids = 0;                   // distinct
+    std::uint64_t duplicates = 0;            // further appearances
+    std::optional<protected_facts> protect;  // where ids.protected_file names one
+    spans protected_at;                      // positions of ids that must never be deleted, ascending
 };
 
 }  // namespace culld

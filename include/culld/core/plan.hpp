@@ -34,6 +34,8 @@ enum class word : std::uint8_t {
     reported,     // the API says deleted; with verify: all that is no verdict
     present,      // asked for after it was reported deleted, and still there
     rejected,     // alone in a request that was refused for its content (400)
+    doubted,      // listed in error_ids after an answer to it had been lost: perhaps that request deleted it
+    withheld,     // its fate is unknown, and it is protected by now: asked for, never sent again
 };
 [[nodiscard]] std::string_view name_of(word w);
 [[nodiscard]] std::optional<word> word_named(std::string_view name);
@@ -89,7 +91,8 @@ struct plan_state {
     std::vector<open_ids> open;  // every intended id without a verdict
     spans holes;                 // settled positions from `intended` on
     verdict_counts counts;
-    std::uint64_t first_good = 0, first_bad = 0;  // answers to first attempts, for abort_when
+    std::uint64_t first_good = 0, first_bad = 0;  // first answers to ids, for abort_when
+    bool answered = false;                        // some deletion was answered 200; plan::state does not tell
 };
 
 struct plan_rules {
@@ -151,10 +154,25 @@ class plan {
     [[nodiscard]] steady_time retry_at(const batch& b, steady_time now, steady_time earliest, double chance) const;
     [[nodiscard]] std::vector<verdict> missed(const batch* b, miss how, steady_time now, steady_time earliest,
                                               double chance);
-    // Refused for its content: two halves go again, or the one id that it held has its last word.
+    // Nor may it ever be, as it is: the ids at `indices` (ascending, counted through the batch) are protected. They are
+    // skipped, or asked for where an earlier request may have deleted them; the others may go at once.
+    [[nodiscard]] std::vector<verdict> withhold(const batch* b, const std::vector<std::uint32_t>& indices,
+                                                steady_time now);
+    // Refused for its content: two halves go again, or the one id that it held has its last word. While nothing has
+    // ever passed that word waits: it may be all requests that are refused, and no id's fault.
     [[nodiscard]] std::vector<verdict> halved(const batch* b, steady_time now);
     // An ask was answered.
     [[nodiscard]] std::vector<verdict> asked(const batch* b, presence answer, steady_time now, double chance);
+
+    // It was refused: the id ends as it would have without the ask. `for_all`: for a reason that holds of every ask, so
+    // that after a few such in a row those that wait end likewise.
+    [[nodiscard]] std::vector<verdict> ask_refused(const batch* b, bool for_all);
+    // Nobody is asked any more, now and later.
+    [[nodiscard]] std::vector<verdict> end_asking();
+    [[nodiscard]] bool asking() const { return !asks_.empty() || !asks_parked_.empty(); }
+    // A whole first batch was refused id by id, and nothing has ever passed. Until something does, one of these ids
+    // after the other is ready, and nothing else.
+    [[nodiscard]] bool nothing_passes() const;
 
     // No further fresh ids and no further tries: what was never sent is skipped for `reason`, what has failed so far
     // is asked for or fails. Batches in flight end as they land. Repeated calls change nothing.
@@ -187,7 +205,7 @@ class plan {
         std::uint64_t ids = 0;
     };
     using queues = std::map<key, queue>;
-    enum class source : std::uint8_t { none, parked, again, fresh, ask_parked, ask };
+    enum class source : std::uint8_t { none, parked, again, fresh, ask_parked, ask, suspect };
     struct choice {
         source from = source::none;
         const key* of = nullptr;
@@ -205,14 +223,19 @@ class plan {
     const batch* launch(batch b);
     [[nodiscard]] batch retrieve(const batch* b);
     void park(batch b, steady_time due);
+    void park_whole(const batch& like, spans rest, steady_time due);
     void enqueue(queues& to, key k, const spans& at, steady_time due);
     void count_outstanding(std::uint64_t more, std::uint64_t fewer);
 
+    void put_back(std::vector<verdict>& out, batch b, steady_time now);
+    void suspect(std::vector<verdict>& out, key k, const spans& at, steady_time now);
+    void clear_suspects(std::vector<verdict>& out, steady_time now);
     void settle(std::vector<verdict>& out, verdict v);
+    void fail_unasked(std::vector<verdict>& out, key k, const spans& at);
     void skip(std::vector<verdict>& out, const spans& at);
     // One try less, or none left.
     void try_again(std::vector<verdict>& out, key k, const spans& at, steady_time due);
-    // Nobody answers: what is left to be asked for stays unknown.
+    // Nobody answers: what waits to be asked for ends as it would have without that.
     void end_asks(std::vector<verdict>& out);
     // The ids had their last try: ask for them, or fail them.
     void doom(std::vector<verdict>& out, key k, const spans& at, steady_time due);
@@ -230,14 +253,20 @@ class plan {
     std::multimap<steady_time, batch> asks_parked_;  // likewise asks
     queues again_;                                   // ids that failed and have tries left
     queues asks_;                                    // ids to be asked for
+    queues suspects_;                                // refused alone, before anything passed
     std::optional<steady_time> asks_unanswered_;     // since when; none: the last request of any kind had an answer
     std::vector<verdict> owed_;
-    std::uint64_t outstanding_ = 0;  // ids in parked_, asks_parked_, again_, asks_
+    std::uint64_t outstanding_ = 0;  // ids in parked_, asks_parked_, again_, asks_, suspects_
     std::uint64_t in_flight_ = 0;
     bool full_ = false;  // outstanding_ reached its limit and has not yet fallen to half of it
     std::optional<skip_reason> stop_;
     verdict_counts counts_;
     std::uint64_t first_good_, first_bad_;
+    std::uint64_t first_batch_;  // ids in the first whole one
+    bool passed_;                // some deletion was answered, whatever became of its ids
+    bool all_refused_ = false;   // nothing_passes() was true, or is
+    bool asking_over_ = false;
+    std::uint32_t asks_refused_ = 0;  // in a row, for what holds of all
 };
 
 }  // namespace culld

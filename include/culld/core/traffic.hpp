@@ -16,9 +16,9 @@ struct traffic_rules {
     double per_second = 5;
     std::uint32_t burst = 1;
     bool adaptive = true;
-    std::uint32_t breaker_failures = 10;  // in a row; then one probe each `probe`
-    nanoseconds probe = std::chrono::seconds(15);
-    backoff throttle_backoff;  // where a 429 says nothing
+    std::uint32_t breaker_failures = 10;           // in a row; then one probe at a time, the first after a second
+    nanoseconds probe = std::chrono::seconds(15);  // at most between two of them
+    backoff throttle_backoff;                      // where a 429 says nothing, and after a 500 or 503
 };
 
 enum class credential_state : std::uint8_t {
@@ -49,8 +49,11 @@ class traffic {
     bool went_badly(steady_time now);
     // 429: everybody pauses for `pause`, or backs off where the answer names none; with `adaptive` a limit that the
     // answer names is kept to from now on, and one that it does not name is found out. Returns when sending goes on.
-    steady_time throttled(steady_time now, std::optional<nanoseconds> pause, std::optional<double> limit,
+    // A pause that is none (0, a date in the past) is as good as not named.
+    steady_time throttled(steady_time now, std::optional<nanoseconds> pause, std::optional<named_limit> limit,
                           double chance);
+    // 500, 503: everybody backs off, for `pause` where the answer names one, within the longest back-off.
+    void overloaded(steady_time now, std::optional<nanoseconds> pause, double chance);
     void credentials_refused() { credentials_ = credential_state::refused; }
     void credentials_renewed() { credentials_ = credential_state::trial; }
 
@@ -62,18 +65,29 @@ class traffic {
     [[nodiscard]] bool exact() const { return pace_.exact(); }
     [[nodiscard]] std::optional<steady_time> paused_until() const { return paused_until_; }
 
+    // What a restart must not forget.
+    struct memory {
+        nanoseconds pause{};  // that is left
+        std::optional<learned_rate::memory> learned;
+    };
+    [[nodiscard]] memory remembered(steady_time now) const;
+    void restore(const memory& known, steady_time now);
+
   private:
     [[nodiscard]] double ceiling() const;
     void keep_to_limits(steady_time now);
 
     traffic_rules rules_;
     pace pace_;
-    std::optional<double> named_;  // the gateway's own limit, where it named one
-    learned_rate learned_;         // where it did not
-    std::optional<steady_time> paused_until_;
-    std::uint32_t throttles_ = 0;  // 429s in a row
-    std::uint32_t failures_ = 0;   // in a row
+    learned_rate learned_;
+    std::optional<steady_time> paused_until_;      // by 429s
+    std::optional<steady_time> backed_off_until_;  // after 500s and 503s
+    std::uint32_t throttles_ = 0;                  // 429s in a row
+    std::uint32_t overloads_ = 0;                  // 500s and 503s in a row
+    std::uint32_t failures_ = 0;                   // in a row
     steady_time probe_at_{};
+    nanoseconds probe_wait_{};
+    bool probing_ = false;  // a request went out since the breaker opened
     credential_state credentials_ = credential_state::good;
 };
 

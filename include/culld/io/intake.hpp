@@ -37,6 +37,9 @@ class protected_ids {
     [[nodiscard]] bool contains(std::string_view id) const { return ids_.find(id) != ids_.end(); }
     [[nodiscard]] std::size_t size() const { return ids_.size(); }
     void insert(std::string_view id) { ids_.emplace(id); }
+    // SHA-256 of the file they came from, in hex; empty where none is named.
+    [[nodiscard]] const std::string& sha256() const { return sha256_; }
+    void came_from(std::string sha256) { sha256_ = std::move(sha256); }
 
   private:
     struct by_text {
@@ -44,6 +47,7 @@ class protected_ids {
         std::size_t operator()(std::string_view id) const { return std::hash<std::string_view>{}(id); }
     };
     std::unordered_set<std::string, by_text, std::equal_to<>> ids_;
+    std::string sha256_;
 };
 
 // Reads such a file, in any of the list formats (by its name; *.txt where that tells nothing). An empty path
