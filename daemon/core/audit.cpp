@@ -100,6 +100,7 @@ void journal_audit::feed(const record_view& record, std::uint64_t line) {
         case record_type::job_unblocked: blocked_ = false; break;
         case record_type::job_finished: finished(record); break;
         case record_type::job_rejected:
+        case record_type::ledger_signed_from:
         case record_type::job_rate:
         case record_type::unknown: break;  // what is no type of a journal's is a fault of form
     }

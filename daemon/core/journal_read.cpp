@@ -9,10 +9,11 @@ namespace culld {
 namespace {
 
 // In the order of record_type.
-constexpr std::array<std::string_view, 19> type_names = {
-    "job.accepted", "intent",        "batch.result", "batch.error",   "ids.absent", "ids.deleted",   "ids.failed",
-    "ids.skipped",  "job.paused",    "job.resumed",  "job.cancelled", "job.rate",   "job.recovered", "checkpoint",
-    "job.blocked",  "job.unblocked", "job.finished", "job.rejected",  "unknown"};
+constexpr std::array<std::string_view, 20> type_names = {
+    "job.accepted",  "intent",       "batch.result",  "batch.error",        "ids.absent",
+    "ids.deleted",   "ids.failed",   "ids.skipped",   "job.paused",         "job.resumed",
+    "job.cancelled", "job.rate",     "job.recovered", "checkpoint",         "job.blocked",
+    "job.unblocked", "job.finished", "job.rejected",  "ledger.signed_from", "unknown"};
 static_assert(type_names[static_cast<std::size_t>(record_type::unknown)] == "unknown");
 
 record_type record_type_of(std::string_view name) {
@@ -215,6 +216,32 @@ result<ledger_entry> read_ledger_entry(const record_view& record) {
     auto counted = read_totals(*totals);
     if (!counted) return fail(std::move(counted.error()));
     out.totals = *counted;
+    return out;
+}
+
+std::optional<ledger_facts::rejected_file> rejected_file_of(const record_view& record) {
+    const auto inode = record.u64("inode");
+    const auto text = record.text("changed_at");
+    if (!inode || !text) return std::nullopt;
+    const auto changed_at = parse_rfc3339(*text);
+    if (!changed_at) return std::nullopt;
+    return ledger_facts::rejected_file{*inode, *changed_at};
+}
+
+result<signing_begin> read_signing_begin(const record_view& record) {
+    signing_begin out{.seq = record.seq, .from = 0, .key = {}, .sig = {}};
+    const auto from = record.u64("from");
+    if (!from) return fail(from.error());
+    out.from = *from;
+    if (out.from > out.seq) return fail("\"from\" of ledger.signed_from names a line behind it");
+    auto key = record.text("key");
+    if (!key) return fail(std::move(key.error()));
+    digest id{};
+    if (!parse_hex(*key, id)) return fail("\"key\" is not 64 lower-case hex digits");
+    out.key = std::move(*key);
+    auto sig = record.text("sig");
+    if (!sig) return fail(std::move(sig.error()));
+    out.sig = std::move(*sig);
     return out;
 }
 

@@ -244,8 +244,20 @@ void write_ledger_line(chain_writer& chain, std::string& out, wall_time ts, cons
         } else {
             line.raw("totals", "null").raw("journal", "null").raw("head", "null").member("records", 0U);
             line.member("error", facts.error);
+            if (facts.node)
+                line.member("inode", facts.node->inode).member("changed_at", rfc3339(facts.node->changed_at));
         }
     });
+}
+
+void write_signed_from(chain_writer& chain, std::string& out, wall_time ts, const signing_facts& facts) {
+    chain.append(out, "ledger.signed_from", ts, [&](json_object& line) {
+        line.member("from", facts.from).member("key", facts.key).member("sig", facts.sig);
+    });
+}
+
+std::string signed_from_text(const chain_head& before, std::uint64_t from, std::string_view key) {
+    return fmt::format("culld ledger.signed_from {} {} {} {}", before.seq, from, key, hex(before.prev));
 }
 
 std::string ledger_head_text(const chain_head& head, std::string_view sig) {

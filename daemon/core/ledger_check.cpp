@@ -16,6 +16,7 @@ void ledger_check::find(std::string_view file, std::uint64_t line, std::string w
 
 bool ledger_check::feed(std::string_view line, bool ended) {
     const std::uint64_t number = chain_.records() + 1;
+    const chain_head before{chain_.records(), chain_.head()};
     if (auto fed = chain_.feed(line, ended, *record_); !fed) {
         find(ledger_name, number, std::move(fed.error().what), std::move(fed.error().hint));
         torn_ = !ended;
@@ -25,6 +26,10 @@ bool ledger_check::feed(std::string_view line, bool ended) {
     if (first_at_.empty()) first_at_ = record_->ts;
     last_at_ = record_->ts;
     for (std::string& fault : form_faults(*record_, record_place::ledger)) find(ledger_name, number, std::move(fault));
+    if (record_->type == record_type::ledger_signed_from) {
+        check_begin(before);
+        return true;
+    }
     auto entry = read_ledger_entry(*record_);
     if (!entry) {
         find(ledger_name, number, std::move(entry.error().what), std::move(entry.error().hint));
@@ -43,11 +48,8 @@ void ledger_check::check_entry(const ledger_entry& entry) {
         find(ledger_name, line, fmt::format("{} has a line already", entry.job_id));
     if (rules_.keys == nullptr) return;
     if (entry.sig.empty()) {
-        if (line >= rules_.signed_from)
-            find(ledger_name, line, "is not signed, and a public key is given",
-                 "the signature was removed; or the key was set only later: then --signed-from LINE names the first "
-                 "line that must be signed");
-    } else if (!rules_.keys->signed_by_one(entry.head, entry.sig)) {
+        unsigned_.push_back(line);
+    } else if (!believed().signed_by_one(entry.head, entry.sig)) {
         find(ledger_name, line, fmt::format("the signature of {}'s head is not the key's", entry.journal),
              "the line or its signature was changed, or another key made it: a file may hold several public keys");
     }
@@ -58,7 +60,40 @@ void ledger_check::refuse(std::string_view file, std::uint64_t line, std::string
     if (file == ledger_head_name) head_refused_ = true;
 }
 
+void ledger_check::check_begin(const chain_head& before) {
+    const std::uint64_t line = before.seq + 1;
+    const auto begin = read_signing_begin(*record_);
+    if (!begin) return find(ledger_name, line, begin.error().what);
+    ++signed_lines_;
+    if (rules_.keys != nullptr) {
+        auto key = rules_.keys->only(begin->key);
+        if (!key)
+            return find(ledger_name, line, fmt::format("names the signing key {}, which is not given", begin->key),
+                        "give the public half of every key that ever signed this ledger in one file; "
+                        "openssl pkey -pubin -in PUB -outform DER | sha256sum tells which is which");
+        if (!key->signed_by_one(signed_from_text(before, begin->from, begin->key), begin->sig))
+            return find(ledger_name, line, "its signature is not that of the key it names",
+                        "the line or its signature was changed");
+        current_ = std::move(key);
+    }
+    if (!begins_ || begin->from + 1 < *begins_) begins_ = begin->from + 1;
+}
+
+// Which lines must be signed is known at the end: the line that says it comes behind those that need not be.
+void ledger_check::find_unsigned() {
+    if (rules_.keys == nullptr) return;
+    std::uint64_t from = rules_.signed_from.value_or(begins_.value_or(1));
+    if (begins_) from = std::min(from, *begins_);
+    for (const std::uint64_t line : unsigned_)
+        if (line >= from)
+            find(ledger_name, line, "is not signed, and a public key is given",
+                 "the signature was removed; or the key was set only later, by a version that did not record it: then "
+                 "--signed-from LINE names the first line that must be signed");
+    std::ranges::stable_sort(findings_, {}, &problem::line);
+}
+
 void ledger_check::end(std::optional<std::string_view> head) {
+    find_unsigned();
     for (const std::string& anchor : rules_.anchors)
         find(ledger_name, 0, fmt::format("no line has the SHA-256 {}", anchor),
              "a line that was there when that hash was noted was changed or removed since");
@@ -83,7 +118,7 @@ void ledger_check::check_head(std::string_view text) {
         if (!head_signed_)
             find(ledger_head_name, 0, "is not signed, and a public key is given",
                  "the signature was removed; or no job has ended since the key was set: restart culld, which signs it");
-        else if (!rules_.keys->signed_by_one(head->sha256, head->sig))
+        else if (!believed().signed_by_one(head->sha256, head->sig))
             find(ledger_head_name, 0, "the signature is not the key's",
                  "the hash or the signature was changed, or another key made it");
     }

@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "culld/core/base64.hpp"
+#include "culld/core/sha256.hpp"
 
 namespace culld {
 
@@ -95,6 +96,16 @@ bool decode(std::string_view content, wiped_bytes& out) {
     return true;
 }
 
+std::string id_of(const EVP_PKEY* key) {
+    unsigned char* der = nullptr;
+    const int length = i2d_PUBKEY(key, &der);
+    if (length <= 0) throw std::runtime_error("OpenSSL does not write a public key");
+    sha256 hash;
+    hash.update({static_cast<const char*>(static_cast<const void*>(der)), static_cast<std::size_t>(length)});
+    OPENSSL_free(der);
+    return hex(hash.finish());
+}
+
 constexpr const char* how_to_make = "openssl genpkey -algorithm ed25519 -out KEY.pem writes one";
 
 tl::unexpected<problem> no_key(std::string what) {
@@ -143,6 +154,21 @@ bool public_keys::signed_by_one(std::string_view text, std::string_view signatur
         return with && EVP_DigestVerifyInit(with.get(), nullptr, nullptr, nullptr, key.get()) == 1 &&
                EVP_DigestVerify(with.get(), raw.data(), raw.size(), bytes_of(text), text.size()) == 1;
     });
+}
+
+std::optional<public_keys> public_keys::only(std::string_view id) const {
+    for (const key_handle& key : keys_) {
+        if (id_of(key.get()) != id) continue;
+        public_keys out;
+        if (EVP_PKEY_up_ref(key.get()) != 1) throw std::runtime_error("OpenSSL does not share a key");
+        out.keys_.emplace_back(key.get());
+        return out;
+    }
+    return std::nullopt;
+}
+
+std::string public_keys::id() const {
+    return id_of(keys_.at(0).get());
 }
 
 bool public_keys::contains(const public_keys& other) const {

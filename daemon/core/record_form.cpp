@@ -121,11 +121,14 @@ constexpr form ledger_rejected_form[] = {
     {"journal", kind::null},          {"head", kind::null},      {"records", kind::whole}, {"error", kind::text},
     {"inode", kind::whole64},         {"changed_at", kind::text}};
 
+constexpr form ledger_signed_from_form[] = {{"from", kind::whole}, {"key", kind::text}, {"sig", kind::text}};
+
 std::span<const form> form_of(record_type type, record_place place) {
     if (place == record_place::ledger) {
         switch (type) {
             case record_type::job_finished: return ledger_finished_form;
             case record_type::job_rejected: return ledger_rejected_form;
+            case record_type::ledger_signed_from: return ledger_signed_from_form;
             default: return {};
         }
     }
@@ -148,6 +151,7 @@ std::span<const form> form_of(record_type type, record_place place) {
         case record_type::job_unblocked: return unblocked_form;
         case record_type::job_finished: return finished_form;
         case record_type::job_rejected:
+        case record_type::ledger_signed_from:
         case record_type::unknown: return {};
     }
     return {};

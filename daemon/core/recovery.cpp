@@ -186,7 +186,8 @@ result<void> recovery::feed(const record_view& r) {
         case record_type::job_blocked:
         case record_type::job_unblocked:
         case record_type::unknown: return {};  // nothing about ids; a blocked job is tried again at a restart
-        case record_type::job_rejected: break;
+        case record_type::job_rejected:
+        case record_type::ledger_signed_from: break;
     }
     return fail("a record that belongs in the ledger");
 }

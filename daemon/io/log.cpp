@@ -204,9 +204,10 @@ logger_slot& slot() {
     return the_slot;
 }
 
-void write(log_level level, std::string_view event, std::string_view message, std::span<const log_field> fields) {
+// `wanted` decides whether it is written; what is read of it is `level`.
+void write(log_level level, std::string_view event, std::string_view message, std::span<const log_field> fields,
+           spdlog::level::level_enum wanted) {
     const auto logger = slot().get();
-    const auto wanted = facts_of(level).spdlog_level;
     if (!logger->should_log(wanted)) return;
     const record here{level, event, fields};
     current = &here;
@@ -273,7 +274,12 @@ std::vector<std::string> journald_fields(log_level level, std::string_view event
 }
 
 void log(log_level level, std::string_view event, std::string_view message, std::initializer_list<log_field> fields) {
-    write(level, event, message, {fields.begin(), fields.size()});
+    write(level, event, message, {fields.begin(), fields.size()}, facts_of(level).spdlog_level);
+}
+
+void log_always(log_level shown_as, std::string_view event, std::string_view message,
+                std::initializer_list<log_field> fields) {
+    write(shown_as, event, message, {fields.begin(), fields.size()}, spdlog::level::critical);
 }
 
 void log(log_level level, std::string_view event, const problem& about) {
@@ -282,7 +288,7 @@ void log(log_level level, std::string_view event, const problem& about) {
     if (about.line != 0) fields.emplace_back("line", about.line);
     if (about.column != 0) fields.emplace_back("column", about.column);
     if (!about.field.empty()) fields.emplace_back("field", about.field);
-    write(level, event, about.text(), fields);
+    write(level, event, about.text(), fields, facts_of(level).spdlog_level);
 }
 
 bool log_enabled(log_level level) {

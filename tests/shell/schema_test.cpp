@@ -135,7 +135,9 @@ TEST_F(Schema, JournalsAreWhatTheirSchemaSays) {
                        .records = 3,
                        .error = {},
                        .sig = std::string(86, 'A') + "=="});
-    write_ledger_line(chain, out, now, {.file = "bad.json", .status = "rejected", .error = "line 3"});
+    write_ledger_line(chain, out, now,
+                      {.file = "bad.json", .status = "rejected", .error = "line 3", .node = {{17, now}}});
+    write_signed_from(chain, out, now, {.from = 2, .key = std::string(64, 'e'), .sig = std::string(86, 'A') + "=="});
     write(root + "/ledger.jsonl", out);
     agree("lines @ledger.schema.json " + root + "/ledger.jsonl");
 }

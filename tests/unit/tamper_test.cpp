@@ -253,6 +253,114 @@ TEST_F(Tamper, ALedgerWithoutSignaturesFailsWhereAPublicKeyIsGiven) {
     EXPECT_FALSE(a.sound(later));
 }
 
+// A ledger whose key came after job-1, replaced after job-2 where there is `next`.
+class LateKey : public Tamper {
+  protected:
+    static std::string line(chain_writer& chain, const std::string& job, const signing_key* key) {
+        const std::string head(64, 'a');
+        const job_totals one{.ids = 1, .deleted = 1, .requests = 1};
+        const std::string sig = key != nullptr ? key->sign(head) : std::string();
+        std::string out;
+        const std::string journal = job + ".jsonl";
+        write_ledger_line(chain, out, wall_time{},
+                          {.job_id = job,
+                           .file = "f",
+                           .status = "completed",
+                           .totals = &one,
+                           .journal = journal,
+                           .head = head,
+                           .records = 4,
+                           .sig = sig});
+        return out;
+    }
+    static std::string begin(chain_writer& chain, const signing_key& named, const signing_key& signs,
+                             std::uint64_t from) {
+        const std::string id = named.public_half().id();
+        const std::string sig = signs.sign(signed_from_text(chain.head(), from, id));
+        std::string out;
+        write_signed_from(chain, out, wall_time{}, {.from = from, .key = id, .sig = sig});
+        return out;
+    }
+    static void end(archive& a, const chain_writer& chain, const signing_key& key) {
+        a.head = ledger_head_text(chain.head(), key.sign(hex(chain.head().prev)));
+    }
+    [[nodiscard]] std::string findings(const archive& a, std::optional<std::uint64_t> from = std::nullopt) const {
+        ledger_rules rules = rules_;
+        rules.signed_from = from;
+        std::string out;
+        const ledger_check check = a.checked_ledger(rules);
+        for (const problem& p : check.findings()) out += p.text() + "\n";
+        return out;
+    }
+};
+
+TEST_F(LateKey, ASignedLineSaysWhereSigningBegins) {
+    archive a;
+    chain_writer chain;
+    a.ledger = line(chain, "job-1", nullptr);
+    a.ledger += begin(chain, key_, key_, 1);
+    a.ledger += line(chain, "job-2", &key_);
+    end(a, chain, key_);
+    EXPECT_EQ(findings(a), "");
+    EXPECT_EQ(a.checked_ledger(rules_).signing_begins(), 2U);
+    EXPECT_EQ(findings(a, 3), "") << "no option loosens what the ledger says";
+    EXPECT_NE(findings(a, 1).find("ledger.jsonl:1: is not signed"), std::string::npos) << "but it may want more";
+    flip_every_bit(a.ledger, "ledger.jsonl", [&] { return findings(a).empty(); });
+
+    // Behind it every line must be signed.
+    a = {};
+    chain = chain_writer();
+    a.ledger = line(chain, "job-1", nullptr);
+    a.ledger += begin(chain, key_, key_, 1);
+    a.ledger += line(chain, "job-2", nullptr);
+    end(a, chain, key_);
+    EXPECT_NE(findings(a).find("ledger.jsonl:3: is not signed"), std::string::npos) << findings(a);
+    EXPECT_NE(findings(a, 9).find("ledger.jsonl:3: is not signed"), std::string::npos) << findings(a, 9);
+}
+
+TEST_F(LateKey, NobodyElseSaysWhereItBegins) {
+    const signing_key other = signing_key::parse(forgers_key).value();
+    for (const bool names_other : {false, true}) {
+        archive a;
+        chain_writer chain;
+        a.ledger = line(chain, "job-1", nullptr);
+        a.ledger += begin(chain, names_other ? other : key_, other, 1);
+        end(a, chain, key_);
+        EXPECT_NE(findings(a).find("ledger.jsonl:1: is not signed"), std::string::npos) << findings(a);
+        EXPECT_NE(findings(a).find(names_other ? "is not given" : "not that of the key"), std::string::npos);
+    }
+    // One taken from elsewhere in the ledger, or from another ledger.
+    archive a;
+    chain_writer chain, elsewhere;
+    static_cast<void>(line(elsewhere, "job-9", nullptr));
+    a.ledger = line(chain, "job-1", nullptr);
+    const std::string id = key_.public_half().id();
+    write_signed_from(chain, a.ledger, wall_time{},
+                      {.from = 1, .key = id, .sig = key_.sign(signed_from_text(elsewhere.head(), 1, id))});
+    end(a, chain, key_);
+    EXPECT_NE(findings(a).find("not that of the key"), std::string::npos) << findings(a);
+}
+
+TEST_F(LateKey, AReplacedKeySignsNothingMore) {
+    const signing_key next = signing_key::parse(forgers_key).value();
+    public_keys both = key_.public_half();
+    both.add(next.public_half());
+    rules_.keys = &both;
+    const auto made = [&](const signing_key& line_by, const signing_key& head_by) {
+        archive a;
+        chain_writer chain;
+        a.ledger = begin(chain, key_, key_, 0);
+        a.ledger += line(chain, "job-1", &key_);
+        a.ledger += begin(chain, next, next, 0);
+        a.ledger += line(chain, "job-2", &line_by);
+        end(a, chain, head_by);
+        return a;
+    };
+    EXPECT_EQ(findings(made(next, next)), "");
+    EXPECT_NE(findings(made(key_, next)).find("ledger.jsonl:4: the signature"), std::string::npos);
+    EXPECT_NE(findings(made(next, key_)).find("ledger.head: the signature"), std::string::npos);
+}
+
 // Each signature is looked at for itself: one good signature does not stand for another.
 TEST_F(Tamper, AHeadOrALineWithoutItsOwnSignatureIsNotBelieved) {
     const auto signed_head = [&](archive& a, bool with_sig) {

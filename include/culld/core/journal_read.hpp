@@ -37,8 +37,9 @@ enum class record_type {
     job_blocked,
     job_unblocked,
     job_finished,
-    job_rejected,  // in the ledger only
-    unknown,       // a type of a later version; its name is in record_view::type_name
+    job_rejected,        // in the ledger only
+    ledger_signed_from,  // likewise
+    unknown,             // a type of a later version; its name is in record_view::type_name
 };
 // "job.accepted"; "unknown" for the last.
 [[nodiscard]] std::string_view name_of(record_type type);
@@ -92,6 +93,18 @@ struct ledger_entry {
     std::string sig;    // base64, empty if not signed
 };
 [[nodiscard]] result<ledger_entry> read_ledger_entry(const record_view& record);
+
+// Which file a job.rejected is about: none in lines of older versions.
+[[nodiscard]] std::optional<ledger_facts::rejected_file> rejected_file_of(const record_view& record);
+
+// Where signing begins, or goes on with another key (signing_facts).
+struct signing_begin {
+    std::uint64_t seq = 0;
+    std::uint64_t from = 0;
+    std::string key;  // 64 hex
+    std::string sig;
+};
+[[nodiscard]] result<signing_begin> read_signing_begin(const record_view& record);
 
 // {"seq":N,"sha256":"…","sig":"…"} of ledger.head.
 struct ledger_head {

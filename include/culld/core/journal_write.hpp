@@ -133,8 +133,24 @@ struct ledger_facts {
     std::uint64_t records = 0;
     std::string_view error;  // for a rejected job
     std::string_view sig;    // may be empty
+    // Of a rejected job's file, where it is known: which file it was, whatever the clock said then.
+    struct rejected_file {
+        std::uint64_t inode = 0;
+        wall_time changed_at;  // its ctime
+    };
+    std::optional<rejected_file> node{};
 };
 void write_ledger_line(chain_writer& chain, std::string& out, wall_time ts, const ledger_facts& facts);
+// `ledger.signed_from`: every finished job's line from number `from` on (counted as seq) is signed; from this line on
+// by the key with the id `key` (ledger_signature.hpp), which signed this line too.
+struct signing_facts {
+    std::uint64_t from = 0;
+    std::string_view key;
+    std::string_view sig;  // of signed_from_text()
+};
+void write_signed_from(chain_writer& chain, std::string& out, wall_time ts, const signing_facts& facts);
+// What the signature in such a line is over. No hash, so that it can stand for no other signature of the ledger.
+[[nodiscard]] std::string signed_from_text(const chain_head& before, std::uint64_t from, std::string_view key);
 // {"seq":N,"sha256":"…"} of the ledger's last line, with its newline.
 [[nodiscard]] std::string ledger_head_text(const chain_head& head, std::string_view sig);
 

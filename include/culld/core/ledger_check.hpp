@@ -4,6 +4,8 @@
 // What the signatures cover. A line about a finished job signs the head of that job's journal. A line about a rejected
 // job has no journal and signs nothing of its own. ledger.head signs the hash of the last line, and with it, through
 // the chain, every byte of every line before: so no line can be changed, left out or added without the key.
+// Where signing begins is a line of its own (ledger.signed_from), signed by the key that begins there: what lies before
+// is from before there was a key, and from there on no other key is believed.
 #pragma once
 
 #include <cstdint>
@@ -24,8 +26,10 @@ namespace culld {
 // What must hold beside the chain. Borrowed; outlives the check.
 struct ledger_rules {
     const public_keys* keys = nullptr;  // null: signatures are not looked at
-    std::uint64_t signed_from = 1;      // lines before this one (from 1) are from before there was a key
-    std::vector<std::string> anchors;   // hashes that were noted elsewhere: some line must have each
+    // Lines before this one (from 1) are from before there was a key. None: as the ledger's own signed lines say, and
+    // all of them where it has none. Where both say it, the stricter holds.
+    std::optional<std::uint64_t> signed_from = std::nullopt;
+    std::vector<std::string> anchors;  // hashes that were noted elsewhere: some line must have each
 };
 
 class ledger_check {
@@ -49,6 +53,9 @@ class ledger_check {
     [[nodiscard]] std::uint64_t signed_lines() const { return signed_lines_; }
     [[nodiscard]] bool torn() const { return torn_; }                // the last line is no whole one
     [[nodiscard]] bool head_signed() const { return head_signed_; }  // after end()
+    // The first line (from 1) that must be signed, as the ledger itself says; none where no line says it. With keys
+    // only what one of them signed counts.
+    [[nodiscard]] std::optional<std::uint64_t> signing_begins() const { return begins_; }
     // Times of the first and the last line; empty where there is none.
     [[nodiscard]] const std::string& first_at() const { return first_at_; }
     [[nodiscard]] const std::string& last_at() const { return last_at_; }
@@ -56,6 +63,10 @@ class ledger_check {
   private:
     void find(std::string_view file, std::uint64_t line, std::string what, std::string hint = {});
     void check_entry(const ledger_entry& entry);
+    void check_begin(const chain_head& before);
+    void find_unsigned();
+    // Those that may have signed what comes next.
+    [[nodiscard]] const public_keys& believed() const { return current_ ? *current_ : *rules_.keys; }
     void check_head(std::string_view text);
 
     ledger_rules rules_;
@@ -66,6 +77,9 @@ class ledger_check {
     std::vector<problem> findings_;
     std::uint64_t signed_lines_ = 0;
     std::string first_at_, last_at_;
+    std::vector<std::uint64_t> unsigned_;  // lines (from 1) of finished jobs
+    std::optional<std::uint64_t> begins_;
+    std::optional<public_keys> current_;  // the key that the last ledger.signed_from names
     bool head_signed_ = false;
     bool head_refused_ = false;
     bool torn_ = false;

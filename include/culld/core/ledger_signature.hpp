@@ -7,6 +7,7 @@
 
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -34,6 +35,11 @@ class public_keys {
     [[nodiscard]] bool signed_by_one(std::string_view text, std::string_view signature) const;
 
     [[nodiscard]] std::size_t count() const { return keys_.size(); }
+    // The one of them with that id; none if it is not here. A key's id is the SHA-256 of its SubjectPublicKeyInfo:
+    //   openssl pkey -pubin -in PUB -outform DER | sha256sum
+    [[nodiscard]] std::optional<public_keys> only(std::string_view id) const;
+    // The id of the first.
+    [[nodiscard]] std::string id() const;
     [[nodiscard]] bool contains(const public_keys& other) const;
     // Takes over those of `other` that are not here yet.
     void add(public_keys other);

@@ -57,6 +57,10 @@ void log(log_level level, std::string_view event, std::string_view message,
 // A problem: its text as the message; file, line, column and field as fields.
 void log(log_level level, std::string_view event, const problem& about);
 
+// The same whatever level is set: for what must lie outside our own reach.
+void log_always(log_level shown_as, std::string_view event, std::string_view message,
+                std::initializer_list<log_field> fields = {});
+
 // False if a line of that level would go nowhere: for callers whose message is costly to make.
 [[nodiscard]] bool log_enabled(log_level level);
 
