@@ -172,9 +172,11 @@ server_answer control::answer(const server_request& request, bool writable) {
                 .body = ok ? "ok\n" : "the disk does not answer\n"};
     }
     if (path == "/readyz" || path == "/healthz")
-        return {.status = ready ? 200U : 503U,
+        return {.status = ready && not_ready.empty() ? 200U : 503U,
                 .content_type = "text/plain; charset=utf-8",
-                .body = ready ? "ok\n" : "starting\n"};
+                .body = !ready              ? "starting\n"
+                        : not_ready.empty() ? "ok\n"
+                                            : not_ready + "\n"};
     if (path == "/metrics") return {.content_type = "text/plain; version=0.0.4; charset=utf-8", .body = metrics()};
     if (path == "/")
         return {.content_type = "text/html; charset=utf-8", .body = page(), .policy = status_page_policy()};

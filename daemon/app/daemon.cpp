@@ -13,6 +13,7 @@
 #include <random>
 
 #include "culld/app/control.hpp"
+#include "culld/app/ground.hpp"
 #include "culld/app/heartbeat.hpp"
 #include "culld/app/job_table.hpp"
 #include "culld/app/limit_keeper.hpp"
@@ -24,7 +25,6 @@
 #include "culld/core/exit_code.hpp"
 #include "culld/core/resource.hpp"
 #include "culld/io/key_mark.hpp"
-#include "culld/io/lock.hpp"
 #include "culld/io/log.hpp"
 #include "culld/io/process.hpp"
 #include "culld/io/rate_mark.hpp"
@@ -42,7 +42,7 @@ class life {
   public:
     life(const daemon_options& options, loaded from, std::shared_ptr<credential_memory> memory,
          asio::io_context& context, const spool& files, const folder& journals, const folder& plans,
-         ledger_file& ledger, rate_mark& mark, bool full_bucket)
+         ledger_file& ledger, owned_folders& owned, rate_mark& mark, bool full_bucket)
         : options_(options),
           memory_(std::move(memory)),
           project_(std::move(from.project)),
@@ -75,6 +75,7 @@ class life {
           signals_(loop_, SIGTERM, SIGINT),
           hangup_(loop_, SIGHUP),
           changed_(loop_),
+          ground_(with_, owned, [this](const std::optional<problem>& lost) { ground_seen(lost); }),
           heart_(loop_, disk_, [this] { return status_line(); }),
           look_again_(loop_) {
         memory_->guard_changed = [this] { keep_key_mark(with_, memory_->guard.mark(steady_now(), wall_now())); };
@@ -109,6 +110,7 @@ class life {
         heart_.starting();
         co_await go_on_with_open_jobs();
         heart_.begin();
+        ground_.begin();
         asio::co_spawn(loop_, taker_.run(), or_leave_the_loop);
         control_.ready = true;
         control_.begin();
@@ -258,35 +260,28 @@ class life {
     }
 
     // All that is left to do needs credentials that are refused: nothing here changes by waiting.
-    [[nodiscard]] bool waits_for_nothing() const { return taker_.waits_for_project() && sender_->gave_up(); }
+    [[nodiscard]] bool waits_for_nothing() const {
+        return (taker_.waits_for_project() && sender_->gave_up()) || (with_.ground_lost && jobs_.running().empty());
+    }
 
     task<void> recover(std::string id, std::set<std::string>* active) {
         // Shared: a variant of move-only parts must come back through a copyable completion.
         // Its rules are held by the work: a reload may replace ours meanwhile.
-        auto work = [this, &id, rules = rules_] {
+        const auto left = jobs_.left_of(id);
+        auto work = [this, &id, &left, rules = rules_] {
             return std::make_shared<recovered>(
-                recover_job(id, journals_, with_.files, surroundings(*rules), with_.checkpoints));
+                recover_job(id, journals_, with_.files, surroundings(*rules), with_.checkpoints, left));
         };
         const auto found = co_await disk_.run(work);
         if (auto* ready = std::get_if<ready_to_run>(found.get())) {
             if (active != nullptr) active->insert(ready->seed.active_file);
-            log(log_level::info, "job.recovered",
-                fmt::format("{} of {} ids have their verdict, {} are in doubt", ready->seed.state.counts.sum(),
-                            ready->seed.state.ids, count_of(ready->seed.in_doubt)),
-                {{"job_id", id}, {"torn_bytes", ready->seed.torn_bytes}});
+            log_recovered(ready->seed);
             adopt(std::make_unique<job_run>(with_, std::move(ready->seed), std::move(ready->ids)));
         } else if (auto* stuck = std::get_if<stuck_job>(found.get())) {
             if (stop_asked_) co_return;  // perhaps it is only that the reading was broken off
             if (active != nullptr && !stuck->file.empty()) active->insert(stuck->active_file);
             if (active == nullptr && !stuck->damaged) co_return;  // said before
-            log(log_level::error, "job.stuck", stuck->why.detail, {{"job_id", id}});
-            with_.announce({.kind = notice_kind::blocked,
-                            .job_id = id,
-                            .file = stuck->file,
-                            .error_class = stuck->why.error_class,
-                            .code = stuck->why.code,
-                            .detail = stuck->why.detail,
-                            .help = stuck->why.help});
+            tell_of_stuck(with_, *stuck);
             // Its file must not be taken as a new job, and which file that is, its journal does not tell.
             if (stuck->file.empty()) file_unknown_ = true;
             jobs_.set_aside(std::move(*stuck));
@@ -301,6 +296,16 @@ class life {
     }
 
     // ---- tending ----
+
+    // Where the ground is lost each job's journal is read again from the disk before it goes on.
+    void ground_seen(const std::optional<problem>& lost) {
+        control_.not_ready = lost ? lost->text() : std::string();
+        for (const auto& [id, job] : jobs_.running()) lost ? job->lose_ground(*lost) : job->look_ahead(steady_now());
+        if (std::exchange(with_.ground_lost, lost.has_value()) == lost.has_value()) return;
+        if (!lost) look_due_ = true;
+        taker_.rescan();
+        changed_.notify();
+    }
 
     // Whatever the last change asks for.
     task<void> tend() {
@@ -340,7 +345,7 @@ class life {
         sender_->pump();
         std::vector<std::string> again;
         for (const auto& [id, stuck] : jobs_.stuck())
-            if (!stuck.damaged) again.push_back(id);
+            if (!stuck.damaged && !with_.ground_lost) again.push_back(id);
         for (const std::string& id : again) co_await recover(id, nullptr);
         changed_.notify();
     }
@@ -389,11 +394,10 @@ class life {
             }
             // The ledger is the disk thread's. Shared: what is posted must be copyable.
             auto signing = std::make_shared<std::optional<ledger_signing>>(std::move(fresh->signing));
-            auto swap_key = [this, signing] {
-                with_.ledger.sign_with(std::move(*signing));
-                return true;
-            };
-            disk_.post(std::move(swap_key), [](bool) {});
+            auto swap_key = [this, signing] { return with_.ledger.sign_with(std::move(*signing)); };
+            disk_.post(std::move(swap_key), [](const result<void>& done) {
+                if (!done) log(log_level::error, "ledger.signing", done.error());
+            });
             if (const auto level = log_level_of(with_.settings->log.level)) set_log_level(*level);
             taker_.rescan();
             look_due_ = true;
@@ -419,6 +423,7 @@ class life {
         signals_.cancel(ignored);
         hangup_.cancel(ignored);
         heart_.end();
+        ground_.end();
         look_again_.cancel();
         control_.end();
         const bool disk_awaited = taker_.waiting_for_disk() > 0;
@@ -435,7 +440,7 @@ class life {
         if (const auto left = co_await disk_.run(leave); !left) log(log_level::warn, "rate.mark", left.error());
         heart_.ended();
         if (exit_code_ == 0 && options_.once) {
-            if (jobs_.open() > 0 || taker_.waits_for_project() || disk_awaited)
+            if (jobs_.open() > 0 || taker_.waits_for_project() || disk_awaited || with_.ground_lost)
                 exit_code_ = try_later;
             else if (jobs_.counted.rejected > 0)
                 exit_code_ = bad_job;
@@ -464,6 +469,7 @@ class life {
     asio::basic_signal_set<loop_executor> signals_;
     asio::basic_signal_set<loop_executor> hangup_;
     event changed_;
+    ground ground_;
     heartbeat heart_;
     loop_timer look_again_;
     bool looking_ = false;
@@ -500,17 +506,12 @@ int run_daemon(const daemon_options& options) {
     if (!files) return refuse(files.error(), io_error);
     auto journals = folder::open(c.journal.dir, 0750);
     if (!journals) return refuse(journals.error(), io_error);
-    folder_lock locks[2];
-    const folder* owned[2] = {&files->root(), &*journals};
-    for (int i = 0; i < 2; ++i) {
-        auto lock = folder_lock::take(*owned[i], "culld", wall_now());
-        if (!lock)
-            return refuse(lock.error().what, lock.error().why == lock_refusal::cause::held ? try_later : io_error);
-        locks[i] = std::move(*lock);
-    }
     auto plans = journals->sub(".plan", 0700);
     if (!plans) return refuse(plans.error(), io_error);
-    auto ledger = ledger_file::open(*journals, std::move(from->signing));
+    auto owned = own_folders(*files, *journals, *plans);
+    if (!owned)
+        return refuse(owned.error().what, owned.error().why == lock_refusal::cause::held ? try_later : io_error);
+    auto ledger = ledger_file::open(*journals, std::move(from->signing), log_ledger_line);
     if (!ledger) return refuse(ledger.error(), io_error);
     warn_of(*ledger);
     rate_mark mark(*journals);
@@ -527,7 +528,7 @@ int run_daemon(const daemon_options& options) {
     asio::io_context context(1);
     int code = 0;
     {
-        life alive(options, std::move(*from), memory, context, *files, *journals, *plans, *ledger, mark, *full);
+        life alive(options, std::move(*from), memory, context, *files, *journals, *plans, *ledger, *owned, mark, *full);
         asio::co_spawn(context, alive.run(), [&](std::exception_ptr e) {
             or_leave_the_loop(e);
             context.stop();

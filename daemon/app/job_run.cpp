@@ -50,7 +50,8 @@ job_run::job_run(services& with, job_seed seed, std::optional<id_store> ids)
       ids_(std::move(ids)),
       chain_(seed.head),
       records_counted_(seed.head.seq),
-      journal_(with.loop, with.disk, with.journals, intake_.spec.id + ".jsonl", std::move(seed.journal), seed.fresh),
+      journal_(with.loop, with.disk, with.journals, intake_.spec.id + ".jsonl", std::move(seed.journal), seed.fresh,
+               seed.journal_bytes),
       plan_(rules_of(intake_.spec, *with.settings), seed.state, steady_now()),
       state_(seed.paused ? job_state::paused : job_state::running),
       answered_(seed.state.answered),
@@ -83,10 +84,10 @@ job_run::job_run(services& with, job_seed seed, std::optional<id_store> ids)
     journal_.on_dead = [this](const problem& why) {
         ++with_.counted.journal_errors;
         log(log_level::error, "journal.failed", why.text(), {{"job_id", intake_.spec.id}});
-        block({"journal", "", why.text(),
-               "nothing more of this job is deleted until its journal can be written: make room, "
-               "or mend the disk; culld tries again by itself"});
+        block(journal_trouble(why));
     };
+    journal_.on_looked = [this] { ask_for_turn(); };
+    journal_.on_quiet = [this] { with_.jobs_changed(); };
     shown_ = count();
     rate_mark_ = steady_now();
     rate_mark_ids_ = shown_.settled();
@@ -139,7 +140,10 @@ bool job_run::ready(steady_time now) {
     }
     if (intake_.spec.not_before && !plan_.stopping() && wall_now() < *intake_.spec.not_before) return false;
     if (own_pace_ && own_pace_->ready_at() > now) return false;
-    return plan_.ready(now);
+    if (!plan_.ready(now)) return false;
+    if (journal_.looked_at(now)) return true;
+    journal_.look_soon();  // and pump, where it still stands
+    return false;
 }
 
 std::optional<steady_time> job_run::due(steady_time now) const {
@@ -151,7 +155,8 @@ std::optional<steady_time> job_run::due(steady_time now) const {
     if (early)
         out = at_wall(*spec.not_before);
     else if (plan_.ready(now))
-        out = own_pace_ && !journal_lags() ? std::optional(own_pace_->ready_at()) : std::nullopt;
+        out = own_pace_ && own_pace_->ready_at() > now && !journal_lags() ? std::optional(own_pace_->ready_at())
+                                                                          : std::nullopt;
     else
         out = plan_.due();
     if (probe_at_ && (out || plan_.ready(now))) out = std::max(out.value_or(now), *probe_at_);
@@ -168,6 +173,7 @@ const batch* job_run::take(steady_time now) {
     if (b == nullptr) return nullptr;
     if (own_pace_) own_pace_->sent(now);
     probing_ = probe_at_.has_value();
+    taken_at_ = now;
     if (waits_) {  // its first
         waits_ = false;
         const wall_time since = std::max(accepted_at_, intake_.spec.not_before.value_or(accepted_at_));
@@ -380,10 +386,7 @@ void job_run::on_durable() {
         follow_up();
         may_send = true;
     }
-    if (may_send) {
-        with_.wake(*this);
-        with_.pump();
-    }
+    if (may_send) ask_for_turn();
     if (finish_upto_ && upto >= *finish_upto_) {
         finish_upto_.reset();
         file_away();
@@ -514,10 +517,6 @@ void job_run::file_away() {
         }
         state_ = job_state::finished;
         shown_ = totals;
-        if (!out.line->hash.empty())
-            log(log_level::info, "ledger.line",
-                fmt::format("ledger line {} has SHA-256 {}", out.line->seq, out.line->hash),
-                {{"job_id", intake_.spec.id}, {"ledger_seq", out.line->seq}, {"ledger_sha256", out.line->hash}});
         log(log_level::info, "job.finished",
             fmt::format("{}: {} ids, {} deleted, {} absent, {} failed, {} skipped", status_, totals.ids, totals.deleted,
                         totals.absent, totals.failed, totals.skipped),

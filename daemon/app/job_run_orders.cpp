@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <utility>
+
 #include "culld/app/job_run.hpp"
 #include "culld/io/log.hpp"
 
@@ -97,6 +99,20 @@ std::optional<double> job_run::rate_limit() const {
 
 double job_run::rate_now(steady_time now) const {
     return now - rate_mark_ > std::chrono::seconds(30) ? 0 : rate_;
+}
+
+// What a journal that died leaves to be done.
+block_facts job_run::journal_trouble(problem why) const {
+    std::string help = std::exchange(why.hint, {});
+    if (journal_.bent())
+        help =
+            "what lies there now is left as it is, and nothing more of this job is deleted: keep a copy, run `cullctl "
+            "verify`, and decide by hand; culld reads it again when it is restarted";
+    else if (help.empty())
+        help =
+            "nothing more of this job is deleted until its journal can be written: make room, or mend the disk; culld "
+            "tries again by itself";
+    return {"journal", "", why.text(), std::move(help)};
 }
 
 void job_run::block(block_facts why) {

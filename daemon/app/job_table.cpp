@@ -37,6 +37,13 @@ void job_table::set_aside(stuck_job job) {
     if (const auto before = stuck_.find(id); before != stuck_.end()) {
         job.totals = before->second.totals;
         job.accepted_at = before->second.accepted_at;
+        if (job.file.empty()) {
+            job.file = before->second.file;
+            job.active_file = before->second.active_file;
+            job.active_list = before->second.active_list;
+        }
+        if (!job.left) job.left = before->second.left;
+        if (!job.journal) job.journal = before->second.journal;
     }
     stuck_[id] = std::move(job);
 }
@@ -63,10 +70,11 @@ std::vector<std::string> job_table::reap(sender& from) {
             const std::chrono::duration<double> took = finished_.back().finished_at - job.accepted_at();
             counted.durations.seen(std::max(0.0, took.count()));
         } else {
-            to_recover.push_back(it->first);
+            if (!job.journal_bent()) to_recover.push_back(it->first);
             set_aside({job.spec().id, job.intake().source.file,
-                       job.blocked().value_or(block_facts{"journal", "", "", ""}), false, job.totals(),
-                       job.accepted_at(), job.active_file(), job.active_list()});
+                       job.blocked().value_or(block_facts{"journal", "", "", ""}), job.journal_bent(), job.totals(),
+                       job.accepted_at(), job.active_file(), job.active_list(), job.journal_left(),
+                       std::make_shared<unique_fd>(job.release_journal())});
         }
         if (--open_of_[job.submitter()] == 0) open_of_.erase(job.submitter());
         it = running_.erase(it);
@@ -91,6 +99,11 @@ std::string job_table::forget_stuck(std::string_view job_id) {
     std::string file = std::move(it->second.active_file);
     stuck_.erase(it);
     return file;
+}
+
+std::optional<journal_mark> job_table::left_of(std::string_view job_id) const {
+    const auto it = stuck_.find(job_id);
+    return it == stuck_.end() ? std::nullopt : it->second.left;
 }
 
 job_totals job_table::verdicts() const {

@@ -97,12 +97,18 @@ tl::unexpected<reading_failure> damaged(const std::string& name, problem why) {
     return tl::unexpected(reading_failure{std::move(why), true});
 }
 
-reading_result read_journal(const folder& journals, const std::string& name, std::uint64_t read_whole_up_to) {
+reading_result read_journal(const folder& journals, const std::string& name, std::uint64_t read_whole_up_to,
+                            const std::optional<journal_mark>& left) {
     auto fd = journals.open_file(name, O_RDONLY);
     if (!fd) return disk_failed(std::move(fd.error()));
     struct stat st {};
     if (::fstat(fd->get(), &st) != 0) return disk_failed(errno_problem("look at", name, errno));
     const auto size = static_cast<std::uint64_t>(st.st_size);
+    if (left && (left->file.device != st.st_dev || left->file.inode != st.st_ino))
+        return damaged(name, problem{.what = "is another file than the one that was written to"});
+    if (left && size < left->bytes)
+        return damaged(name,
+                       problem{.what = fmt::format("was cut to {} bytes, and {} were written", size, left->bytes)});
     journal_reading out;
     recovery job;
     record_view record;
@@ -147,6 +153,9 @@ reading_result read_journal(const folder& journals, const std::string& name, std
             }
         }
     }
+    if (left && lines->good_bytes() < left->bytes)
+        return damaged(name, problem{.what = fmt::format("only the first {} of {} bytes are whole lines",
+                                                         lines->good_bytes(), left->bytes)});
     if (from && chain.records() == 0)
         return damaged(name, problem{.what = "its last checkpoint is gone while it is read"});
     out.good_bytes = lines->good_bytes();  // counted from the file's beginning, wherever the reading began
@@ -217,7 +226,8 @@ result<std::vector<std::string>> open_jobs(const folder& journals, const folder&
 }
 
 recovered recover_job(const std::string& job_id, const folder& journals, const spool& files,
-                      const intake_surroundings& around, const checkpoint_rules& checkpoints) {
+                      const intake_surroundings& around, const checkpoint_rules& checkpoints,
+                      const std::optional<journal_mark>& left) {
     const std::string name = job_id + std::string(journal_suffix);
     const auto stuck = [&](const problem& why, bool is_damaged, const job_intake* of = nullptr) {
         stuck_job out{
@@ -228,7 +238,7 @@ recovered recover_job(const std::string& job_id, const folder& journals, const s
         if (of->list) out.active_list = of->list->active_name();
         return out;
     };
-    auto reading = read_journal(journals, name, checkpoints.read_whole_up_to);
+    auto reading = read_journal(journals, name, checkpoints.read_whole_up_to, left);
     if (!reading) return stuck(reading.error().why, reading.error().damaged);
     recovered_job& job = reading->job;
     if (!job.accepted) {
@@ -267,6 +277,7 @@ recovered recover_job(const std::string& job_id, const folder& journals, const s
     seed.active_list = seed.intake.list ? seed.intake.list->active_name() : std::string();
     seed.journal = std::move(*fd);
     seed.fresh = false;
+    seed.journal_bytes = reading->good_bytes;
     seed.head = reading->head;
     seed.state = std::move(job.state);
     seed.requests = job.requests;
@@ -301,14 +312,37 @@ result<std::vector<std::string>> files_without_job(const spool& files, const std
     return out;
 }
 
+void log_recovered(const job_seed& job) {
+    log(log_level::info, "job.recovered",
+        fmt::format("{} of {} ids have their verdict, {} are in doubt", job.state.counts.sum(), job.state.ids,
+                    count_of(job.in_doubt)),
+        {{"job_id", job.intake.spec.id}, {"torn_bytes", job.torn_bytes}});
+}
+
+void tell_of_stuck(const services& with, const stuck_job& job) {
+    log(log_level::error, "job.stuck", job.why.detail, {{"job_id", job.job_id}});
+    with.announce({.kind = notice_kind::blocked,
+                   .job_id = job.job_id,
+                   .file = job.file,
+                   .error_class = job.why.error_class,
+                   .code = job.why.code,
+                   .detail = job.why.detail,
+                   .help = job.why.help});
+}
+
+void log_ledger_line(const ledger_file::line& line) {
+    const std::string text = fmt::format("ledger line {} has SHA-256 {}", line.seq, line.hash);
+    if (line.job_id.empty())
+        log_always(log_level::info, "ledger.line", text, {{"ledger_seq", line.seq}, {"ledger_sha256", line.hash}});
+    else
+        log_always(log_level::info, "ledger.line", text,
+                   {{"job_id", line.job_id}, {"ledger_seq", line.seq}, {"ledger_sha256", line.hash}});
+}
+
 void warn_of(const ledger_file& ledger) {
     if (ledger.torn_bytes() > 0)
         log(log_level::warn, "ledger.torn",
             fmt::format("{} bytes of a torn last line were cut off", ledger.torn_bytes()));
-    if (ledger.unsigned_lines() > 0)
-        log(log_level::warn, "ledger.signing",
-            fmt::format("{0} ledger lines are older than the signing key: cullctl verify --signed-from {1}",
-                        ledger.unsigned_lines(), ledger.unsigned_lines() + 1));
     if (ledger.signing_ended())
         log(log_level::warn, "ledger.signing",
             "the ledger is signed, but journal.signing_key_file is not set any more: cullctl verify with a public key "

@@ -81,6 +81,10 @@ void taker::take_orphans(std::vector<std::string> names) {
 task<void> taker::run() {
     running_ = true;
     while (!stopping_) {
+        if (with_.ground_lost) {
+            co_await changed_.wait_until(steady_now() + std::chrono::milliseconds(200));
+            continue;
+        }
         auto batch = co_await arrivals_.next();
         if (!batch) break;
         for (const problem& p : batch->troubles) log(log_level::warn, "spool.trouble", p);
@@ -120,7 +124,7 @@ task<void> taker::stopped() {
 
 task<void> taker::take(arrived_file file, bool orphan) {
     const std::uint32_t uid = file.facts.uid;
-    while (!stopping_ && !descriptors_left())
+    while (!stopping_ && (with_.ground_lost || !descriptors_left()))
         co_await changed_.wait_until(steady_now() + std::chrono::milliseconds(50));
     if (stopping_) co_return;
     std::optional<rejection> bad;

@@ -35,11 +35,15 @@ result<taker::rejection::progress> taker::try_to_reject(rejection& r) {
     if (!there) return fail(there.error());
     // Gone, or another file by now, which has yet to be judged.
     if (!*there || (r.facts && **there != *r.facts)) return rejection::progress::gone;
-    // Told before a crash, which came before its move: the file is as old as that line.
-    if (!r.line && with_.ledger.rejected_since(r.as, (*there)->ctime)) r.line.emplace();
     if (!r.line) {
         const std::string text = r.why.text();
-        auto line = with_.ledger.append({.job_id = r.job_id, .file = r.as, .status = "rejected", .error = text}, r.at);
+        // Where a crash came between that line and the move, the ledger knows it by the file.
+        auto line = with_.ledger.append({.job_id = r.job_id,
+                                         .file = r.as,
+                                         .status = "rejected",
+                                         .error = text,
+                                         .node = ledger_facts::rejected_file{(*there)->inode, (*there)->ctime}},
+                                        r.at);
         if (!line) return fail(std::move(line.error()));
         r.line = std::move(*line);
     }
@@ -85,10 +89,6 @@ task<void> taker::reject_now(rejection r) {
                             .file = r.as,
                             .error_class = "rejected",
                             .detail = r.why.text()});
-            if (!r.line->hash.empty())
-                log(log_level::info, "ledger.line",
-                    fmt::format("ledger line {} has SHA-256 {}", r.line->seq, r.line->hash),
-                    {{"ledger_seq", r.line->seq}, {"ledger_sha256", r.line->hash}});
         }
         if (out && *out == rejection::progress::stays) {
             log(log_level::warn, "spool.left",

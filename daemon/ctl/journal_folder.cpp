@@ -94,7 +94,10 @@ result<head_file> read_ledger_head_file(const folder& dir, const std::string& na
     return out;
 }
 
-result<std::vector<std::string>> journals_in(const folder& dir) {
+namespace {
+
+// The names in a folder that end so, without that end.
+result<std::vector<std::string>> stems_in(const folder& dir, std::string_view suffix) {
     struct closer {
         void operator()(DIR* d) const noexcept { static_cast<void>(::closedir(d)); }
     };
@@ -106,14 +109,25 @@ result<std::vector<std::string>> journals_in(const folder& dir) {
     errno = 0;
     while (const dirent* entry = ::readdir(names.get())) {
         const std::string_view name = entry->d_name;
-        if (name.ends_with(journal_suffix) && name.size() > journal_suffix.size() && name != ledger_name &&
-            name[0] != '.')
-            out.emplace_back(name.substr(0, name.size() - journal_suffix.size()));
+        if (name.ends_with(suffix) && name.size() > suffix.size() && name != ledger_name && name[0] != '.')
+            out.emplace_back(name.substr(0, name.size() - suffix.size()));
         errno = 0;
     }
     if (errno != 0) return fail(errno_problem("list folder", dir.path(), errno));
     std::sort(out.begin(), out.end());
     return out;
+}
+
+}  // namespace
+
+result<std::vector<std::string>> journals_in(const folder& dir) {
+    return stems_in(dir, journal_suffix);
+}
+
+std::vector<std::string> stores_in(const folder& dir) {
+    const auto plans = dir.sub(".plan");
+    if (!plans) return {};
+    return stems_in(*plans, ".ids").value_or(std::vector<std::string>());
 }
 
 result<journal_report> read_journal(const folder& dir, const std::string& job_id, expected_end end,

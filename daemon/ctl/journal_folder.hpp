@@ -33,6 +33,9 @@ struct head_file {
 
 // Job ids that have a journal, in name order.
 [[nodiscard]] result<std::vector<std::string>> journals_in(const folder& dir);
+// Job ids of which culld keeps a list that is made for sending: open ones, or on their way to it. None where that
+// folder is not ours to read.
+[[nodiscard]] std::vector<std::string> stores_in(const folder& dir);
 
 // Called for each record that the chain vouches for, in order; an error ends the reading.
 using record_visitor = std::function<result<void>(const record_view&, std::uint64_t line)>;

@@ -114,6 +114,29 @@ class verification {
         return {};
     }
 
+    // Jobs of which only the list is left that culld made for sending: their journals are gone. It may just be making
+    // one, so it is looked again.
+    void vanished(const ledger_check& ledger, tally& out) {
+        const auto bare = [&] {
+            std::vector<std::string> ids = stores_in(dir_);
+            std::erase_if(ids, [&](const std::string& id) {
+                return ledger.of_job(id) != nullptr || dir_.exists(journal_name(id));
+            });
+            return ids;
+        };
+        std::vector<std::string> ids = bare();
+        if (ids.empty()) return;
+        pause_between_looks();
+        const std::vector<std::string> still = bare();
+        for (const std::string& id : ids)
+            if (std::ranges::find(still, id) != still.end())
+                out.find(
+                    "the journal of an open job is missing", journal_name(id), 0,
+                    fmt::format(".plan/{}.ids is there: the journal was moved or removed; or culld was stopped while "
+                                "it made it: start it, and verify again",
+                                id));
+    }
+
   private:
     const context& with_;
     const folder& dir_;
@@ -232,6 +255,7 @@ int verify(const context& with, const verify_options& options) {
         if (!t.failed) t.failed = std::move(done.error());
     };
     for (const std::string& job : jobs) go_on(each.journal(job, ledger, t));
+    if (options.jobs.empty()) each.vanished(ledger, t);
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
     go_on(each.look_again(ledger, t));
     if (t.findings.empty() && !t.failed)

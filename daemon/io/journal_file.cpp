@@ -52,12 +52,15 @@ result<unique_fd> journal_file::reopen(const folder& dir, const std::string& nam
 }
 
 journal_file::journal_file(loop_executor on, worker_thread& thread, const folder& dir, std::string name, unique_fd fd,
-                           bool fresh)
+                           bool fresh, std::uint64_t bytes)
     : on_(on),
       thread_(thread),
       dir_(dir),
       name_(std::move(name)),
+      path_(dir.path() + "/" + name_),
       fd_(std::move(fd)),
+      found_(bytes),
+      on_disk_(bytes),
       name_durable_(!fresh),
       progress_(on),
       window_(on),
@@ -96,8 +99,11 @@ void journal_file::start_commit() {
     taken_ += writing_.size();
     if (on_commit) on_commit();
     auto work = [this, bytes = std::string_view(writing_), sync_name = !name_durable_] {
-        commit out{.done = write_all(fd_.get(), bytes, name_), .sync = {}};
+        commit out{.ground = look(), .done = {}, .sync = {}};
+        if (out.ground.what != footing::one) return out;
+        out.done = write_all(fd_.get(), bytes, name_);
         if (!out.done) return out;
+        on_disk_ += bytes.size();
         const steady_time begun = steady_now();
         out.done = sync_data(fd_.get(), name_);
         if (!out.done) return out;
@@ -107,25 +113,65 @@ void journal_file::start_commit() {
     };
     thread_.post(std::move(work), [this, alive = alive_](const commit& outcome) {
         if (!*alive) return;
+        committing_ = false;
+        // Whatever became of it meanwhile: so much is there.
+        if (outcome.ground.what == footing::one && outcome.done) durable_ = taken_;
+        if (!stands(outcome.ground)) return;
         if (outcome.sync && on_synced) on_synced(*outcome.sync);
         committed(outcome.done);
     });
 }
 
 void journal_file::committed(const result<void>& outcome) {
-    committing_ = false;
-    if (!outcome) {
-        dead_ = outcome.error();
-        progress_.notify();
-        if (on_dead) on_dead(*dead_);
-        return;
-    }
+    if (!outcome) return die(outcome.error());
     name_durable_ = true;
-    durable_ = taken_;
     if (on_durable) on_durable();
     progress_.notify();
     // on_durable may have begun one already.
     if (wanted_ && !committing_ && !buffer_.empty()) start_commit();
+}
+
+bool journal_file::stands(const own_look& seen) {
+    held_ = seen.held;
+    if (dead_) {
+        if (quiet() && on_quiet) on_quiet();
+        return false;
+    }
+    if (seen.what == footing::one) {
+        looked_at_ = seen.at;
+        return true;
+    }
+    gone_ = seen.what == footing::gone;
+    bent_ = !gone_;
+    die(seen.why);
+    return false;
+}
+
+void journal_file::die(problem why) {
+    if (dead_) return;
+    dead_ = std::move(why);
+    progress_.notify();
+    if (on_dead) on_dead(*dead_);
+}
+
+void journal_file::give_up(const problem& why) {
+    die(why);
+}
+
+void journal_file::look_soon() {
+    if (dead_ || looking_) return;
+    looking_ = true;
+    auto work = [this] { return look(); };
+    thread_.post(std::move(work), [this, alive = alive_](const own_look& outcome) {
+        if (!*alive) return;
+        looking_ = false;
+        if (stands(outcome) && on_looked) on_looked();
+    });
+}
+
+std::optional<journal_mark> journal_file::mark() const {
+    if (!held_) return std::nullopt;
+    return journal_mark{*held_, found_ + durable_};
 }
 
 task<result<void>> journal_file::durable() {

@@ -10,6 +10,7 @@
 
 #include "culld/core/chain.hpp"
 #include "culld/io/line_reader.hpp"
+#include "culld/io/loop.hpp"
 
 namespace culld {
 
@@ -18,44 +19,110 @@ namespace {
 constexpr const char* what_to_do =
     "the ledger was changed or damaged; culld adds nothing to it: see `cullctl verify`, bring back ledger.jsonl and "
     "ledger.head from a copy, or move both aside to begin a new one";
-constexpr std::size_t rejected_max = 1024;  // more than are ever on their way to rejected/ at a time
+constexpr unsigned looks_between_readings = 10;
+constexpr std::size_t rejected_max = 16'384;  // more than are ever on their way to rejected/ at a time
 
-std::pair<std::uint64_t, std::uint64_t> key_of(std::string_view job_id) {
+}  // namespace
+
+ledger_file::short_hash ledger_file::short_hash_of(std::string_view text) {
     sha256 hash;
-    hash.update(job_id);
+    hash.update(text);
     const digest d = hash.finish();
-    std::pair<std::uint64_t, std::uint64_t> out;
+    short_hash out;
     std::memcpy(&out.first, d.data(), sizeof out.first);
     std::memcpy(&out.second, d.data() + sizeof out.first, sizeof out.second);
     return out;
 }
 
-}  // namespace
+ledger_file::short_hash ledger_file::rejected_key(const ledger_facts::rejected_file& node) {
+    return short_hash_of(fmt::format("{} {}", node.inode, rfc3339(node.changed_at)));
+}
 
-result<ledger_file> ledger_file::open(const folder& dir, std::optional<ledger_signing> signing) {
+void ledger_file::remember_rejected(const short_hash& key) {
+    rejected_.push_back(key);
+    if (rejected_.size() > rejected_max) rejected_.pop_front();
+}
+
+result<ledger_file> ledger_file::open(const folder& dir, std::optional<ledger_signing> signing, tell_line told) {
     ledger_file out;
     out.dir_ = &dir;
     out.signing_ = std::move(signing);
+    out.told_ = std::move(told);
     if (auto done = out.load(); !done) return fail(std::move(done.error()));
-    out.opened_ = true;
     return out;
 }
 
-void ledger_file::sign_with(std::optional<ledger_signing> signing) {
+result<void> ledger_file::sign_with(std::optional<ledger_signing> signing) {
+    const auto id = [](const std::optional<ledger_signing>& s) {
+        return s ? s->key.public_half().id() : std::string();
+    };
+    const bool same = id(signing) == id(signing_);
     signing_ = std::move(signing);
-    trusted_ = false;  // read again before the next line: the new key may not know what the old one signed
+    if (same && trusted_) return {};
+    trusted_ = false;  // the new key may not know what the old one signed
+    return load();
+}
+
+void ledger_file::tell(const line& l) {
+    if (told_upto_ && l.seq < *told_upto_) return;
+    told_upto_ = l.seq + 1;
+    if (told_) told_(l);
 }
 
 std::string ledger_file::signature_of(std::string_view text) const {
     return signing_ ? signing_->key.sign(text) : std::string();
 }
 
+ledger_file::both_seen ledger_file::look_at_both() const {
+    const auto at = [this](const char* name) {
+        return seen_at(dir_->path() + "/" + name).value_or(std::optional<node_seen>());
+    };
+    return {at(ledger_name), at(ledger_head_name)};
+}
+
+bool ledger_file::stands() const {
+    const both_seen now = look_at_both();
+    return look_at_file(fd_.get(), dir_->path() + "/" + ledger_name, bytes_).what == footing::one &&
+           now.head == head_file_;
+}
+
+result<bool> ledger_file::look() {
+    if (trusted_ && !stands()) {
+        trusted_ = false;
+        wrong_ = true;
+    }
+    if (!wrong_) return false;  // what only failed to be written is append()'s to try again
+    if (refused_ && refused_->at == look_at_both() && ++refused_->looks < looks_between_readings)
+        return fail(refused_->why);
+    if (auto read = load(); !read) return fail(std::move(read.error()));
+    return true;
+}
+
 result<void> ledger_file::load() {
+    auto read = read_all();
+    refused_.reset();
+    if (read)
+        wrong_ = false;
+    else if (wrong_)
+        refused_ = refusal{look_at_both(), read.error(), 0};
+    return read;
+}
+
+tl::unexpected<problem> ledger_file::refuse(std::string what, std::string hint, const char* name,
+                                            std::uint64_t at_line) {
+    wrong_ = true;
+    return fail(
+        problem{.what = std::move(what), .hint = std::move(hint), .file = dir_->path() + "/" + name, .line = at_line});
+}
+
+result<void> ledger_file::read_all() {
     trusted_ = false;
     was_signed_ = false;
-    unsigned_lines_ = 0;
     finished_.clear();
+    rejected_.clear();
     const bool existed = dir_->exists(ledger_name);
+    if (!existed && known_ && known_->seq > 0)
+        return refuse("is gone: it was moved or removed", "put it back; culld goes on by itself then");
     auto fd = dir_->open_file(ledger_name, O_RDWR | O_CREAT | O_APPEND, 0640);
     if (!fd) return fail(std::move(fd.error()));
     if (!existed)
@@ -72,37 +139,47 @@ result<void> ledger_file::load() {
     chain_checker chain;
     record_view record;
     text_line read;
+    signing_so_far signing{.last = {}, .from = {}, .unsigned_end = 0, .head = *head ? &**head : nullptr};
+    std::vector<line> untold;
     for (;;) {
         const auto more = lines.next(read);
         if (!more) return fail(more.error());
         if (!*more || !read.ended) break;
-        if (auto fed = chain.feed(read.text, true, record); !fed) {
-            problem why = std::move(fed.error());
-            why.file = dir_->path() + "/" + ledger_name;
-            why.hint =
-                "the ledger was changed or damaged; culld adds nothing to it: see `cullctl verify`, keep a copy, and "
-                "move it aside to begin a new one";
-            return fail(std::move(why));
+        if (auto fed = chain.feed(read.text, true, record); !fed)
+            return refuse(std::move(fed.error().what),
+                          "the ledger was changed or damaged; culld adds nothing to it: see `cullctl verify`, keep a "
+                          "copy, and move it aside to begin a new one",
+                          ledger_name, fed.error().line);
+        if (known_ && ((chain.records() == known_->seq && chain.head() != known_->prev) ||
+                       (chain.records() > known_->seq && hex(chain.head()) != tried_)))
+            return refuse("is not the line that culld wrote", what_to_do, ledger_name, record.seq + 1);
+        const auto id = record.text("job_id");
+        const auto sig = record.text("sig");
+        const bool has_sig = sig && !sig->empty();
+        if (has_sig) was_signed_ = true;
+        if (record.type == record_type::job_finished) {
+            if (id) finished_.insert(short_hash_of(*id));
+            if (!has_sig) signing.unsigned_end = record.seq + 1;
+        } else if (record.type == record_type::ledger_signed_from) {
+            auto begin = read_signing_begin(record);
+            if (begin && !signing.from) signing.from = begin->from;
+            if (begin) signing.last = std::move(*begin);
+        } else if (record.type == record_type::job_rejected) {
+            if (const auto node = rejected_file_of(record)) remember_rejected(rejected_key(*node));
         }
-        if (const auto id = record.text("job_id"); id && record.type == record_type::job_finished)
-            finished_.insert(key_of(*id));
-        if (const auto sig = record.text("sig"); sig && !sig->empty()) was_signed_ = true;
-        if (record.type == record_type::job_rejected && !opened_) {
-            const auto file = record.text("file");
-            const auto at = parse_rfc3339(record.ts);
-            if (file && at) rejected_.push_back({*file, *at});
-            if (rejected_.size() > rejected_max) rejected_.pop_front();
-        }
+        // Written by us, but what came after it failed, so that it was not told; at the opening, the last one.
+        if (!told_upto_) untold.clear();
+        if (record.seq >= told_upto_.value_or(0)) untold.push_back({hex(chain.head()), record.seq, id.value_or("")});
         if (*head && (*head)->seq == record.seq) head_found = (*head)->sha256 == hex(chain.head());
     }
+    if (known_ && chain.records() < known_->seq)
+        return refuse(fmt::format("was cut to {} lines, of {}", chain.records(), known_->seq), what_to_do);
     if (!head_found)
-        return fail(
-            problem{.what = fmt::format("names line {} of the ledger, which is {}", (*head)->seq + 1,
-                                        (*head)->seq < chain.records()
-                                            ? "another one now"
-                                            : fmt::format("not there: it was cut to {} lines", chain.records())),
-                    .hint = what_to_do,
-                    .file = dir_->path() + "/" + ledger_head_name});
+        return refuse(fmt::format("names line {} of the ledger, which is {}", (*head)->seq + 1,
+                                  (*head)->seq < chain.records()
+                                      ? "another one now"
+                                      : fmt::format("not there: it was cut to {} lines", chain.records())),
+                      what_to_do, ledger_head_name);
     if (*head && !(*head)->sig.empty()) was_signed_ = true;
     result<bool> foreseen = false;
     if (signing_) foreseen = vouched_for(*head, chain.records(), chain.head());
@@ -118,7 +195,6 @@ result<void> ledger_file::load() {
     // It may be in memory only: after a crash, or after a failed append of ours.
     if (auto done = make_durable_again(*dir_, ledger_name, good); !done) return done;
     chain_ = chain_writer({chain.records(), chain.head()});
-    if (signing_ && !was_signed_) unsigned_lines_ = chain.records();
     // The head may be behind, if a crash came between the two writes; or not signed yet, if the key is new. One that is
     // right is left alone: a daemon that starts on a full disk has to wait there, not to fail.
     const bool behind = !*head || (*head)->seq + 1 != chain.records() || (signing_ && (*head)->sig.empty());
@@ -129,7 +205,35 @@ result<void> ledger_file::load() {
         const std::string sig = signature_of(hex(chain.head()));
         if (auto done = dir_->replace(ledger_head_name, ledger_head_text(chain_.head(), sig), 0640); !done) return done;
     }
+    for (const line& l : untold) tell(l);
+    if (!told_upto_) told_upto_ = 0;
+    known_ = chain_.head();
+    bytes_ = good;
+    head_file_ = look_at_both().head;
     trusted_ = true;
+    if (const auto from = signing_to_say(signing)) return say_signing(*from);
+    return {};
+}
+
+std::optional<std::uint64_t> ledger_file::signing_to_say(const signing_so_far& found) const {
+    if (!signing_ || chain_.head().seq == 0) return std::nullopt;
+    const public_keys own = signing_->key.public_half();
+    if (!was_signed_) return chain_.head().seq;
+    const std::uint64_t from = found.from.value_or(found.unsigned_end);
+    if (found.last) return found.last->key == own.id() ? std::nullopt : std::optional(from);
+    // Signed by a version that did not say where it began, or by another key.
+    const bool same_key = found.head == nullptr || own.signed_by_one(found.head->sha256, found.head->sig);
+    return found.unsigned_end > 0 || !same_key ? std::optional(from) : std::nullopt;
+}
+
+result<void> ledger_file::say_signing(std::uint64_t from) {
+    const std::string key = signing_->key.public_half().id();
+    const auto write = [&](chain_writer& chain, std::string& out) {
+        const std::string sig = signing_->key.sign(signed_from_text(chain.head(), from, key));
+        write_signed_from(chain, out, wall_now(), {.from = from, .key = key, .sig = sig});
+    };
+    auto said = put(write, {});
+    if (!said) return fail(std::move(said.error()));
     return {};
 }
 
@@ -176,50 +280,54 @@ result<bool> ledger_file::vouched_for(const std::optional<ledger_head>& head, st
     return true;
 }
 
-bool ledger_file::rejected_since(std::string_view file, wall_time since) const {
-    return std::any_of(rejected_.begin(), rejected_.end(),
-                       [&](const rejected_file& r) { return r.name == file && r.at >= since; });
-}
-
 bool ledger_file::holds(std::string_view id) const {
-    return finished_.contains(key_of(id));
+    return finished_.contains(short_hash_of(id));
 }
 
 result<ledger_file::line> ledger_file::append(const ledger_facts& facts, wall_time ts) {
+    if (auto here = look(); !here) return fail(std::move(here.error()));
     if (!trusted_)
         if (auto done = load(); !done) return fail(std::move(done.error()));
     const bool finished = facts.totals != nullptr;
     if (finished && holds(facts.job_id)) return line{};
+    std::optional<short_hash> rejected;
+    if (!finished && facts.node) {
+        rejected = rejected_key(*facts.node);
+        if (std::ranges::find(rejected_, *rejected) != rejected_.end()) return line{};
+    }
     ledger_facts signed_facts = facts;
     const std::string sig = finished ? signature_of(facts.head) : std::string();
     signed_facts.sig = sig;
+    const auto write = [&](chain_writer& chain, std::string& out) { write_ledger_line(chain, out, ts, signed_facts); };
+    auto out = put(write, std::string(facts.job_id));
+    if (!out) return out;
+    if (finished) finished_.insert(short_hash_of(facts.job_id));
+    if (rejected) remember_rejected(*rejected);
+    return out;
+}
+
+result<ledger_file::line> ledger_file::put(const std::function<void(chain_writer&, std::string&)>& write,
+                                           std::string job_id) {
     std::string text;
-    if (!tried_.text.empty()) {
-        chain_writer from(tried_.before);
-        write_ledger_line(from, text, ts, signed_facts);
-        const bool there =
-            text == tried_.text && from.head().seq == chain_.head().seq && from.head().prev == chain_.head().prev;
-        tried_.text.clear();  // found or not: what is tried next is another line
-        if (there) return line{hex(chain_.head().prev), chain_.head().seq - 1};
-        text.clear();
-    }
-    tried_.before = chain_.head();
-    write_ledger_line(chain_, text, ts, signed_facts);
-    tried_.text = text;
+    write(chain_, text);
     trusted_ = false;
-    const std::string head = ledger_head_text(chain_.head(), signature_of(hex(chain_.head().prev)));
+    line out{hex(chain_.head().prev), chain_.head().seq - 1, std::move(job_id)};
+    tried_ = out.hash;
+    const std::string head = ledger_head_text(chain_.head(), signature_of(out.hash));
     // Signed before it is written: so a restart can tell a line that a crash cut off from its head from one that
     // somebody else added.
     if (signing_)
         if (auto done = dir_->stage(ledger_head_name, head, 0640); !done) return fail(std::move(done.error()));
     if (auto done = write_all(fd_.get(), text, ledger_name); !done) return fail(std::move(done.error()));
     if (auto done = sync_data(fd_.get(), ledger_name); !done) return fail(std::move(done.error()));
-    auto put = signing_ ? dir_->put_staged(ledger_head_name) : dir_->replace(ledger_head_name, head, 0640);
-    if (!put) return fail(std::move(put.error()));
+    auto replaced = signing_ ? dir_->put_staged(ledger_head_name) : dir_->replace(ledger_head_name, head, 0640);
+    if (!replaced) return fail(std::move(replaced.error()));
+    known_ = chain_.head();
+    bytes_ += text.size();
+    head_file_ = look_at_both().head;
     trusted_ = true;
-    tried_.text.clear();
-    if (finished) finished_.insert(key_of(facts.job_id));
-    return line{hex(chain_.head().prev), chain_.head().seq - 1};
+    tell(out);
+    return out;
 }
 
 }  // namespace culld

@@ -7,7 +7,7 @@ namespace culld {
 
 namespace {
 
-constexpr std::array<message_id, 29> all{{
+constexpr std::array<message_id, 32> all{{
     {"ready", "99976184b6a24a7ab940ccb8db1c022d"},
     {"stopped", "90136cf10256454f8aeb42bd3016959c"},
     {"start.failed", "91e9220bad7843a49e99c486f8c1bb49"},
@@ -27,6 +27,9 @@ constexpr std::array<message_id, 29> all{{
     {"journal.failed", "e8c432e91184471f9e9e69cfc99492cd"},
     {"disk.hangs", "1c7adc8b4f184875b24c256805db9cae"},
     {"disk.answers", "4951a24942ac4cf7a2176c368e7775dc"},
+    {"ground.lost", "fedf8df2d192411a9c99f66ac09fabb8"},
+    {"ground.back", "8bf76def678e45fab668ae4f8ae6432f"},
+    {"lock.made", "799a5ec933624cf8849510721166cb10"},
     {"ledger.line", "5bcabd8649854bacae87b071baffac8d"},
     {"ledger.torn", "a5e6e553a4304f009c03f02ddb0c7691"},
     {"credentials.failed", "b8fd6392d8394bd3a459026f750839ac"},

@@ -7,14 +7,43 @@ Works in this tree, builds in build/planted, and puts each file back as it was. 
 where a bug went unnoticed.
 """
 import planted
-from planted import MEMORY, UNIT, WHOLE
+from planted import MEMORY, SHELL, UNIT, WHOLE
 
 BUGS = {
     "failed-write-ignored": ("daemon/io/journal_file.cpp",
-                             "commit out{.done = write_all(fd_.get(), bytes, name_), .sync = {}};",
-                             "commit out{.done = {}, .sync = {}};\n"
-                             "        static_cast<void>(write_all(fd_.get(), bytes, name_));",
+                             "out.done = write_all(fd_.get(), bytes, name_);",
+                             "static_cast<void>(write_all(fd_.get(), bytes, name_));",
                              WHOLE, "FailingDisk.BlocksTheJobs*"),
+    "commit-not-looked-at": ("daemon/io/journal_file.cpp", "commit out{.ground = look(), .done = {}, .sync = {}};",
+                             "commit out{.ground = {{}, steady_now()}, .done = {}, .sync = {}};", SHELL, "LostGround.*"),
+    "look-that-sees-nothing": ("daemon/io/journal_file.cpp", "auto work = [this] { return look(); };",
+                               "auto work = [this] { return own_look{{}, steady_now()}; };", SHELL, "LostGround.*"),
+    "size-not-looked-at": ("include/culld/core/ground.hpp", "if (size && at_path->size < *size) return footing::cut;", "",
+                           UNIT, "Ground.*"),
+    "sent-without-a-look": ("daemon/app/job_run.cpp", "if (journal_.looked_at(now)) return true;", "return true;",
+                            WHOLE, "Ground.NothingIsSentBefore*"),
+    "replaced-journal-gone-on-with": ("daemon/app/job_table.cpp", "if (!job.journal_bent()) to_recover.push_back(it->first);",
+                                      "to_recover.push_back(it->first);", WHOLE, "Ground.AJournalThatIsReplaced*"),
+    "what-was-left-not-compared": ("daemon/app/restart.cpp", "left->file.inode != st.st_ino", "false", WHOLE,
+                                   "Ground.AJournalThatIsRemoved*"),
+    "journal-folder-not-watched": ("daemon/app/ground.cpp", "if (folder_lost(with_.journals) || ", "if (", WHOLE, "Ground.*"),
+    "store-folder-not-watched": ("daemon/app/ground.cpp", "folder_lost(with_.plans) || ", "", WHOLE, "Ground.AFolderThatIsMoved*"),
+    "spool-not-watched": ("daemon/app/ground.cpp", "folder_lost(with_.files.root()) ||", "", WHOLE, "Ground.AFolder*"),
+    "active-not-watched": ("daemon/app/ground.cpp", "folder_lost(owned_.active))", "false)", WHOLE, "Ground.AFolder*"),
+    "lost-ground-walked-on": ("daemon/app/daemon.cpp", "lost ? job->lose_ground(*lost) : ", "", WHOLE, "Ground.AFolder*"),
+    "lock-file-not-looked-after": ("daemon/io/lock.cpp", "if (auto taken = take_file(); !taken) return tl::unexpected(std::move(taken.error()));\n    return true;",
+                                   "return false;", SHELL, "LockTest.*"),
+    "folder-inside-not-locked": ("daemon/io/lock.cpp", "::flock(out.inside_.get(), LOCK_EX | LOCK_NB) != 0", "false",
+                                 SHELL, "LockTest.*"),
+    "ledger-not-looked-at": ("daemon/io/ledger_file.cpp", "if (trusted_ && !stands()) {", "if (false) {", SHELL, "LedgerFile.*"),
+    "another-ledger-believed": ("daemon/io/ledger_file.cpp", "chain.records() == known_->seq && chain.head() != known_->prev",
+                                "false", SHELL, "LedgerFile.*"),
+    "foreign-line-believed": ("daemon/io/ledger_file.cpp", "chain.records() > known_->seq && hex(chain.head()) != tried_",
+                              "false", SHELL, "LedgerFile.*"),
+    "cut-ledger-believed": ("daemon/io/ledger_file.cpp", "if (known_ && chain.records() < known_->seq)", "if (false)", SHELL,
+                            "LedgerFile.*"),
+    "rejection-known-by-its-clock": ("daemon/io/ledger_file.cpp", 'fmt::format("{} {}", node.inode, rfc3339(node.changed_at))',
+                                     'fmt::format("{}", node.inode)', SHELL, "LedgerFile.*"),
     "failed-fsync-ignored": ("daemon/io/journal_file.cpp",
                              "out.done = sync_data(fd_.get(), name_);",
                              "static_cast<void>(sync_data(fd_.get(), name_));",

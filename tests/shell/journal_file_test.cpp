@@ -8,6 +8,7 @@
 #include <csignal>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -44,7 +45,7 @@ class JournalFile : public testing::Test {
   protected:
     JournalFile() : dir_(std::move(folder::open(scratch_.path()).value())), thread_(loop_.executor()) {
         file_ = std::make_unique<journal_file>(loop_.executor(), thread_, dir_, "a.jsonl",
-                                               std::move(journal_file::create(dir_, "a.jsonl").value()), true);
+                                               std::move(journal_file::create(dir_, "a.jsonl").value()), true, 0);
     }
     [[nodiscard]] std::string on_disk() const { return read_small_file(scratch_.path("a.jsonl"), 1 << 20).value(); }
     void append(std::string_view line) const { file_->buffer().append(line).push_back('\n'); }
@@ -274,7 +275,7 @@ TEST_F(JournalFile, ReopenedGoesOnBehindTheTornTail) {
     auto fd = journal_file::reopen(dir_, "a.jsonl", 6);
     ASSERT_TRUE(fd) << fd.error().text();
     EXPECT_EQ(on_disk(), "whole\n");
-    file_ = std::make_unique<journal_file>(loop_.executor(), thread_, dir_, "a.jsonl", std::move(*fd), false);
+    file_ = std::make_unique<journal_file>(loop_.executor(), thread_, dir_, "a.jsonl", std::move(*fd), false, 6);
     append("next");
     ASSERT_TRUE(durable());
     EXPECT_EQ(on_disk(), "whole\nnext\n");
@@ -299,6 +300,126 @@ TEST_F(JournalFile, ReopenedNeverGrowsWithBytesNobodyWrote) {
     EXPECT_THAT(fd.error().text(), HasSubstr("a.jsonl"));
     EXPECT_EQ(on_disk(), "whole\n");
     EXPECT_FALSE(journal_file::reopen(dir_, "b.jsonl", 0));
+}
+
+// Whatever is done to its name, its folder or its content, nothing is written any more: neither with the next commit
+// nor at the next look.
+class LostGround : public JournalFile {
+  protected:
+    [[nodiscard]] std::string path() const { return scratch_.path("a.jsonl"); }
+    // After `change`, a commit and a look each find it.
+    void expect_dead(const std::function<void()>& change, bool bent, const char* words) {
+        for (const bool commit : {true, false}) {
+            std::filesystem::remove_all(scratch_.path());
+            std::filesystem::create_directories(scratch_.path());
+            dir_ = std::move(folder::open(scratch_.path()).value());
+            file_ = std::make_unique<journal_file>(loop_.executor(), thread_, dir_, "a.jsonl",
+                                                   std::move(journal_file::create(dir_, "a.jsonl").value()), true, 0);
+            int durables = 0;
+            std::string why;
+            file_->on_durable = [&] { ++durables; };
+            file_->on_dead = [&](const problem& p) { why = p.text() + p.hint; };
+            append("one");
+            ASSERT_TRUE(durable());
+            change();
+            if (commit) {
+                append("two");
+                EXPECT_FALSE(durable());
+            } else {
+                file_->look_soon();
+            }
+            loop_.until([&] { return file_->quiet(); });
+            EXPECT_TRUE(file_->dead()) << words;
+            EXPECT_EQ(file_->bent(), bent) << words;
+            EXPECT_EQ(durables, 1) << words;
+            EXPECT_THAT(why, HasSubstr(words));
+            EXPECT_EQ(file_->mark()->bytes, 4U);
+        }
+    }
+};
+
+TEST_F(LostGround, OfARemovedFile) {
+    expect_dead([this] { std::filesystem::remove(path()); }, false, "cp /proc/");
+    EXPECT_TRUE(file_->release()) << "its content can be had only there";
+}
+
+TEST_F(LostGround, OfAMovedFileOrFolder) {
+    expect_dead([this] { std::filesystem::rename(path(), path() + ".away"); }, false, "put it back");
+    const std::string away = scratch_.path() + ".away";
+    expect_dead(
+        [&] {
+            std::filesystem::remove_all(away);
+            std::filesystem::rename(scratch_.path(), away);
+        },
+        false, "put it back");
+    expect_dead(
+        [&] {
+            std::filesystem::remove_all(away);
+            std::filesystem::rename(scratch_.path(), away);
+            std::filesystem::create_directory(scratch_.path());
+        },
+        false, "put it back");
+    std::filesystem::remove_all(away);
+}
+
+TEST_F(LostGround, OfAReplacedFile) {
+    expect_dead(
+        [this] {
+            std::filesystem::copy_file(path(), path() + ".copy");
+            std::filesystem::rename(path() + ".copy", path());
+        },
+        true, "replaced");
+    EXPECT_FALSE(file_->release());
+    const std::string away = scratch_.path() + ".away";
+    expect_dead(
+        [&] {
+            std::filesystem::remove_all(away);
+            std::filesystem::rename(scratch_.path(), away);
+            std::filesystem::copy(away, scratch_.path(), std::filesystem::copy_options::recursive);
+        },
+        true, "replaced");
+    std::filesystem::remove_all(away);
+    expect_dead(
+        [this] {
+            std::filesystem::remove(path());
+            std::filesystem::create_symlink("/dev/null", path());
+        },
+        true, "replaced");
+}
+
+TEST_F(LostGround, OfAFileWithOtherContent) {
+    for (const std::uintmax_t size : {0U, 3U})
+        expect_dead([&] { std::filesystem::resize_file(path(), size); }, true, "was cut: 4 bytes");
+    expect_dead([this] { std::ofstream(path(), std::ios::app) << "x"; }, true, "behind byte 4");
+}
+
+TEST_F(LostGround, IsFoundOnceItIsLookedAtAndNotBefore) {
+    append("one");
+    ASSERT_TRUE(durable());
+    EXPECT_TRUE(file_->looked_at(steady_now()));
+    EXPECT_FALSE(file_->looked_at(steady_now() + std::chrono::seconds(3)));
+    bool looked = false;
+    file_->on_looked = [&] { looked = true; };
+    file_->look_soon();
+    file_->look_soon();
+    loop_.until([&] { return looked; });
+    EXPECT_TRUE(file_->looked_at(steady_now()));
+}
+
+TEST_F(LostGround, GivenUpItTellsWhoWaitsAndWhatWasDurable) {
+    append("one");
+    file_->commit_now();
+    bool quiet = false;
+    file_->on_quiet = [&] { quiet = file_->quiet(); };
+    int durables = 0;
+    file_->on_durable = [&] { ++durables; };
+    file_->give_up({.what = "the folder is gone"});
+    EXPECT_TRUE(file_->dead());
+    loop_.until([&] { return quiet; });
+    EXPECT_EQ(durables, 0) << "nobody is to go on with it";
+    EXPECT_EQ(file_->mark()->bytes, 4U) << "but it is there, and must be found";
+    append("two");
+    EXPECT_FALSE(durable());
 }
 
 }  // namespace

@@ -57,9 +57,11 @@ class LedgerFile : public testing::Test {
                                  .records = 7};
         return ledger.append(facts, noon);
     }
-    static result<ledger_file::line> reject(ledger_file& ledger, std::string_view id) {
-        const ledger_facts facts{.job_id = id, .file = "job.json", .status = "rejected", .error = "no ids"};
-        return ledger.append(facts, noon);
+    static result<ledger_file::line> reject(ledger_file& ledger, std::string_view id, std::uint64_t inode = 7,
+                                            wall_time changed_at = noon, wall_time at = noon) {
+        const ledger_facts facts{
+            .job_id = id, .file = "job.json", .status = "rejected", .error = "no ids", .node = {{inode, changed_at}}};
+        return ledger.append(facts, at);
     }
     void fill(int jobs) {
         ledger_file ledger = open();
@@ -93,20 +95,65 @@ class LedgerFile : public testing::Test {
 TEST_F(LedgerFile, WritesALineOnceThoughItsHeadCouldNotBeWritten) {
     fill(1);
     ledger_file ledger = open();
-    std::filesystem::remove(scratch_.path("ledger.head"));
-    std::filesystem::create_directory(scratch_.path("ledger.head"));
+    ASSERT_TRUE(std::filesystem::create_directory(scratch_.path(".ledger.head.new")));
     EXPECT_FALSE(reject(ledger, "b"));
     ASSERT_EQ(lines().size(), 2U);
     EXPECT_FALSE(reject(ledger, "b"));
-    std::filesystem::remove(scratch_.path("ledger.head"));
+    std::filesystem::remove(scratch_.path(".ledger.head.new"));
     const auto line = reject(ledger, "b");
     ASSERT_TRUE(line) << line.error().text();
-    EXPECT_EQ(line->seq, 1U);
-    EXPECT_EQ(line->hash, sha256_hex(lines().at(1)));
+    EXPECT_EQ(line->hash, "") << "it is there";
     expect_whole(2);
     // The same file dropped again is another rejection.
-    ASSERT_TRUE(reject(ledger, "b"));
+    ASSERT_TRUE(reject(ledger, "b", 8));
     expect_whole(3);
+    ASSERT_TRUE(reject(ledger, "b", 8, noon + std::chrono::microseconds(1)));
+    expect_whole(4);
+}
+
+// The clock was ahead in an earlier life, or is behind now: a rejection is known again by its file.
+TEST_F(LedgerFile, NoClockMakesOneRejectionStandForAnother) {
+    const wall_time ahead = noon + std::chrono::hours(24 * 365);
+    {
+        ledger_file ledger = open();
+        ASSERT_TRUE(reject(ledger, "a", 7, ahead, ahead));
+    }
+    ledger_file ledger = open();
+    ASSERT_TRUE(reject(ledger, "a", 7, noon));
+    expect_whole(2);
+    // After a crash before the move, whatever the clock says now.
+    ledger = open();
+    ASSERT_TRUE(reject(ledger, "a", 7, noon, ahead));
+    ASSERT_TRUE(reject(ledger, "a", 7, ahead, noon));
+    expect_whole(2);
+}
+
+// What lies outside our reach must not lack a line, whatever fails or crashes after it became durable.
+TEST_F(LedgerFile, TellsEachLineOnceWhenItIsDurable) {
+    std::vector<std::string> told;
+    const auto tell = [&told](const ledger_file::line& l) { told.push_back(l.hash); };
+    const auto all = [this] {
+        std::vector<std::string> out;
+        for (const std::string& line : lines()) out.push_back(sha256_hex(line));
+        return out;
+    };
+    auto ledger = ledger_file::open(dir_, std::nullopt, tell);
+    ASSERT_TRUE(ledger);
+    ASSERT_TRUE(finish(*ledger, "a"));
+    ASSERT_TRUE(reject(*ledger, "b"));
+    EXPECT_EQ(told, all());
+    ASSERT_TRUE(std::filesystem::create_directory(scratch_.path(".ledger.head.new")));
+    EXPECT_FALSE(finish(*ledger, "c"));
+    EXPECT_EQ(told.size(), 2U);
+    std::filesystem::remove(scratch_.path(".ledger.head.new"));
+    ASSERT_TRUE(finish(*ledger, "c"));
+    ASSERT_TRUE(finish(*ledger, "d"));
+    EXPECT_EQ(lines().size(), 4U);
+    EXPECT_EQ(told, all());
+    // A crash may have come before the last one was told.
+    told.clear();
+    ASSERT_TRUE(ledger_file::open(dir_, std::nullopt, tell));
+    EXPECT_EQ(told, std::vector<std::string>{all().back()});
 }
 
 TEST_F(LedgerFile, BeginsEmptyWithoutAHead) {
@@ -279,6 +326,112 @@ TEST_F(LedgerFile, KeepsALineWhoseHeadCouldNotBeWritten) {
     expect_whole(2);
 }
 
+// Moved, removed, cut, replaced: nothing is added, and as soon as it is back it is gone on with.
+TEST_F(LedgerFile, AddsNothingToWhatItDidNotWrite) {
+    const std::string file = scratch_.path("ledger.jsonl"), head = scratch_.path("ledger.head");
+    ledger_file ledger = open();
+    ASSERT_TRUE(finish(ledger, "a"));
+    ASSERT_TRUE(finish(ledger, "b"));
+    EXPECT_EQ(ledger.look().value_or(true), false);
+    const std::string good = text();
+    const auto lost = [&](const char* words, const std::function<void()>& change, const std::function<void()>& back) {
+        change();
+        const std::string changed = std::filesystem::exists(file) ? text() : "";
+        for (int i = 0; i < 3; ++i) {
+            const auto seen = ledger.look();
+            ASSERT_FALSE(seen) << words;
+            EXPECT_THAT(seen.error().text(), HasSubstr(words));
+            EXPECT_FALSE(finish(ledger, "c"));
+            EXPECT_FALSE(reject(ledger, "d"));
+        }
+        EXPECT_EQ(std::filesystem::exists(file) ? text() : "", changed) << "the evidence stays: " << words;
+        back();
+        EXPECT_TRUE(ledger.look()) << words;
+        EXPECT_EQ(ledger.look().value_or(true), false) << words;
+        EXPECT_EQ(text(), good);
+    };
+    const auto restore = [&] { rewrite(good); };
+    lost(
+        "is gone", [&] { std::filesystem::rename(file, file + "-"); },
+        [&] { std::filesystem::rename(file + "-", file); });
+    lost(
+        "is gone",
+        [&] {
+            std::filesystem::remove(file);
+            std::filesystem::rename(head, head + "-");
+        },
+        [&] {
+            restore();
+            std::filesystem::rename(head + "-", head);
+        });
+    lost(
+        "was cut to 1 lines", [&] { rewrite(good.substr(0, good.find('\n') + 1)); }, restore);
+    lost(
+        "was cut to 0 lines", [&] { rewrite(""); }, restore);
+    lost(
+        "is not the line that culld wrote",
+        [&] {
+            std::filesystem::remove(file);
+            std::filesystem::rename(head, head + "-");
+            std::string other;
+            chain_writer chain;
+            job_totals none;
+            for (const char* id : {"x", "y"})
+                write_ledger_line(chain, other, noon,
+                                  {.job_id = id,
+                                   .file = "f",
+                                   .status = "completed",
+                                   .totals = &none,
+                                   .journal = "j",
+                                   .head = some_head,
+                                   .records = 1});
+            rewrite(other);
+        },
+        [&] {
+            restore();
+            std::filesystem::rename(head + "-", head);
+        });
+    // A line more that culld did not write, well chained.
+    lost(
+        "is not the line that culld wrote",
+        [&] {
+            chain_checker chain;
+            record_view record;
+            for (const std::string& line : lines()) ASSERT_TRUE(chain.feed(line, true, record));
+            chain_writer more({chain.records(), chain.head()});
+            std::string out;
+            write_ledger_line(more, out, noon, {.file = "f", .status = "rejected", .error = "no"});
+            rewrite(good + out);
+        },
+        restore);
+    lost(
+        "ledger.head", [&] { std::ofstream(head) << "{}\n"; },
+        [&] {
+            chain_checker chain;
+            record_view record;
+            for (const std::string& line : lines()) ASSERT_TRUE(chain.feed(line, true, record));
+            std::ofstream(head) << ledger_head_text({chain.records(), chain.head()}, "");
+        });
+    ASSERT_TRUE(finish(ledger, "c"));
+    expect_whole(3);
+}
+
+// Byte for byte the same, whatever file it is: it is known by its hash.
+TEST_F(LedgerFile, GoesOnWithACopyOfItself) {
+    ledger_file ledger = open();
+    ASSERT_TRUE(finish(ledger, "a"));
+    const std::string file = scratch_.path("ledger.jsonl");
+    std::filesystem::copy_file(file, file + "-");
+    std::filesystem::rename(file + "-", file);
+    EXPECT_EQ(ledger.look().value_or(false), true) << "read again";
+    EXPECT_EQ(ledger.look().value_or(true), false);
+    ASSERT_TRUE(finish(ledger, "b"));
+    expect_whole(2);
+    std::filesystem::remove(scratch_.path("ledger.head"));
+    EXPECT_EQ(ledger.look().value_or(false), true);
+    expect_whole(2);
+}
+
 // RFC 8032, 7.1, TEST 1 and TEST 2.
 constexpr std::string_view key_pem =
     "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIJ1hsZ3v/VpguoRK9JLsLMREScVpezJpGXA7rAMcrn9g\n"
@@ -333,7 +486,6 @@ TEST_F(SignedLedgerFile, SignsItsLinesAndItsHead) {
     ledger = open_signed();
     ASSERT_TRUE(finish(ledger, "d"));
     expect_vouched(4);
-    EXPECT_EQ(ledger.unsigned_lines(), 0U);
 }
 
 TEST_F(SignedLedgerFile, GoesOnWhereACrashCameBetweenLineAndHead) {
@@ -419,15 +571,102 @@ TEST_F(SignedLedgerFile, KnowsAnOldKeyWhereItIsTold) {
     ASSERT_TRUE(ledger) << ledger.error().text();
     ASSERT_TRUE(finish(*ledger, "b"));
     ASSERT_TRUE(ledger_file::open(dir_, key())) << "the head is the new key's now";
+    ASSERT_EQ(lines().size(), 3U);
+    EXPECT_THAT(lines().at(1),
+                AllOf(HasSubstr(R"("type":"ledger.signed_from","from":0,"key":")"), HasSubstr(key().known.id())));
+    public_keys keys = key().known;
+    keys.add(key(other_key_pem).known);
+    ledger_check check(ledger_rules{.keys = &keys});
+    for (const std::string& line : lines()) ASSERT_TRUE(check.feed(line, true));
+    check.end(head_text());
+    for (const problem& p : check.findings()) ADD_FAILURE() << p.text();
+}
+
+// By a version that wrote no line about it.
+TEST_F(SignedLedgerFile, SaysWhereSigningBeganLongAgo) {
+    fill(2);
+    {
+        ledger_file ledger = open_signed();
+        ASSERT_TRUE(finish(ledger, "c"));
+    }
+    const auto all = lines();
+    // As that version left it: without the line, and chained so.
+    chain_writer chain;
+    std::string out;
+    std::filesystem::remove(scratch_.path("ledger.jsonl"));
+    std::filesystem::remove(scratch_.path("ledger.head"));
+    fill(2);
+    const ledger_signing with = key();
+    job_totals totals;
+    totals.ids = totals.deleted = 3;
+    chain_checker check;
+    record_view record;
+    for (const std::string& line : lines()) ASSERT_TRUE(check.feed(line, true, record));
+    chain = chain_writer({check.records(), check.head()});
+    write_ledger_line(chain, out, noon,
+                      {.job_id = "c",
+                       .file = "job.json",
+                       .status = "completed",
+                       .totals = &totals,
+                       .journal = "c.jsonl",
+                       .head = some_head,
+                       .records = 7,
+                       .sig = with.key.sign(some_head)});
+    rewrite(text() + out);
+    put_head(ledger_head_text(chain.head(), with.key.sign(hex(chain.head().prev))));
+    static_cast<void>(open_signed());
+    ASSERT_EQ(lines().size(), 4U);
+    EXPECT_THAT(lines().at(3), HasSubstr(R"("from":2,)"));
+    expect_vouched(4);
+    static_cast<void>(open_signed());
+    EXPECT_EQ(lines().size(), 4U);
+}
+
+// At each write of the line that says where signing begins.
+TEST_F(SignedLedgerFile, BeginsToSignThoughACrashComesInBetween) {
+    fill(2);
+    const std::string before = text(), unsigned_head = head_text();
+    static_cast<void>(open_signed());
+    const std::string after = text(), signed_head = head_text();
+    const auto begin_again = [&](const std::string& ledger, const std::string& head, const std::string& staged) {
+        rewrite(ledger);
+        put_head(head);
+        if (!staged.empty()) std::ofstream(scratch_.path(".ledger.head.new")) << staged;
+        static_cast<void>(open_signed());
+        EXPECT_EQ(lines().size(), 3U);
+        expect_vouched(3);
+    };
+    const std::string old_head_signed =
+        ledger_head_text({2,
+                          [this] {
+                              digest d{};
+                              static_cast<void>(parse_hex(sha256_hex(lines().at(1)), d));
+                              return d;
+                          }()},
+                         key().key.sign(sha256_hex(lines().at(1))));
+    begin_again(before, unsigned_head, "");
+    begin_again(before, old_head_signed, "");
+    begin_again(before, old_head_signed, signed_head);
+    begin_again(before + after.substr(before.size(), 30), old_head_signed, signed_head);
+    begin_again(after, old_head_signed, signed_head);
+    begin_again(after, signed_head, "");
 }
 
 TEST_F(SignedLedgerFile, BeginsToSignALedgerThatWasNot) {
     fill(2);
     {
         ledger_file ledger = open_signed();
-        EXPECT_EQ(ledger.unsigned_lines(), 2U);
-        EXPECT_TRUE(is_signed(sha256_hex(lines().at(1)), read_ledger_head(head_text())->sig)) << "at once";
+        ASSERT_EQ(lines().size(), 3U) << "at once";
+        EXPECT_THAT(lines().at(2),
+                    AllOf(HasSubstr(R"("type":"ledger.signed_from","from":2,"key":")"), HasSubstr(key().known.id())));
+        EXPECT_TRUE(is_signed(sha256_hex(lines().at(2)), read_ledger_head(head_text())->sig));
+        expect_vouched(3);
         ASSERT_TRUE(finish(ledger, "c"));
+        expect_vouched(4);
+    }
+    {
+        ledger_file ledger = open_signed();
+        EXPECT_EQ(ledger.lines(), 4U) << "said once";
     }
     ledger_file ledger = open();
     EXPECT_TRUE(ledger.signing_ended());
@@ -435,13 +674,14 @@ TEST_F(SignedLedgerFile, BeginsToSignALedgerThatWasNot) {
     EXPECT_FALSE(read_ledger_head(head)->sig.empty()) << "opened without a key, the head stays what it was";
 }
 
-TEST_F(SignedLedgerFile, KeepsALineWhoseHeadCouldNotBePutInPlace) {
+TEST_F(SignedLedgerFile, AddsNothingWhereItsHeadIsNotItsOwn) {
     ledger_file ledger = open_signed();
     const std::string head = scratch_.path("ledger.head");
     ASSERT_TRUE(finish(ledger, "a"));
     std::filesystem::rename(head, scratch_.path("kept"));
     ASSERT_TRUE(std::filesystem::create_directory(head));
-    EXPECT_FALSE(finish(ledger, "b"));
+    EXPECT_FALSE(finish(ledger, "b")) << "nothing is added where the head is not ours";
+    EXPECT_EQ(lines().size(), 1U);
     std::filesystem::remove(head);
     std::filesystem::rename(scratch_.path("kept"), head);
     ASSERT_TRUE(finish(ledger, "b"));

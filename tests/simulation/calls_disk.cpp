@@ -476,6 +476,10 @@ int __wrap_fcntl(int fd, int what, ...) {
     }
 }
 
+int __wrap_flock(int fd, int what) {
+    return machine::ours(fd) ? 0 : __real_flock(fd, what);
+}
+
 DIR* __wrap_fdopendir(int fd) {
     if (!machine::ours(fd)) return __real_fdopendir(fd);
     const auto folder = folder_of(fd);

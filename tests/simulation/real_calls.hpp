@@ -42,6 +42,7 @@ int __real_renameat2(int from, const char* name, int to, const char* new_name, u
 int __real_fchmod(int fd, mode_t mode);
 int __real_chmod(const char* path, mode_t mode);
 int __real_fcntl(int fd, int what, ...);
+int __real_flock(int fd, int what);
 DIR* __real_fdopendir(int fd);
 struct dirent* __real_readdir(DIR* dir);
 int __real_closedir(DIR* dir);

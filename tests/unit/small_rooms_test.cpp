@@ -6,6 +6,7 @@
 #include <array>
 #include <numeric>
 
+#include "culld/core/ground.hpp"
 #include "culld/core/judge.hpp"
 #include "culld/core/nearest.hpp"
 #include "culld/core/plan.hpp"
@@ -139,6 +140,22 @@ TEST(Problem, NamesThePlaceAndTheRemedyWhereKnown) {
     EXPECT_EQ((problem{.what = "no", .hint = "yes", .file = "f", .line = 3, .column = 7}.text()), "f:3:7: no (yes)");
     EXPECT_EQ((problem{.what = "no", .line = 3}.text()), "line 3: no");
     EXPECT_EQ((problem{.what = "no", .file = "f", .column = 7}.text()), "f: no");
+}
+
+TEST(Ground, OnlyTheSameFileWithAllThatWasWrittenIsOne) {
+    const node_seen held{.device = 8, .inode = 17, .size = 100};
+    const auto at = [&](node_seen there, std::optional<std::uint64_t> size) { return footing_of(held, there, size); };
+    EXPECT_EQ(footing_of(held, std::nullopt, 100), footing::gone);
+    EXPECT_EQ(at(held, 100), footing::one);
+    EXPECT_EQ(at({.device = 8, .inode = 18, .size = 100}, 100), footing::replaced);
+    EXPECT_EQ(at({.device = 9, .inode = 17, .size = 100}, 100), footing::replaced) << "on another file system";
+    EXPECT_EQ(at({.device = 8, .inode = 17, .size = 99}, 100), footing::cut);
+    EXPECT_EQ(at({.device = 8, .inode = 17, .size = 0}, 100), footing::cut);
+    EXPECT_EQ(at({.device = 8, .inode = 17, .size = 101}, 100), footing::grown);
+    EXPECT_EQ(at({.device = 8, .inode = 18, .size = 99}, 100), footing::replaced) << "first of all";
+    // A folder has no size of ours.
+    EXPECT_EQ(at({.device = 8, .inode = 17, .size = 4096}, std::nullopt), footing::one);
+    EXPECT_EQ(at({.device = 8, .inode = 18, .size = 4096}, std::nullopt), footing::replaced);
 }
 
 }  // namespace

@@ -31,7 +31,8 @@ class control {
     // `writable`: on the control socket.
     [[nodiscard]] server_answer answer(const server_request& request, bool writable);
 
-    bool ready = false;  // set once recovery is done and the drop box is watched
+    bool ready = false;     // set once recovery is done and the drop box is watched
+    std::string not_ready;  // why nothing is done all the same; empty where all is well
     std::function<bool()> live;
     std::function<void()> try_again;  // those jobs whose disk did not answer
     struct {

@@ -51,6 +51,7 @@ struct job_seed {
     bool copied = false;      // another user's files: once it is accepted, copies of ours take their place
     unique_fd journal;
     bool fresh = true;  // the journal is new and empty
+    std::uint64_t journal_bytes = 0;
     chain_head head;
     plan_state state;
     std::uint64_t requests = 0, retries = 0, throttled = 0;
@@ -112,6 +113,12 @@ class job_run {
     bool cancel(person by, std::string_view reason);
     bool set_rate(person by, double per_second);
 
+    // What it stands on is gone: nothing more is sent or written, until its journal is read again from the disk.
+    void lose_ground(const problem& why) { journal_.give_up(why); }
+    // Every second: what is sent slowly but steadily need not wait for a look each time.
+    void look_ahead(steady_time now) {
+        if (dispatchable() && now < taken_at_ + std::chrono::minutes(2)) journal_.look_soon();
+    }
     void block(block_facts why);
     void unblock(std::string_view why);
     // Stops a job whose deadline is over, whatever its state, and lets it end. (not_before is part of due() and
@@ -146,6 +153,11 @@ class job_run {
     [[nodiscard]] wall_time accepted_at() const { return accepted_at_; }
     [[nodiscard]] std::optional<wall_time> finished_at() const { return finished_at_; }
     [[nodiscard]] bool journal_dead() const { return journal_.dead(); }
+    // Then: is it evidence, never to be read again by itself; what the next run must find; and its descriptor, where
+    // somebody may want to save what has no name any more.
+    [[nodiscard]] bool journal_bent() const { return journal_.bent(); }
+    [[nodiscard]] std::optional<journal_mark> journal_left() const { return journal_.mark(); }
+    [[nodiscard]] unique_fd release_journal() { return journal_.release(); }
     // Blocked by its disk, and it may go on once that answers.
     [[nodiscard]] bool waits_for_disk() const {
         return blocked_ && blocked_->error_class == "journal" && !journal_dead();
@@ -165,6 +177,11 @@ class job_run {
     void on_durable();
     void record_verdicts(const std::vector<verdict>& all);
     void record_verdict(const verdict& v);
+    void ask_for_turn() {
+        with_.wake(*this);
+        with_.pump();
+    }
+    [[nodiscard]] block_facts journal_trouble(problem why) const;
     void check_rules();  // deadline and abort_when; whoever calls it goes on with follow_up()
     void stop(skip_reason reason);
     void leave_for_the_end();
@@ -208,10 +225,11 @@ class job_run {
     job_totals pending_, shown_;                            // at the commit under way; durable
     reason_counts failed_, failed_pending_, failed_shown_;  // recorded; and as the totals
     std::uint64_t checkpoint_at_ = 0;
-    spans intent_;                   // written, not durable
-    std::uint64_t intent_upto_ = 0;  // appended() with it
-    bool held_up_ = false;           // a batch waits for the disk to take what the journal has
-    std::uint64_t begins_at_ = 0;    // appended() with the record that this run began with
+    spans intent_;                               // written, not durable
+    std::uint64_t intent_upto_ = 0;              // appended() with it
+    bool held_up_ = false;                       // a batch waits for the disk to take what the journal has
+    std::uint64_t begins_at_ = 0;                // appended() with the record that this run began with
+    steady_time taken_at_ = steady_time::min();  // of the last batch
     bool fresh_;
     bool waits_;  // accepted by this process, and nothing of it sent yet
     spans in_doubt_;

@@ -26,6 +26,8 @@ struct stuck_job {
     job_totals totals{};                        // as they were last told; none if this process never read its journal
     std::optional<wall_time> accepted_at = {};  // where that is known
     std::string active_file = {}, active_list = {};  // in active/; empty: its journal does not tell, or has none
+    std::optional<journal_mark> left = {};           // what its next run must find
+    std::shared_ptr<unique_fd> journal = {};         // kept open: its content is lost with it where it was removed
 };
 
 // What is left of a job when it is over.
@@ -51,6 +53,8 @@ class job_table {
     [[nodiscard]] const std::deque<finished_job>& finished() const { return finished_; }
     // It is a job no more, and will not be run either. Its file in active/, where that is known.
     std::string forget_stuck(std::string_view job_id);
+    // What the next run of a job that is set aside must find; none where nothing is known of it.
+    [[nodiscard]] std::optional<journal_mark> left_of(std::string_view job_id) const;
     [[nodiscard]] std::size_t open() const { return running_.size() + stuck_.size(); }
     // Those that run, of one submitter.
     [[nodiscard]] std::size_t open_of(std::uint32_t uid) const;

@@ -28,16 +28,23 @@ struct never_accepted {};  // the journal holds no whole first record: nothing w
 using recovered = std::variant<ready_to_run, never_accepted, stuck_job>;
 
 // Reads the journal (from its last checkpoint on, where it is large), opens the id store, or makes it anew from the
-// job's files in active/ where it is gone or damaged.
+// job's files in active/ where it is gone or damaged. `left`: what the run before this one, of the same process, left:
+// a journal that is another file, or lacks some of it, is damaged, however sound it looks.
 [[nodiscard]] recovered recover_job(const std::string& job_id, const folder& journals, const spool& files,
-                                    const intake_surroundings& around, const checkpoint_rules& checkpoints);
+                                    const intake_surroundings& around, const checkpoint_rules& checkpoints,
+                                    const std::optional<journal_mark>& left = std::nullopt);
 
 // Files in active/ that are none of `of_jobs`: taken, but not accepted before the end. `all_known`: those are all jobs
 // there are, so that copies which have not got their place by now are left over, and removed.
 [[nodiscard]] result<std::vector<std::string>> files_without_job(const spool& files,
                                                                  const std::set<std::string>& of_jobs, bool all_known);
 
+// To the log, and to whoever wants to be told.
+void log_recovered(const job_seed& job);
+void tell_of_stuck(const services& with, const stuck_job& job);
 // What an operator should know of a ledger that was just opened goes to the log.
 void warn_of(const ledger_file& ledger);
+// A ledger line's hash, whatever log.level says: what lies in the log is out of our own reach. Any thread.
+void log_ledger_line(const ledger_file::line& line);
 
 }  // namespace culld

@@ -43,6 +43,9 @@ struct services {
     };
     counters counted;
 
+    // Folders, locks or ledger are not where they belong (app/ground): nothing is taken, and nothing begun.
+    bool ground_lost = false;
+
     // Worth telling others (notifier); never waits.
     std::function<void(const notice&)> announce;
     // Something became ready to be sent.

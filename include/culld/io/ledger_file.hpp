@@ -4,13 +4,19 @@
 // With a signing key the ledger is also proof against whoever can write its folder but has no key, the daemon not
 // turned into their tool: it signs only what follows from what was signed before. So when the ledger is read, its head
 // must be there and signed by a known key, and the one line that a crash may leave behind the head must be the one that
-// was signed before it was written (the staged head). A ledger that was never signed is signed from the next line on.
+// was signed before it was written (the staged head). A ledger that was never signed is signed from the next line on,
+// and that line says so (ledger.signed_from); so does one where another key goes on.
+//
+// Before each line, and whenever it is asked, it is looked at whether ledger.jsonl and ledger.head are what was written
+// here. If not, what is there is read anew, and gone on with only where every line that was written is in it and no
+// other: by their hash, whatever file it is.
 //
 // Blocking; opened at start, then used by the journal thread alone.
 #pragma once
 
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <optional>
 #include <set>
 #include <string>
@@ -20,6 +26,7 @@
 #include "culld/core/journal_read.hpp"
 #include "culld/core/journal_write.hpp"
 #include "culld/io/file.hpp"
+#include "culld/io/ground.hpp"
 #include "culld/io/key_file.hpp"
 
 namespace culld {
@@ -30,60 +37,98 @@ class ledger_file {
     // chain, or a head whose line is not there, is a problem: the ledger is never repaired, nothing is added to one
     // that cannot be trusted, and what proves it stays as it is. `dir` must outlive it.
     // `signing`: none to sign nothing.
-    static result<ledger_file> open(const folder& dir, std::optional<ledger_signing> signing = std::nullopt);
-    // The same key, another one, or none from the next line on.
-    void sign_with(std::optional<ledger_signing> signing);
-
+    // `told`: called with each new line when it is durable, on the caller's thread, and at the opening with the last
+    // one that is there, since a crash may have come before it was told. A copy of these hashes outside our own reach
+    // is what proves the chain's end.
     struct line {
-        std::string hash;  // SHA-256 of the new line: for the log, out of our own reach
+        std::string hash;  // SHA-256 of the line
         std::uint64_t seq = 0;
+        std::string job_id{};  // may be empty
     };
+    using tell_line = std::function<void(const line&)>;
+    static result<ledger_file> open(const folder& dir, std::optional<ledger_signing> signing = std::nullopt,
+                                    tell_line told = {});
+    // The same key, another one, or none from the next line on. With a new key the ledger is read again, and its line
+    // that says so is written; where that fails, append() tries it again.
+    [[nodiscard]] result<void> sign_with(std::optional<ledger_signing> signing);
+
     // Appends a line, durably, and replaces ledger.head. A job that is in the ledger already is left as it is, and the
-    // empty line handed back. After a failure the ledger is read again before anything is added; the same facts with
-    // the same `ts` are then found to be there where only what comes after the line had failed, and not written twice.
+    // empty line handed back. So is a rejection of the same file (ledger_facts::node) that one of the last
+    // 16,384 rejections tells already: a crash or a failure came between that line and the file's move.
+    // After a failure the ledger is read again before anything is added.
     [[nodiscard]] result<line> append(const ledger_facts& facts, wall_time ts);
 
-    // Did one of the last lines (1,024 of them) that were there when it was opened say that a file of this name was
-    // rejected, at `since` or later? Then a crash came between that line and the file's move.
-    [[nodiscard]] bool rejected_since(std::string_view file, wall_time since) const;
+    // Are the ledger and its head where they belong, and what was written to them? A problem says what is wrong:
+    // nothing can be added then. True: they were not, but read anew they are whole. What was refused is read again when
+    // it changes, and now and then.
+    [[nodiscard]] result<bool> look();
     // Is the job `id` finished and in the ledger?
     [[nodiscard]] bool holds(std::string_view id) const;
     [[nodiscard]] std::uint64_t torn_bytes() const { return torn_bytes_; }
     [[nodiscard]] std::uint64_t lines() const { return chain_.head().seq; }
-    // Lines that no signature vouched for when the first key came: cullctl verify wants to be told of them. And
-    // whether there were signatures, but now there is no key to go on with.
-    [[nodiscard]] std::uint64_t unsigned_lines() const { return unsigned_lines_; }
+    // Whether there were signatures, but now there is no key to go on with.
     [[nodiscard]] bool signing_ended() const { return was_signed_ && !signing_; }
 
   private:
     [[nodiscard]] result<void> load();
+    [[nodiscard]] result<void> read_all();
+    [[nodiscard]] bool stands() const;
+    [[nodiscard]] tl::unexpected<problem> refuse(std::string what, std::string hint, const char* name = ledger_name,
+                                                 std::uint64_t at_line = 0);
+    struct both_seen {
+        std::optional<node_seen> ledger, head;
+        bool operator==(const both_seen&) const = default;
+    };
+    [[nodiscard]] both_seen look_at_both() const;
     [[nodiscard]] result<std::optional<ledger_head>> load_head(const std::string& name) const;
     // May this be gone on with, as far as signatures tell? True: the head of the last line lies staged yet.
     [[nodiscard]] result<bool> vouched_for(const std::optional<ledger_head>& head, std::uint64_t lines,
                                            const digest& last) const;
     [[nodiscard]] std::string signature_of(std::string_view text) const;
+    // The line that says from where on, and with which key, is signed; none where the ledger says it already.
+    struct signing_so_far {
+        std::optional<signing_begin> last;  // ledger.signed_from
+        std::optional<std::uint64_t> from;  // what the first of those lines says
+        std::uint64_t unsigned_end = 0;     // behind the last finished job's line without a signature
+        const ledger_head* head = nullptr;  // as it was found; null if there was none
+    };
+    [[nodiscard]] std::optional<std::uint64_t> signing_to_say(const signing_so_far& found) const;
+    [[nodiscard]] result<void> say_signing(std::uint64_t from);
+    // Appends the line that `write` makes, durably, head and all.
+    [[nodiscard]] result<line> put(const std::function<void(chain_writer&, std::string&)>& write, std::string job_id);
+    void tell(const line& l);
 
     const folder* dir_ = nullptr;
     std::optional<ledger_signing> signing_;
     unique_fd fd_;
     chain_writer chain_;
     // The first half of the SHA-256 of each job id: nobody can make two ids look the same, and a job costs little.
-    std::set<std::pair<std::uint64_t, std::uint64_t>> finished_;
-    struct rejected_file {
-        std::string name;
-        wall_time at;
-    };
-    std::deque<rejected_file> rejected_;  // in lines of runs before this one
-    bool opened_ = false;
+    using short_hash = std::pair<std::uint64_t, std::uint64_t>;
+    std::set<short_hash> finished_;
+    std::deque<short_hash> rejected_;  // of the file
+    static short_hash short_hash_of(std::string_view text);
+    static short_hash rejected_key(const ledger_facts::rejected_file& node);
+    void remember_rejected(const short_hash& key);
+    tell_line told_;
+    std::optional<std::uint64_t> told_upto_;  // seq behind the last line told
     std::uint64_t torn_bytes_ = 0;
-    std::uint64_t unsigned_lines_ = 0;
     bool was_signed_ = false;  // a line or the head had a signature
     bool trusted_ = false;
-    // The last line tried, with what it follows: it may be on disk though append() failed.
-    struct {
-        chain_head before;
-        std::string text;
-    } tried_;
+    // What any reading must find: the lines that are durable, and behind them at most the one that was tried.
+    std::optional<chain_head> known_;
+    std::string tried_;  // its hash
+    std::uint64_t bytes_ = 0;
+    std::optional<node_seen> head_file_;
+    // Ledger or head are not what was written: nothing is added before a reading finds otherwise.
+    bool wrong_ = false;
+    // What the last reading refused: it would refuse it again, until that changes; now and then it is read all the
+    // same.
+    struct refusal {
+        both_seen at;
+        problem why;
+        unsigned looks = 0;
+    };
+    std::optional<refusal> refused_;
 };
 
 }  // namespace culld

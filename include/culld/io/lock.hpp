@@ -1,8 +1,12 @@
 // One owner for a folder: an exclusive lock on the file `.lock` in it. The lock is the kernel's (an open file
 // description lock), so it ends with the process however that ends, and a file left behind means nothing.
 // What is written into the file only serves the message for whoever comes second.
+//
+// A file can be removed, and the next one to come would lock another. So a folder inside that nobody else may open is
+// locked as well (flock; where the file system knows that for folders), and the owner looks after its file.
 #pragma once
 
+#include <string>
 #include <string_view>
 #include <tl/expected.hpp>
 
@@ -21,18 +25,28 @@ struct lock_refusal {
     problem what;  // names the holder: "/var/spool/culld is in use by culld, pid 1234, since 2026-…"
 };
 
-// Held until destroyed. The file is mode 0600: whoever could open it could lock it, and keep the daemon from
-// starting. Not inherited by programs we start.
+// Held until destroyed. The file is mode 0600, and the folder inside must be closed to others: whoever could open them
+// could lock them, and keep the daemon from starting. Not inherited by programs we start.
 class folder_lock {
   public:
     folder_lock() = default;
-    // Never waits. `program` is how the holder is called to the second one ("culld"), `now` its start.
-    static tl::expected<folder_lock, lock_refusal> take(const folder& where, std::string_view program, wall_time now);
+    // Never waits. `inside` is locked, too; `program` is how the holder is called to the second one ("culld"), `now`
+    // its start. `where` must outlive it.
+    static tl::expected<folder_lock, lock_refusal> take(const folder& where, const folder& inside,
+                                                        std::string_view program, wall_time now);
+
+    // Is the lock file still ours? One that was removed or replaced is made and locked anew: true then. A refusal where
+    // that fails, or somebody else holds it by now.
+    [[nodiscard]] tl::expected<bool, lock_refusal> look_after();
 
     explicit operator bool() const { return static_cast<bool>(fd_); }
 
   private:
-    unique_fd fd_;
+    [[nodiscard]] tl::expected<void, lock_refusal> take_file();
+
+    const folder* where_ = nullptr;
+    std::string mark_;
+    unique_fd fd_, inside_;
 };
 
 }  // namespace culld

@@ -1,0 +1,58 @@
+// The ground of all jobs: spool and journal folder, their locks, the ledger. Looked at every second on the journal
+// thread, since a folder that was moved, replaced or mounted over is still written to by those who have it open, and
+// nobody finds what is written there. (A job's own journal looks after itself: io/journal_file.)
+//
+// Loop thread.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+
+#include "culld/app/services.hpp"
+#include "culld/core/problem.hpp"
+#include "culld/io/lock.hpp"
+
+namespace culld {
+
+// Spool and journal folder, which this process owns.
+struct owned_folders {
+    folder active;  // spool.dir/active
+    folder_lock spool, journals;
+};
+
+// Locks both, and what is inside them.
+[[nodiscard]] tl::expected<owned_folders, lock_refusal> own_folders(const spool& files, const folder& journals,
+                                                                    const folder& plans);
+
+class ground {
+  public:
+    // `told`: after each look, with what is wrong; none where all is well.
+    ground(services& with, owned_folders& owned, std::function<void(const std::optional<problem>&)> told);
+    ~ground();
+    ground(const ground&) = delete;
+    ground& operator=(const ground&) = delete;
+
+    void begin();
+    void end();
+    [[nodiscard]] const std::optional<problem>& lost() const { return lost_; }
+
+  private:
+    struct seen {
+        std::optional<problem> lost;
+        bool lock_made = false, ledger_read = false;  // anew
+    };
+    [[nodiscard]] seen look();  // journal thread
+    void look_later();
+    void looked(seen now);
+
+    services& with_;
+    owned_folders& owned_;
+    std::function<void(const std::optional<problem>&)> told_;
+    loop_timer timer_;
+    std::optional<problem> lost_;
+    bool ended_ = false;
+    std::shared_ptr<bool> alive_;
+};
+
+}  // namespace culld

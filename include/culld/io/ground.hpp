@@ -1,0 +1,32 @@
+// Looks whether paths still lead to what we hold open (core/ground.hpp), each time by the whole path, so that a folder
+// above that was moved or mounted over is seen too. Two calls of the kernel, some 3 µs.
+//
+// Blocking; any thread.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "culld/core/ground.hpp"
+#include "culld/core/problem.hpp"
+#include "culld/io/file.hpp"
+
+namespace culld {
+
+struct ground_look {
+    footing what = footing::one;
+    node_seen held;  // what is open
+    problem why;     // where it is not `one`: what stands at the path now, and what to do
+};
+
+// A file held open as `held`, which was given the path `path` and into which `size` bytes were written.
+[[nodiscard]] ground_look look_at_file(int held, const std::string& path, std::uint64_t size);
+// A folder, by the path it was opened by.
+[[nodiscard]] ground_look look_at_folder(const folder& held);
+
+// What is at a path, no link followed; none if nothing is.
+[[nodiscard]] result<std::optional<node_seen>> seen_at(const std::string& path);
+[[nodiscard]] result<node_seen> seen(int fd, const std::string& path);
+
+}  // namespace culld
