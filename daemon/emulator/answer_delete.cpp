@@ -128,7 +128,7 @@ void answer_plainly(world& w, const request& r, reply& to) {
 
 }  // namespace
 
-void answer_delete(world& w, const request& r, reply& to) {
+void answer_delete(world& w, const place& where, const request& r, reply& to) {
     const auto refuse = [&] {
         ++w.counts.malformed;
         to.did = "body refused";
@@ -143,6 +143,11 @@ void answer_delete(world& w, const request& r, reply& to) {
     for (const std::string_view id : ids)
         if (id.empty() || id.size() > id_bytes_max) return refuse();
 
+    if (where.foreign) {
+        lists none;
+        none.error = ids;
+        return write_answer(w, r, none, to);
+    }
     const bool plain = !w.rules.touches_ids();
     if (plain && !w.ids.keeps_ids() && !w.batch.verbatim.empty()) {
         w.ids.remove_unseen(ids.size());

@@ -179,6 +179,13 @@ result<scenario> read_all(const YAML::Node& document, const std::string& file) {
     top.adopt(read_latency(top, file, s));
     top.adopt(read_throttle(top, file, s));
     read_workspace_error(top, s);
+    top.read("projects", s.projects);
+    top.read("workspaces", s.workspaces);
+    constexpr std::array<std::string_view, 6> resources{"incidents", "alerts",    "indicators",
+                                                        "notes",     "resources", "checkitems"};
+    std::size_t resource = 0;
+    top.read_choice("resource", resources, resource);
+    s.resource = resources[resource];
     top.read("post_form", s.post_form);
     constexpr std::array<std::string_view, 2> languages{"en", "zh"};
     std::size_t language = 0;

@@ -13,6 +13,9 @@
 //     retry_after: false         send Retry-After: seconds until the window ends
 //     message: "…"               instead of the documented text
 //   workspace_error: true        403 SecMaster.20010001 for every call; or "STATUS CODE"
+//   projects: [p]                only these exist: 400 SecMaster.20041003 for another; without it, the first asked for
+//   workspaces: [w]              likewise: 403 SecMaster.20010001 for another
+//   resource: incidents          what the ids of --ids are; no other resource has them
 //   post_form: false             404 APIGW.0101 for POST …/batch-delete: the region has the DELETE form only
 //   language: zh                 messages of 400s in Chinese
 //   max_ids: 999                 a longer list is a 400
@@ -128,6 +131,8 @@ struct scenario {
     nanoseconds latency_jitter{0};
     std::optional<throttle_rule> throttle;
     std::optional<std::pair<int, std::string>> workspace_error;  // status and code
+    std::vector<std::string> projects, workspaces;
+    std::string resource = "incidents";
     bool post_form = true;
     bool chinese = false;
     std::uint64_t max_ids = 999;

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "culld/core/ascii.hpp"
+
 namespace culld::emulator {
 
 namespace {
@@ -57,6 +59,7 @@ route secmaster_route(const request& r) {
     const publication* const known = p.workspace.empty() ? nullptr : published_at(version, path);
     if (known == nullptr) return found;
     p.needs_language = known->language;
+    p.resource = known->path.substr(known->path.rfind('/') + 1);
     path.remove_prefix(known->path.size());
     const bool bare = path.empty();
     p.rest = segment(path);
@@ -135,6 +138,39 @@ void strike_outage(world& w, const outage& o, reply& to) {
     }
 }
 
+// Whether `name` is one of `known`; where none is named, the first asked for.
+bool exists(const std::vector<std::string>& known, std::string& first, std::string_view name) {
+    if (!known.empty()) return std::ranges::find(known, name) != known.end();
+    if (first.empty()) first = name;
+    return first == name;
+}
+
+bool in_scope(world& w, const place& where, reply& to) {
+    if (!exists(w.rules.projects, w.first_project, where.project)) {
+        to.did = "unknown project";
+        service_error(to, 400, "SecMaster.20041003", w.rules.chinese ? "无效的项目ID" : "Invalid project ID");
+        return false;
+    }
+    if (!exists(w.rules.workspaces, w.first_workspace, where.workspace)) {
+        to.did = "unknown workspace";
+        service_error(to, 403, "SecMaster.20010001", w.rules.chinese ? "无效的工作空间ID" : "Invalid workspace ID");
+        return false;
+    }
+    return true;
+}
+
+// A body that is called something else is not looked at; one that is called nothing is.
+bool has_json(const request& r, reply& to) {
+    const header* const type = find_header(r.headers, "Content-Type");
+    if (r.body.empty() || type == nullptr) return true;
+    std::string_view name = std::string_view(type->value).substr(0, type->value.find(';'));
+    while (name.ends_with(' ')) name.remove_suffix(1);
+    if (same_ignoring_case(name, "application/json")) return true;
+    to.did = "wrong content type";
+    service_error(to, 415, "SecMaster.20030001", "Content type is not supported");
+    return false;
+}
+
 void answer_call(world& w, const route& to_where, const request& r, reply& to) {
     if (w.rules.workspace_error) {
         const auto& [status, code] = *w.rules.workspace_error;
@@ -148,11 +184,14 @@ void answer_call(world& w, const route& to_where, const request& r, reply& to) {
             return invalid_parameters(w, to);
         }
     }
+    place where = to_where.where;
+    if (!in_scope(w, where, to) || !has_json(r, to)) return;
+    where.foreign = w.ids.closed_world() && where.resource != w.rules.resource;
     switch (to_where.what) {
         case call::batch_delete:
-        case call::delete_list: return answer_delete(w, r, to);
-        case call::get: return answer_get(w, to_where.where, to);
-        default: return answer_search(w, to_where.where, r, to);
+        case call::delete_list: return answer_delete(w, where, r, to);
+        case call::get: return answer_get(w, where, to);
+        default: return answer_search(w, where, r, to);
     }
 }
 

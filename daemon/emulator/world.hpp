@@ -65,6 +65,8 @@ struct world {
     std::uint64_t wrong_passwords = 0;
     std::uint64_t iam_calls = 0, metadata_calls = 0;
     std::string metadata_token;
+    // Where the scenario names none: the first that was asked for are those that exist.
+    std::string first_project, first_workspace;
 
     // The cloud's clock.
     [[nodiscard]] wall_time now() const;
@@ -80,8 +82,10 @@ void answer(world& w, const request& r, reply& to);
 struct place {  // …/workspaces/{workspace}/{what is published}/{rest}
     std::string_view project, workspace, rest;
     bool needs_language = false;
+    std::string_view resource;  // "incidents"
+    bool foreign = false;       // the list that was loaded holds ids of another resource
 };
-void answer_delete(world& w, const request& r, reply& to);
+void answer_delete(world& w, const place& where, const request& r, reply& to);
 void answer_get(world& w, const place& where, reply& to);
 void answer_search(world& w, const place& where, const request& r, reply& to);
 void answer_iam_token(world& w, const request& r, reply& to);

@@ -4,6 +4,7 @@
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 
+#include <algorithm>
 #include <boost/json/serialize.hpp>
 #include <chrono>
 
@@ -66,6 +67,118 @@ TEST(Emulator, RefusesBodiesAndPathsItDoesNotKnow) {
     EXPECT_EQ(e.call("POST", workspace + "indicators/batch-delete", "{}").json().at("error_code"), "APIGW.0101");
     EXPECT_EQ(e.call("GET", "/").status, 404);
     EXPECT_EQ(e.end().at("deletions"), 0);
+}
+
+TEST(Emulator, OnlyTheProjectAndWorkspaceThatWereAskedForFirstExist) {
+    emulator e;
+    const std::string other_workspace = "/v1/p1/workspaces/w2/soc/incidents/batch-delete";
+    const std::string other_project = "/v1/p2/workspaces/w1/soc/incidents/batch-delete";
+    EXPECT_EQ(e.remove(R"("a")").status, 200);
+    const answer workspace_refused = e.call("POST", other_workspace, R"({"batch_ids":["b"]})");
+    EXPECT_EQ(workspace_refused.status, 403);
+    EXPECT_EQ(workspace_refused.json().at("code"), "SecMaster.20010001");
+    const answer project_refused = e.call("POST", other_project, R"({"batch_ids":["b"]})");
+    EXPECT_EQ(project_refused.status, 400);
+    EXPECT_EQ(project_refused.json().at("code"), "SecMaster.20041003");
+    EXPECT_EQ(e.call("GET", "/v1/p1/workspaces/w2/soc/incidents/z").status, 403);
+    EXPECT_EQ(e.call("POST", "/v1/p1/workspaces/w2/soc/incidents/search", "{}").status, 403);
+    EXPECT_EQ(e.end().at("deleted"), json(R"({"a":1})"));
+}
+
+TEST(Emulator, TheScenarioMayNameProjectsAndWorkspaces) {
+    const scratch folder;
+    emulator e({"--scenario", folder.write("s.yaml", "projects: [p1]\nworkspaces: [w1, w2]\n")});
+    EXPECT_EQ(e.call("POST", "/v1/px/workspaces/w1/soc/incidents/batch-delete", R"({"batch_ids":["a"]})").status, 400);
+    EXPECT_EQ(e.call("POST", "/v1/p1/workspaces/w3/soc/incidents/batch-delete", R"({"batch_ids":["a"]})").status, 403);
+    EXPECT_EQ(e.call("POST", "/v1/p1/workspaces/w2/soc/incidents/batch-delete", R"({"batch_ids":["a"]})").status, 200);
+    EXPECT_EQ(e.remove(R"("b")").status, 200);
+}
+
+TEST(Emulator, ABodyThatIsCalledSomethingElseIsRefused) {
+    emulator e;
+    for (const char* type : {"application/x-www-form-urlencoded", "text/plain", "application/jsonx", ""})
+        EXPECT_EQ(e.remove(R"("a")", "Content-Type: " + std::string(type) + "\r\n").status, 415) << type;
+    for (const char* type : {"application/json", "application/json;charset=UTF-8", "Application/JSON ; charset=utf8"})
+        EXPECT_EQ(e.remove(R"("a")", "Content-Type: " + std::string(type) + "\r\n").status, 200) << type;
+}
+
+TEST(Emulator, AnotherResourceHasNoneOfTheListsIds) {
+    const scratch folder;
+    emulator e({"--ids", folder.write("ids", "a\nb\n")});
+    EXPECT_EQ(data_of(e.call("DELETE", workspace + "alerts", R"({"batch_ids":["a"]})")),
+              R"({"success_ids":[],"error_ids":["a"]})");
+    EXPECT_EQ(e.call("GET", workspace + "alerts/a").json().at("code"), "SecMaster.20030005");
+    EXPECT_EQ(e.call("POST", workspace + "alerts/search", "{}").json().at("total"), 0);
+    EXPECT_EQ(e.call("GET", workspace + "incidents/a").status, 200);
+    EXPECT_EQ(data_of(e.remove(R"("a")")), R"({"success_ids":["a"],"error_ids":[]})");
+    EXPECT_EQ(e.end().at("deleted"), json(R"({"a":1})"));
+}
+
+TEST(Emulator, SearchHonoursConditionsDatesOrderAndPaging) {
+    emulator e;
+    const auto find = [&](const std::string& body) {
+        return e.call("POST", workspace + "incidents/search", body).json();
+    };
+    const auto total = [&](const std::string& body) { return find(body).at("total").to_number<int>(); };
+    const std::string high = R"({"name":"a","data":["severity","=","High"]})";
+    const std::string open = R"({"name":"b","data":["handle_status","=","Open"]})";
+    const auto with = [](const std::string& conditions, const std::string& logics) {
+        return R"({"condition":{"conditions":[)" + conditions + R"(],"logics":[)" + logics + "]}}";
+    };
+    const int highs = total(with(high, R"("a")")), opens = total(with(open, R"("b")"));
+    const int both = total(with(high + "," + open, R"("a","and","b")"));
+    EXPECT_EQ(total("{}"), 1000);
+    EXPECT_GT(highs, 100);
+    EXPECT_LT(highs, 400);
+    EXPECT_GT(both, 0);
+    EXPECT_EQ(total(with(high + "," + open, "")), both);
+    EXPECT_EQ(total(with(high + "," + open, R"("a","or","b")")), highs + opens - both);
+    EXPECT_EQ(total(with(R"({"name":"c","data":["severity","in","Tips,Low,Medium,Fatal"]})", R"("c")")), 1000 - highs);
+    EXPECT_EQ(total(with(R"({"name":"c","data":["severity","!=","High"]})", R"("c")")), 1000 - highs);
+    EXPECT_EQ(total(with(R"({"name":"c","data":["title","contains","sign-in"]})", R"("c")")) +
+                  total(with(R"({"name":"c","data":["title","in","Port scan,Weak password,Brute force"]})", R"("c")")),
+              1000);
+
+    // Pages follow one another without a gap, oldest first or latest first.
+    std::vector<std::string> times, back;
+    for (int offset = 0; offset < 1000; offset += 300)
+        for (const auto& one :
+             find(R"({"limit":300,"order":"ASC","offset":)" + std::to_string(offset) + "}").at("data").as_array())
+            times.emplace_back(one.at("create_time").as_string());
+    for (const auto& one : find(R"({"limit":1000})").at("data").as_array())
+        back.emplace_back(one.at("create_time").as_string());
+    EXPECT_EQ(times.size(), 1000U);
+    EXPECT_TRUE(std::ranges::is_sorted(times));
+    std::ranges::reverse(back);
+    EXPECT_EQ(times, back);
+    EXPECT_EQ(find(R"({"offset":9998})").at("data").as_array().size(), 0U);
+
+    EXPECT_EQ(total(R"({"from_date":")" + times[400] + R"("})"), 600);
+    EXPECT_EQ(total(R"({"to_date":")" + times[399] + R"("})"), 400);
+    EXPECT_EQ(total(R"({"from_date":")" + times[10] + R"(","to_date":")" + times[19] + R"("})"), 10);
+    EXPECT_EQ(total(with(R"({"name":"c","data":["create_time",">=",")" + times[400] + R"("]})", R"("c")")), 600);
+}
+
+TEST(Emulator, SearchKeepsItsLimits) {
+    emulator e;
+    const auto status = [&](const std::string& body) {
+        return e.call("POST", workspace + "incidents/search", body).status;
+    };
+    for (const char* body :
+         {R"({"limit":0})", R"({"limit":1001})", R"({"offset":-1})", R"({"offset":9999})", R"({"sort_by":"title"})",
+          R"({"order":"up"})", R"({"from_date":"yesterday"})", R"({"condition":[]})",
+          R"({"condition":{"conditions":[{"name":"a","data":["severity","=","High"]}],"logics":["b"]}})",
+          R"({"condition":{"conditions":[{"name":"a","data":["severity","=","High"]}],"logics":["a","and"]}})",
+          R"({"condition":{"conditions":[{"name":"a","data":["severity","like","High"]}],"logics":["a"]}})",
+          R"({"condition":{"conditions":[{"name":"a","data":["severity","="]}]}})"})
+        EXPECT_EQ(status(body), 400) << body;
+    EXPECT_EQ(status(R"({"condition":{"conditions":[{"name":"a","data":["title","=",")" + std::string(101, 'x') +
+                     R"("]}]}})"),
+              400);
+    EXPECT_EQ(
+        status(
+            R"({"limit":1000,"offset":9998,"from_date":"2024-01-20T00:00:00.000Z+0800","to_date":"2023-02-20T00:00:00.000Z"})"),
+        200);
 }
 
 TEST(Emulator, ReadsChunkedSplitAndPipelinedRequests) {

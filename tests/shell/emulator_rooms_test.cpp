@@ -16,6 +16,7 @@
 #include "emulator/faults.hpp"
 #include "emulator/incidents.hpp"
 #include "emulator/scenario.hpp"
+#include "emulator/search.hpp"
 #include "emulator/signature_check.hpp"
 
 namespace culld::emulator {
@@ -291,6 +292,24 @@ TEST(Faults, AnOutageBeginsAfterItsRequestAndEnds) {
     for (std::uint64_t n = 1; n <= 5; ++n) at(n, 0);
     at(6, 100), at(7, 1099), at(8, 1100);
     EXPECT_EQ(seen, "..rr.hh.");
+}
+
+TEST(EmulatedSearch, TimesAreReadInEveryFormTheApiTakes) {
+    const auto utc = [](std::string_view text) {
+        const auto t = read_api_time(text);
+        return t ? rfc3339(*t) : "none";
+    };
+    EXPECT_EQ(utc("2023-02-20T10:00:00.000Z"), "2023-02-20T10:00:00.000000Z");
+    EXPECT_EQ(utc("2024-01-20T10:00:00.000Z+0800"), "2024-01-20T02:00:00.000000Z");
+    EXPECT_EQ(utc("2021-01-30T23:00:00Z-0130"), "2021-01-31T00:30:00.000000Z");
+    EXPECT_EQ(utc("2024-01-20T10:00:00+08:00"), "2024-01-20T02:00:00.000000Z");
+    EXPECT_EQ(utc("2024-01-20T10:00:00.5"), "2024-01-20T02:00:00.500000Z") << "without a zone: UTC+8";
+    for (const char* bad :
+         {"", "2024", "yesterday", "2024-01-20T10:00:00Z+8", "2024-01-20T10:00:00Z+080000", "2024-13-20T10:00:00Z"})
+        EXPECT_EQ(utc(bad), "none") << bad;
+    const incident one = incident::of(dice(1), "an-id");
+    EXPECT_EQ(read_api_time(incident::written(one.created)), one.created);
+    EXPECT_LE(one.created, one.updated);
 }
 
 }  // namespace
