@@ -5,9 +5,10 @@
 #include <algorithm>
 #include <array>
 #include <boost/asio/co_spawn.hpp>
-#include <boost/json.hpp>
 
+#include "culld/core/loose_json.hpp"
 #include "culld/io/intake.hpp"
+#include "culld/io/known_secrets.hpp"
 #include "culld/io/log.hpp"
 #include "sender_worker.hpp"
 
@@ -42,13 +43,6 @@ std::vector<std::uint32_t> protected_among(std::string_view quoted, const protec
 std::optional<named_limit> limit_of(const reading& r) {
     if (!r.limit_per_second) return std::nullopt;
     return named_limit{*r.limit_per_second, r.limit_window};
-}
-
-// A GET answered 200 proves presence only by being what it must be: an object, not a login page.
-bool is_json_object(std::string_view body) {
-    boost::json::error_code ec;
-    const auto value = boost::json::parse(boost::json::string_view(body.data(), body.size()), ec);
-    return !ec && value.is_object();
 }
 
 }  // namespace
@@ -268,7 +262,7 @@ bool sender::compose(worker& w, delete_form form) {
     std::string& out = head_;
     out.clear();
     out.append(method).append(" ").append(target).append(" HTTP/1.1\r\nHost: ").append(api_.to.authority);
-    out += "\r\nUser-Agent: culld/" CULLD_VERSION "\r\nAccept: application/json\r\n";
+    out += "\r\nUser-Agent: culld/" CULLD_VERSION "\r\nAccept: application/json\r\nAccept-Encoding: identity\r\n";
     if (!job.resource().language.empty()) out.append("X-Language: ").append(job.resource().language).append("\r\n");
     if (!ask) {
         out.append("Content-Type: ").append(content_type).append("\r\nContent-Length: ");
@@ -305,6 +299,7 @@ task<bool> sender::reach(worker& w) {
         if (!write_body(w)) co_return false;
         --in_flight_;
         w.generation = who_->generation();
+        withhold_secrets(w, answer);
         arrived(w, answer, form_of(*w.now.job));
         co_return false;
     }
@@ -355,8 +350,16 @@ task<void> sender::handle(worker& w) {
         (ask ? counted_.get_answers : counted_.delete_answers)
             .seen(std::chrono::duration<double>(steady_now() - begun).count());
     }
+    withhold_secrets(w, answer);
     arrived(w, answer, form);
     if (!idle_.empty()) pump();
+}
+
+void sender::withhold_secrets(worker& w, http_answer& answer) {
+    w.secrets = redactor(known_secrets());
+    w.secrets.add_authorization(w.request.head());
+    answer.detail = w.secrets(answer.detail);
+    for (std::string& id : answer.request_ids) id = w.secrets(id);
 }
 
 void sender::miss(worker& w, plan::miss how, std::string_view error_class, const http_answer& answer,
@@ -411,7 +414,7 @@ void sender::arrived(worker& w, const http_answer& answer, delete_form form) {
             answered_deletion(w, answer);
         return;
     }
-    consequences(w, answer, read_answer(answer.status, answer.retry_after, answer.body, wall_now()), form);
+    consequences(w, answer, read_answer(answer.status, answer.retry_after, answer.body, wall_now(), w.secrets), form);
 }
 
 void sender::answered_deletion(worker& w, const http_answer& answer) {
@@ -422,14 +425,19 @@ void sender::answered_deletion(worker& w, const http_answer& answer) {
         return;
     }
     went_well(w);
-    judged->code = clean_message(judged->code, 64);
+    judged->code = clean_message(judged->code, w.secrets, 64);
+    if (judged->repeated)
+        log(log_level::warn, "answer.ambiguous",
+            "the answer names data, or a list of ids in it, twice: nothing in it is believed",
+            {{"job_id", w.now.job->spec().id}});
     const bool was_blocked = w.now.job->blocked().has_value();
     w.now.job->landed(w.now.what, *judged, answer, w.ids());
     if (was_blocked && !w.now.job->blocked()) unblock_like(*w.now.job);
 }
 
+// A GET answered 200 proves presence only by being what it must be: an object, not a login page.
 void sender::answered_ask(worker& w, const http_answer& answer) {
-    if (!is_json_object(answer.body)) {
+    if (!is_loose_object(answer.body)) {
         went_badly("the answer to GET is no JSON object");
         miss(w, plan::miss::in_doubt, "protocol", answer, "", "the answer to GET is no JSON object", steady_now());
         return;

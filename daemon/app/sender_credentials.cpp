@@ -39,7 +39,7 @@ void sender::unauthorized(worker& w, const http_answer& answer, const reading& r
     ++counted_.unauthorized;
     const bool current = w.generation == who_->generation();
     block_facts why{"auth", r.code, r.message, fmt::format("{} ({})", r.help, who_->describe())};
-    if (auto where = first_difference(w.sent(), r.refusal.canonical)) {
+    if (auto where = first_difference(w.sent(), r.refusal.canonical, w.secrets)) {
         log(log_level::error, "signature.refused", *where, {{"code", r.code}});
         // The echo itself is long, and says less.
         why.detail = "the gateway refuses the signature: " + *where;

@@ -24,6 +24,7 @@ struct sender::worker {
     bool surplus = false;  // there are more of us than the configuration wants now
     request_text request;  // to delete the batch in hand; where it asks for an id, only the head of it goes out
     judge judges;
+    redactor secrets;  // what must not be told of the answer in hand
 
     // What goes out, or went.
     [[nodiscard]] std::string_view sent() const {

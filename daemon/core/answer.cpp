@@ -2,22 +2,22 @@
 
 #include <algorithm>
 #include <array>
-#include <boost/json.hpp>
 #include <cctype>
 #include <charconv>
 #include <cmath>
 #include <ctime>
+#include <vector>
 
 #include "culld/core/ascii.hpp"
-#include "culld/core/json_text.hpp"
+#include "culld/core/loose_json.hpp"
 
 namespace culld {
 
 namespace {
 
-namespace json = boost::json;
-
 constexpr std::size_t error_body_max = 256UL * 1024;
+constexpr std::size_t members_max = 1000;
+constexpr std::size_t page_bytes = 4096;  // of what is no JSON: enough for a message, however it is spelt
 // No answer makes anything wait longer, however it came by its number: an operator who mends the other side would wait
 // in vain.
 constexpr nanoseconds pause_max = std::chrono::hours(24), busy_pause_max = std::chrono::hours(1);
@@ -28,24 +28,60 @@ struct envelope {
     std::string message;
 };
 
-std::string text_of(const json::object& o, std::initializer_list<const char*> keys) {
-    for (const char* key : keys) {
-        const json::value* v = o.if_contains(key);
-        if (v == nullptr) continue;
-        if (const auto* s = v->if_string()) return {s->data(), s->size()};
-        if (const auto* n = v->if_int64()) return std::to_string(*n);
+// A member: `text` where its value is a string or a number, `object` as it stands where it is one.
+struct answer_member {
+    std::string key;
+    std::optional<std::string> text;
+    std::string_view object;
+};
+
+std::vector<answer_member> members_of(std::string_view object) {
+    std::vector<answer_member> out;
+    loose_json json(object);
+    if (json.what() != loose_json::kind::object) return out;
+    json.enter();
+    for (std::string_view key; json.next_member(key);) {
+        answer_member m{loosely_unescaped(key), {}, {}};
+        const auto what = json.what();
+        if (what == loose_json::kind::string) {
+            m.text = loosely_unescaped(json.string());
+        } else {
+            const std::string_view raw = json.skip();
+            const bool number = raw.find_first_not_of("0123456789") == std::string_view::npos && !raw.empty();
+            if (number) m.text = raw;
+            if (what == loose_json::kind::object) m.object = raw;
+        }
+        out.push_back(std::move(m));
+        if (out.size() == members_max) break;
+    }
+    if (json.broken() != nullptr) out.clear();
+    return out;
+}
+
+// What the first of `keys` that is there says. Nothing where it stands there twice, and differently: who knows which is
+// meant.
+std::string text_of(const std::vector<answer_member>& all, std::initializer_list<std::string_view> keys) {
+    for (const std::string_view key : keys) {
+        const answer_member* found = nullptr;
+        for (const answer_member& m : all) {
+            if (m.key != key || !m.text) continue;
+            if (found != nullptr && found->text != m.text) return {};
+            found = &m;
+        }
+        if (found != nullptr) return *found->text;
     }
     return {};
 }
 
 // error_code/error_msg, then code/message, then the same one level down, in the SDKs' order.
-envelope read_envelope(const json::object& o, int depth) {
-    envelope out{text_of(o, {"error_code", "errorCode"}), text_of(o, {"error_msg", "errorMsg"})};
-    if (out.code.empty() && out.message.empty()) out = {text_of(o, {"code"}), text_of(o, {"message", "msg"})};
+envelope read_envelope(std::string_view object, int depth) {
+    const std::vector<answer_member> all = members_of(object);
+    envelope out{text_of(all, {"error_code", "errorCode"}), text_of(all, {"error_msg", "errorMsg"})};
+    if (out.code.empty() && out.message.empty()) out = {text_of(all, {"code"}), text_of(all, {"message", "msg"})};
     if (!out.code.empty() || !out.message.empty() || depth == 0) return out;
-    for (const auto& member : o)
-        if (const auto* inner = member.value().if_object()) {
-            out = read_envelope(*inner, depth - 1);
+    for (const answer_member& m : all)
+        if (!m.object.empty()) {
+            out = read_envelope(m.object, depth - 1);
             if (!out.code.empty() || !out.message.empty()) return out;
         }
     return out;
@@ -59,16 +95,9 @@ std::size_t edge_before(std::string_view text, std::size_t limit) {
 }
 
 envelope read_body(std::string_view body) {
-    json::error_code ec;
-    json::parse_options options;
-    options.max_depth = 8;
-    const json::value v = body.size() > error_body_max
-                              ? json::value()
-                              : json::parse(json::string_view(body.data(), body.size()), ec, {}, options);
-    if (!ec && v.is_object()) return read_envelope(v.get_object(), 1);
-    return {
-        {},
-        std::string(body.substr(0, edge_before(body, 512)))};  // an HTML page, or nothing: its beginning is the message
+    if (body.size() <= error_body_max && is_loose_object(body)) return read_envelope(body, 1);
+    // An HTML page, or nothing: its beginning is the message.
+    return {{}, std::string(body.substr(0, edge_before(body, page_bytes)))};
 }
 
 // The digits after the last dot: "SecMaster.20030001" and "common.20030001" mean the same.
@@ -140,7 +169,8 @@ void classify_400(reading& r) {
 
 }  // namespace
 
-reading read_answer(unsigned status, std::string_view retry_after, std::string_view body, wall_time now) {
+reading read_answer(unsigned status, std::string_view retry_after, std::string_view body, wall_time now,
+                    const redactor& secrets) {
     reading r;
     r.error_class = "rejected";
     if (status == 200 || status == 201) {
@@ -148,8 +178,8 @@ reading read_answer(unsigned status, std::string_view retry_after, std::string_v
         return r;
     }
     envelope e = read_body(body);
-    r.code = clean_message(e.code, 64);
-    r.message = clean_message(e.message);
+    r.code = clean_message(e.code, secrets, 64);
+    r.message = clean_message(e.message, secrets);
     switch (status) {
         case 400: classify_400(r); break;
         case 401:
@@ -322,10 +352,21 @@ std::string clean_message(std::string_view text, std::size_t limit) {
             const auto value = value_of(low, at);
             if (!value) continue;
             const std::size_t end = std::min(low.find_first_of(header.end, *value), low.size());
-            out.replace(*value, end - *value, "***");
-            low.replace(*value, end - *value, "***");
+            out.replace(*value, end - *value, "[redacted]");
+            low.replace(*value, end - *value, "[redacted]");
         }
     while (!out.empty() && out.back() == ' ') out.pop_back();
+    out.resize(edge_before(out, limit));
+    return out;
+}
+
+std::string clean_message(std::string_view text, const redactor& secrets, std::size_t limit) {
+    text = text.substr(0, edge_before(text, page_bytes));
+    const std::string hidden = secrets(text);
+    std::string out = clean_message(hidden, limit);
+    if (out == hidden) return out;
+    // What was taken out may have stood in the midst of a secret.
+    out = secrets(out);
     out.resize(edge_before(out, limit));
     return out;
 }

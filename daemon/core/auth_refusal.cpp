@@ -71,12 +71,10 @@ std::optional<std::string> canonical_of(std::string_view sent) {
     return signer.canonicalize({.method = method, .target = target, .headers = chosen, .body = {&body, 1}});
 }
 
-std::string shown(std::string_view text) {
-    return fmt::format("\"{}\"", clean_message(text, 200));
-}
-
 // The lines of a canonical request: method, path, query, headers, an empty line, names, hash.
-std::string difference(std::size_t line, std::string_view ours, std::string_view theirs, bool in_headers) {
+std::string difference(std::size_t line, std::string_view ours, std::string_view theirs, bool in_headers,
+                       const redactor& secrets) {
+    const auto shown = [&](std::string_view text) { return fmt::format("\"{}\"", clean_message(text, secrets, 200)); };
     if (line == 0) return fmt::format("the gateway sees method {}, we signed {}", shown(theirs), shown(ours));
     if (line == 1) return fmt::format("the gateway sees path {}, we signed {}", shown(theirs), shown(ours));
     if (line == 2) return fmt::format("the gateway sees query {}, we signed {}", shown(theirs), shown(ours));
@@ -133,7 +131,7 @@ std::string_view help_for(refusal_kind kind) {
     return "check the credentials; culld tries again when they change";
 }
 
-std::optional<std::string> first_difference(std::string_view sent, std::string_view theirs) {
+std::optional<std::string> first_difference(std::string_view sent, std::string_view theirs, const redactor& secrets) {
     if (theirs.empty()) return std::nullopt;
     const auto mine = canonical_of(sent);
     if (!mine) return std::nullopt;
@@ -148,7 +146,7 @@ std::optional<std::string> first_difference(std::string_view sent, std::string_v
         if (i >= other.size())
             return fmt::format("the gateway's canonical request ends after {} lines, ours has {}", other.size(),
                                ours.size());
-        if (ours[i] != other[i]) return difference(i, ours[i], other[i], in_headers);
+        if (ours[i] != other[i]) return difference(i, ours[i], other[i], in_headers, secrets);
     }
     return "the gateway sees the very request that we signed: the secret key is another than the one it knows";
 }

@@ -2,8 +2,8 @@
 
 #include <fmt/format.h>
 
-#include "culld/core/json_scan.hpp"
 #include "culld/core/json_text.hpp"
+#include "culld/core/loose_json.hpp"
 
 namespace culld {
 
@@ -25,21 +25,30 @@ void append_scope(json_object& auth, const token_scope& scope) {
     outer.close();
 }
 
-// The member `key` of the object `text`; nothing if it is absent, or `text` no object.
-std::optional<json_value> member_of(std::string_view text, std::string_view key) {
-    json_scanner scanner(text);
-    json_member m;
-    std::optional<json_value> out;
-    while (scanner.next(m))
-        if (m.key == key) out = m.value;
-    if (scanner.complaint().what != nullptr) return std::nullopt;
-    return out;
+// The member `key` of the object `text`, as it stands; empty if it is absent, stands there twice, or `text` is no
+// object.
+std::string_view member_of(std::string_view text, std::string_view key) {
+    loose_json json(text);
+    if (json.what() != loose_json::kind::object) return {};
+    json.enter();
+    std::string_view out;
+    std::size_t found = 0;
+    for (std::string_view name; json.next_member(name);) {
+        const std::string_view value = json.skip();
+        if (name != key) continue;
+        out = value;
+        ++found;
+    }
+    return found == 1 && json.ended() ? out : std::string_view();
+}
+
+bool is_object(std::string_view raw) {
+    return raw.starts_with('{');
 }
 
 std::string text_of(std::string_view object, std::string_view key) {
-    const auto value = member_of(object, key);
-    if (!value || value->kind != json_kind::string) return {};
-    return value->text().value_or(std::string());
+    const std::string_view value = member_of(object, key);
+    return value.starts_with('"') ? loosely_unescaped(value.substr(1, value.size() - 2)) : std::string();
 }
 
 std::optional<wall_time> time_of(std::string_view object, std::string_view key) {
@@ -86,39 +95,43 @@ void append_agency_order(std::string& out, std::string_view agency, std::string_
 }
 
 result<token_answer> read_token_answer(std::string_view body) {
-    const auto token = member_of(body, "token");
-    if (!token || token->kind != json_kind::object) return fail("IAM's answer holds no token");
-    const auto expires = time_of(token->raw, "expires_at");
+    const std::string_view token = member_of(body, "token");
+    if (!is_object(token)) return fail("IAM's answer holds no token");
+    const auto expires = time_of(token, "expires_at");
     if (!expires) return fail("IAM's answer does not say when the token expires");
-    token_answer out{.expires = *expires, .issued = time_of(token->raw, "issued_at"), .project_id = {}};
-    if (const auto project = member_of(token->raw, "project")) out.project_id = text_of(project->raw, "id");
+    token_answer out{.expires = *expires, .issued = time_of(token, "issued_at"), .project_id = {}};
+    out.project_id = text_of(member_of(token, "project"), "id");
     return out;
 }
 
 result<temporary_keys> read_temporary_keys(std::string_view body) {
-    const auto credential = member_of(body, "credential");
-    if (!credential || credential->kind != json_kind::object) return fail("the answer holds no credential");
-    const auto expires = time_of(credential->raw, "expires_at");
+    const std::string_view credential = member_of(body, "credential");
+    if (!is_object(credential)) return fail("the answer holds no credential");
+    const auto expires = time_of(credential, "expires_at");
     if (!expires) return fail("the answer does not say when the keys expire");
-    temporary_keys out{.access = text_of(credential->raw, "access"),
-                       .secret = text_of(credential->raw, "secret"),
-                       .security_token = text_of(credential->raw, "securitytoken"),
+    temporary_keys out{.access = text_of(credential, "access"),
+                       .secret = text_of(credential, "secret"),
+                       .security_token = text_of(credential, "securitytoken"),
                        .expires = *expires};
     if (out.access.empty() || out.secret.empty()) return fail("the answer holds no access key or no secret key");
     return out;
 }
 
 result<std::string> read_projects(std::string_view body, std::string_view name) {
-    const auto projects = member_of(body, "projects");
-    if (!projects || projects->kind != json_kind::array) return fail("IAM's answer holds no list of projects");
+    const std::string_view projects = member_of(body, "projects");
+    if (!projects.starts_with('[')) return fail("IAM's answer holds no list of projects");
     std::string id;
     std::size_t found = 0;
-    json_elements all(*projects);
-    for (json_value project; all.next(project);) {
-        if (project.kind != json_kind::object) continue;
+    loose_json all(projects);
+    static_cast<void>(all.what());
+    all.enter();
+    while (all.next_element()) {
+        const std::string_view project = all.skip();
+        if (!is_object(project)) continue;
         ++found;
-        id = text_of(project.raw, "id");
+        id = text_of(project, "id");
     }
+    if (all.broken() != nullptr) return fail("IAM's answer holds no list of projects");
     if (found == 1 && !id.empty()) return id;
     return fail(fmt::format("IAM knows {} projects named {}", found, name), "set api.project_id");
 }

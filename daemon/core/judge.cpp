@@ -3,33 +3,55 @@
 #include <xxhash.h>
 
 #include <algorithm>
-#include <boost/json/basic_parser_impl.hpp>
+#include <array>
 #include <cstring>
+
+#include "culld/core/ascii.hpp"
+#include "culld/core/loose_json.hpp"
 
 namespace culld {
 
 namespace {
 
-constexpr std::uint8_t in_success = 1;
-constexpr std::uint8_t in_error = 2;
-constexpr std::size_t depth_max = 16;
+// What a list says of an id: those in `data`, and those at the top, where some answers have them
+// (secmaster-api.md 1.5).
+constexpr std::uint8_t in_success = 1, in_error = 2, in_top_success = 4, in_top_error = 8;
+
+enum class fate : std::uint8_t { deleted, refused, unknown };
+
+// Where `data` holds a list, it alone speaks; what the top says may only cast doubt on it.
+fate fate_of(std::uint8_t marks, bool data_speaks) {
+    const bool in_either_success = (marks & (in_success | in_top_success)) != 0;
+    const bool in_either_error = (marks & (in_error | in_top_error)) != 0;
+    const bool spoken_of = (marks & (in_success | in_error)) != 0 || !data_speaks;
+    if (in_either_success == in_either_error || !spoken_of) return fate::unknown;
+    return in_either_success ? fate::deleted : fate::refused;
+}
+
+// Dashed or bare, as the service writes both (secmaster-api.md, 1.1).
+bool is_uuid(std::string_view id) {
+    if (id.size() != 36 && id.size() != 32) return false;
+    for (std::size_t i = 0; i < id.size(); ++i) {
+        const bool dash = id.size() == 36 && (i == 8 || i == 13 || i == 18 || i == 23);
+        if (dash ? id[i] != '-' : hex_value(id[i]) < 0) return false;
+    }
+    return true;
+}
+
+// UUIDs are compared without regard to case (contract, section 2).
+std::uint64_t hash_of(std::string_view id) {
+    if (!is_uuid(id)) return XXH3_64bits(id.data(), id.size());
+    std::array<char, 36> small{};
+    std::transform(id.begin(), id.end(), small.begin(), ascii_lower);
+    return XXH3_64bits(small.data(), id.size());
+}
 
 }  // namespace
 
-// The SAX handler: follows keys two levels deep (the lists stand in `data`, or at the top in older answers) and marks
-// the ids it meets. Strings are whole where the parser hands them over in parts.
+// Follows the answer two levels deep and marks the ids it meets in the lists.
 struct judge::reader {
-    constexpr static std::size_t max_object_size = std::size_t(-1);
-    constexpr static std::size_t max_array_size = std::size_t(-1);
-    constexpr static std::size_t max_key_size = std::size_t(-1);
-    constexpr static std::size_t max_string_size = std::size_t(-1);
-    using error_code = boost::json::error_code;
-    using view = boost::json::string_view;
-
-    enum class field : std::uint8_t { other, data, success, error, code, message };
-
-    reader(judge& owner, std::string_view sent_ids, std::uint64_t count_of_sent)
-        : home(owner), sent(sent_ids), count(count_of_sent) {}
+    reader(judge& owner, std::string_view sent_ids, std::uint64_t count_of_sent, std::string_view body)
+        : home(owner), sent(sent_ids), count(count_of_sent), json(body) {}
 
     // ---- the ids that were sent ----
 
@@ -49,15 +71,14 @@ struct judge::reader {
     [[nodiscard]] std::string_view id(std::size_t i) const {
         return sent.substr(home.offsets_[i], home.offsets_[i + 1] - home.offsets_[i] - 3);
     }
+    [[nodiscard]] std::string_view quoted_id(std::size_t i) const {
+        return sent.substr(home.offsets_[i] - 1, home.offsets_[i + 1] - home.offsets_[i] - 1);
+    }
 
     // An answer in the request's own order is met by the cursor; any other by the table.
     void mark(std::string_view name) {
         index_sent();
-        if (cursor < count && id(cursor) == name) {
-            home.marks_[cursor++] |= list;
-            return;
-        }
-        for (std::size_t ahead = cursor + 1; ahead < std::min<std::size_t>(cursor + 8, count); ++ahead)
+        for (std::size_t ahead = cursor; ahead < std::min<std::size_t>(cursor + 8, count); ++ahead)
             if (id(ahead) == name) {
                 home.marks_[ahead] |= list;
                 cursor = ahead + 1;
@@ -72,6 +93,7 @@ struct judge::reader {
         cursor = i + 1;
     }
 
+    // The very id, else the one that is the same UUID in other letters.
     std::size_t look_up(std::string_view name) {
         auto& table = home.table_;
         if (table.empty()) {
@@ -79,118 +101,129 @@ struct judge::reader {
             while (size < count * 2) size *= 2;
             table.assign(size, 0);
             for (std::size_t i = 0; i < count; ++i) {
-                std::size_t slot = XXH3_64bits(id(i).data(), id(i).size()) & (size - 1);
+                std::size_t slot = hash_of(id(i)) & (size - 1);
                 while (table[slot] != 0) slot = (slot + 1) & (size - 1);
                 table[slot] = static_cast<std::uint32_t>(i + 1);
             }
         }
-        std::size_t slot = XXH3_64bits(name.data(), name.size()) & (table.size() - 1);
-        for (; table[slot] != 0; slot = (slot + 1) & (table.size() - 1))
-            if (id(table[slot] - 1) == name) return table[slot] - 1;
-        return count;
+        const bool uuid = is_uuid(name);
+        std::size_t alike = count;
+        std::size_t slot = hash_of(name) & (table.size() - 1);
+        for (; table[slot] != 0; slot = (slot + 1) & (table.size() - 1)) {
+            const std::size_t i = table[slot] - 1;
+            if (id(i) == name) return i;
+            if (uuid && alike == count && same_ignoring_case(id(i), name)) alike = i;
+        }
+        return alike;
     }
 
-    // ---- the parser's calls ----
+    // ---- the answer ----
 
-    void enter(bool object) {
-        // depth 1: the answer itself; 2: `data`, or a list at the top; 3: a list in `data`.
-        ++depth;
-        if (depth == 1) {
-            top_is_object = object;
-        } else if (depth == 2) {
-            in_data = object && key == field::data;
-        }
-        if (!object && (key == field::success || key == field::error) && (depth == 2 || (depth == 3 && in_data))) {
-            list = key == field::success ? in_success : in_error;
-            list_depth = depth;
-            cursor = 0;
-        }
-    }
-    void leave() {
-        if (depth == list_depth) list_depth = 0, list = 0;
-        if (depth == 2) in_data = false;
-        --depth;
-        key = field::other;
+    enum class field : std::uint8_t { other, data, success, error, code, message };
+
+    static field field_of(std::string_view key) {
+        constexpr std::pair<std::string_view, field> fields[] = {{"success_ids", field::success},
+                                                                 {"error_ids", field::error},
+                                                                 {"data", field::data},
+                                                                 {"code", field::code},
+                                                                 {"message", field::message}};
+        std::string plain;
+        if (key.find('\\') != std::string_view::npos) key = plain = loosely_unescaped(key);
+        for (const auto& [name, what] : fields)
+            if (key == name) return what;
+        return field::other;
     }
 
-    void on_name(std::string_view name) {
-        key = field::other;
-        if (depth == 1 || (depth == 2 && in_data)) {
-            if (name == "success_ids") key = field::success;
-            if (name == "error_ids") key = field::error;
-        }
-        if (depth == 1) {
-            if (name == "data") key = field::data;
-            if (name == "code") key = field::code;
-            if (name == "message") key = field::message;
+    void read_top() {
+        bool data_seen = false;
+        json.enter();
+        for (std::string_view key; json.next_member(key);) {
+            switch (field_of(key)) {
+                case field::data:
+                    repeated = repeated || data_seen;
+                    if (!data_seen && json.what() == loose_json::kind::object)
+                        read_data();
+                    else
+                        json.skip();
+                    data_seen = true;
+                    break;
+                case field::success: read_list(in_top_success); break;
+                case field::error: read_list(in_top_error); break;
+                case field::code: read_text(code); break;
+                case field::message: read_text(message); break;
+                case field::other: json.skip();
+            }
         }
     }
 
-    void on_text(std::string_view text) {
-        if (list != 0 && depth == list_depth) {
-            mark(text);
-        } else if (depth == 1 && key == field::code) {
-            code = text.substr(0, 64);
-        } else if (depth == 1 && key == field::message) {
-            message = text.substr(0, 1024);
-        } else if ((key == field::success || key == field::error) && (depth == 1 || (depth == 2 && in_data))) {
+    void read_data() {
+        json.enter();
+        for (std::string_view key; json.next_member(key);) {
+            const field what = field_of(key);
+            if (what == field::success || what == field::error)
+                data_speaks = read_list(what == field::success ? in_success : in_error) || data_speaks;
+            else
+                json.skip();
+        }
+    }
+
+    // False where there is no list after all.
+    bool read_list(std::uint8_t as) {
+        repeated = repeated || (lists_seen & as) != 0;
+        lists_seen |= as;
+        list = as;
+        cursor = 0;
+        switch (json.what()) {
+            case loose_json::kind::array: read_elements(); return true;
             // A bare string where a list belongs: the service reads and writes such things leniently.
-            list = key == field::success ? in_success : in_error;
-            cursor = 0;
-            mark(text);
-            list = 0;
+            case loose_json::kind::string: mark_raw(json.string()); return true;
+            default: json.skip(); return false;
         }
     }
 
-    bool on_document_begin(error_code&) { return true; }
-    bool on_document_end(error_code&) { return true; }
-    bool on_object_begin(error_code&) { return enter(true), true; }
-    bool on_object_end(std::size_t, error_code&) { return leave(), true; }
-    bool on_array_begin(error_code&) { return enter(false), true; }
-    bool on_array_end(std::size_t, error_code&) { return leave(), true; }
-    bool on_key_part(view s, std::size_t, error_code&) { return part.append(s.data(), s.size()), true; }
-    bool on_key(view s, std::size_t, error_code&) {
-        with_parts(s, [&](std::string_view whole) { on_name(whole); });
-        return true;
-    }
-    bool on_string_part(view s, std::size_t, error_code&) { return part.append(s.data(), s.size()), true; }
-    bool on_string(view s, std::size_t, error_code&) {
-        with_parts(s, [&](std::string_view whole) { on_text(whole); });
-        return true;
-    }
-    bool on_number_part(view, error_code&) { return true; }
-    bool on_int64(std::int64_t, view, error_code&) { return true; }
-    bool on_uint64(std::uint64_t, view, error_code&) { return true; }
-    bool on_double(double, view, error_code&) { return true; }
-    bool on_bool(bool, error_code&) { return true; }
-    bool on_null(error_code&) { return true; }
-    bool on_comment_part(view, error_code&) { return true; }
-    bool on_comment(view, error_code&) { return true; }
-
-    template <class F>
-    void with_parts(view last, F&& use) {
-        const std::string_view tail(last.data(), last.size());
-        if (part.empty()) {
-            use(tail);
-            return;
+    void read_elements() {
+        json.enter();
+        // The ordinary answer repeats the request's list byte for byte: that settles all ids at once.
+        if (json.take(sent)) {
+            for (std::uint8_t& marks : home.marks_) marks |= list;
+            cursor = count;
         }
-        part.append(tail);
-        use(part);
-        part.clear();
+        while (json.next_element()) {
+            index_sent();
+            if (cursor < count && json.take(quoted_id(cursor)))
+                home.marks_[cursor++] |= list;
+            else if (json.what() == loose_json::kind::string)
+                mark_raw(json.string());
+            else
+                json.skip();
+        }
+    }
+
+    void mark_raw(std::string_view raw) {
+        if (raw.find('\\') == std::string_view::npos)
+            mark(raw);
+        else
+            mark(loosely_unescaped(raw));
+    }
+
+    void read_text(std::string& to) {
+        constexpr std::size_t most = 1024;
+        if (json.what() == loose_json::kind::string)
+            to = loosely_unescaped(json.string().substr(0, most));
+        else
+            json.skip();
     }
 
     judge& home;
     std::string_view sent;
     std::uint64_t count;
+    loose_json json;
     std::size_t cursor = 0;
-    std::size_t depth = 0;
-    std::size_t list_depth = 0;
     std::uint8_t list = 0;
-    field key = field::other;
-    bool in_data = false;
-    bool top_is_object = false;
+    std::uint8_t lists_seen = 0;
+    bool data_speaks = false;
+    bool repeated = false;  // `data`, or one of its lists, or one at the top
     std::uint64_t strangers = 0;
-    std::string part;
     std::string code;
     std::string message;
 };
@@ -205,49 +238,28 @@ result<judgement> judge::operator()(std::string_view sent, std::uint64_t count, 
     offsets_.clear();
     table_.clear();
 
-    boost::json::parse_options options;
-    options.max_depth = depth_max;
-    boost::json::basic_parser<reader> parser(options, *this, sent, count);
-    reader& r = parser.handler();
-    boost::json::error_code failure;
-    const auto feed = [&](std::string_view piece, bool more) {
-        if (failure) return;
-        const std::size_t used = parser.write_some(more, piece.data(), piece.size(), failure);
-        // What is left over after a whole document may be white space only; the parser has eaten that.
-        if (!failure && used < piece.size()) failure = boost::json::error::extra_data;
-    };
-
-    // The ordinary answer repeats the request's list byte for byte. Such a stretch, found where the parser stands at
-    // the start of one of the two lists, settles all ids at once and is not parsed: 0.4 ns an id instead of 5.
-    std::string_view rest = body;
-    const std::string_view first_id = sent.substr(0, sent.find('"', 1) + 1);
-    for (std::size_t at = rest.find(first_id); at != std::string_view::npos && !failure; at = rest.find(first_id)) {
-        feed(rest.substr(0, at), true);
-        rest.remove_prefix(at);
-        const bool whole_list = rest.size() > sent.size() && rest[sent.size()] == ']' && at > 0 &&
-                                *(rest.data() - 1) == '[' && rest.substr(0, sent.size()) == sent;
-        if (!failure && whole_list && r.list != 0 && r.depth == r.list_depth && r.part.empty()) {
-            for (std::uint8_t& mark : marks_) mark |= r.list;
-            rest.remove_prefix(sent.size());
-        } else {
-            break;
-        }
+    reader r(*this, sent, count, body);
+    switch (r.json.what()) {
+        case loose_json::kind::object: break;
+        case loose_json::kind::nothing: return fail("the answer is no JSON: it is empty, or begins with no value");
+        default: return fail("the answer is no JSON object");
     }
-    feed(rest, false);
-    if (failure) return fail("the answer is no JSON: " + failure.message());
-    if (!r.top_is_object) return fail("the answer is JSON but no object");
+    r.read_top();
+    if (!r.json.ended()) return fail(std::string("the answer is no JSON: ") + r.json.broken());
 
     judgement out;
     out.sent = count;
     out.strangers = r.strangers;
+    out.repeated = r.repeated;
     out.code = std::move(r.code);
     out.message = std::move(r.message);
+    // Nobody knows which of two members of one name is meant, so nothing is known of any id.
+    if (r.repeated) std::ranges::fill(marks_, std::uint8_t{0});
     const auto odd = std::find_if(marks_.begin(), marks_.end(), [](std::uint8_t m) { return m != in_success; });
     for (auto i = static_cast<std::uint32_t>(odd - marks_.begin()); i < count; ++i) {
-        if (marks_[i] == in_error)
-            out.refused.push_back(i);
-        else if (marks_[i] != in_success)
-            out.unknown.push_back(i);
+        const fate f = fate_of(marks_[i], r.data_speaks);
+        if (f == fate::refused) out.refused.push_back(i);
+        if (f == fate::unknown) out.unknown.push_back(i);
     }
     return out;
 }

@@ -8,6 +8,7 @@
 #include "culld/core/credential_choice.hpp"
 #include "culld/core/iam_text.hpp"
 #include "culld/io/iam_credentials.hpp"
+#include "culld/io/known_secrets.hpp"
 #include "culld/io/metadata_credentials.hpp"
 #include "culld/io/secret_file.hpp"
 #include "culld/io/signed_credentials.hpp"
@@ -26,7 +27,9 @@ class token_file final : public credentials {
           from_(std::move(from)),
           token_(std::move(token)),
           memory_(std::move(memory)),
-          generation_(++memory_->generations) {}
+          generation_(++memory_->generations) {
+        make_known(token_.view());
+    }
 
     void authenticate(std::string& head, const request_facts&, wall_time) override {
         head += "X-Auth-Token: ";
@@ -39,6 +42,7 @@ class token_file final : public credentials {
         if (!token) co_return renewal{renewal::outcome::refused, std::move(token.error())};
         if (token->equals(token_)) co_return renewal{};
         token_ = std::move(*token);
+        make_known(token_.view());
         generation_ = ++memory_->generations;
         co_return renewal{renewal::outcome::changed, {}};
     }

@@ -17,10 +17,11 @@ task<call_answer> http_call::operator()(std::string request, std::string_view wa
     open_ = &connection;
     const http_answer got = co_await connection.exchange(request);
     open_ = nullptr;
-    wipe(request);
     call_answer out;
+    out.secrets.add_authorization(std::string_view(request).substr(0, request.find("\r\n\r\n")));
+    wipe(request);
     out.failure = got.failure;
-    out.detail = got.detail;
+    out.detail = out.secrets(got.detail);
     out.status = got.status;
     out.retry_after = got.retry_after;
     out.body = got.body;
@@ -36,7 +37,7 @@ void http_call::break_off() {
 std::string http_call::head(std::string_view method, std::string_view target) const {
     std::string out;
     out.append(method).append(" ").append(target).append(" HTTP/1.1\r\nHost: ").append(to_.authority);
-    out += "\r\nUser-Agent: culld/" CULLD_VERSION "\r\nAccept: application/json\r\n";
+    out += "\r\nUser-Agent: culld/" CULLD_VERSION "\r\nAccept: application/json\r\nAccept-Encoding: identity\r\n";
     return out;
 }
 

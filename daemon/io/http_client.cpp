@@ -16,6 +16,7 @@
 #include <optional>
 
 #include "culld/core/answer.hpp"
+#include "culld/io/unpack.hpp"
 #include "culld/io/wire.hpp"
 
 namespace culld {
@@ -199,7 +200,8 @@ struct http_connection::parts {
     [[nodiscard]] std::string distrust(error_code ec) {
         const long found_wrong = ::SSL_get_verify_result(line.tls());
         if (found_wrong == X509_V_ERR_HOSTNAME_MISMATCH || found_wrong == X509_V_ERR_IP_ADDRESS_MISMATCH)
-            return ": the certificate is not for " + to.host;
+            return ": the certificate is not for " + to.host +
+                   " (it must name it as a subject alternative name; the subject alone does not count)";
         if (found_wrong != X509_V_OK) {
             std::string out = std::string(": ") + ::X509_verify_cert_error_string(found_wrong);
             switch (found_wrong) {
@@ -305,6 +307,19 @@ struct http_connection::parts {
         co_return take_answer();
     }
 
+    // Why it cannot be unpacked; then there is no body. Empty: it is as it should be.
+    std::string unpack_body(const http::response<http::string_body>& message) {
+        for (const http::field coding : {http::field::transfer_encoding, http::field::content_encoding}) {
+            const auto value = message[coding];
+            const std::string_view how(value.data(), std::min(value.size(), value.find(',')));
+            if (!is_packed(how, body)) continue;
+            auto plain = unpack(how, body, body_limit);
+            body = plain ? std::move(*plain) : std::string();
+            if (!plain) return plain.error().what;
+        }
+        return {};
+    }
+
     http_answer take_answer() {
         auto& message = parser->get();
         if (message.result_int() < 200)
@@ -320,6 +335,9 @@ struct http_connection::parts {
         // Bytes behind it that were read already would be taken for the next answer.
         const bool keep = parser->keep_alive() && buffer.size() == 0 && !line.left_over();
         body.swap(message.body());
+        const std::string problem = unpack_body(message);
+        // What was done nobody knows; any other status says enough by itself.
+        if (!problem.empty() && out.status == 200) return failed(transport_failure::protocol, problem, {}, true);
         out.body = body;
         if (!keep) drop();
         return out;

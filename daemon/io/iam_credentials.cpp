@@ -4,6 +4,7 @@
 
 #include "culld/core/answer.hpp"
 #include "culld/core/sha256.hpp"
+#include "culld/io/known_secrets.hpp"
 
 namespace culld {
 
@@ -77,7 +78,7 @@ task<iam_credentials::ordered> iam_credentials::order(std::string body, std::str
         co_return out;
     }
     if (got.status != 201 && got.status != 200) {
-        const reading r = read_answer(got.status, got.retry_after, got.body, wall_time());
+        const reading r = read_answer(got.status, got.retry_after, got.body, wall_time(), got.secrets);
         const std::string what = fmt::format("IAM at {} refuses {}: {} {}", iam_.to.authority, user_, got.status,
                                              r.message.empty() ? "without a word" : r.message);
         if (got.status == 401)
@@ -91,6 +92,7 @@ task<iam_credentials::ordered> iam_credentials::order(std::string body, std::str
         out.unauthorized = got.status == 401;
         co_return out;
     }
+    make_known(got.header);
     const auto read = read_token_answer(got.body);
     if (!read || !fits_header(got.header)) {
         end(renewal::outcome::later, fmt::format("IAM at {}: {}", iam_.to.authority,
@@ -142,6 +144,7 @@ task<renewal> iam_credentials::renew(renewal_cause why) {
         password.error().field = "auth.iam.password_file";
         co_return renewal{renewal::outcome::refused, std::move(password.error())};
     }
+    make_known(password->view());
     std::string login = fingerprint(*password);
     if (why == renewal_cause::look && login == used_login_) co_return renewal{};
     if (login == memory_->refused_login) {

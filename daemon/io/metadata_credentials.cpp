@@ -4,6 +4,7 @@
 
 #include "culld/core/answer.hpp"
 #include "culld/core/iam_text.hpp"
+#include "culld/io/known_secrets.hpp"
 
 namespace culld {
 
@@ -48,7 +49,7 @@ task<renewal> metadata_credentials::fetch() {
         if (silent && guessed_)
             why.hint = "no credentials are configured: set auth.token_file, auth.ak_file and auth.sk_file, or auth.iam";
         if (!silent && got.status == 401) {
-            why.what += ": " + clean_message(got.body, 200);
+            why.what += ": " + clean_message(got.body, got.secrets, 200);
             why.hint = "bind an agency that may use SecMaster to this ECS";
         }
         return renewal{passing ? renewal::outcome::later : renewal::outcome::refused, std::move(why)};
@@ -62,6 +63,7 @@ task<renewal> metadata_credentials::fetch() {
     if (token.status == 200) {
         const std::string_view text =
             trimmed_header(std::string_view(token.body).substr(0, token.body.find_first_of("\r\n")));
+        make_known(text);
         ask.append("X-Metadata-Token: ").append(text).append("\r\n");
     }
     ask += "\r\n";

@@ -11,6 +11,7 @@
 #include "culld/io/command.hpp"
 #include "culld/io/file.hpp"
 #include "culld/io/http_call.hpp"
+#include "culld/io/known_secrets.hpp"
 #include "culld/io/route.hpp"
 #include "culld/io/secret_file.hpp"
 
@@ -33,7 +34,7 @@ class by_command final : public notice_carrier {
             out.why = "a signal ended it";
         else if (end->code > 0)
             out.why = fmt::format("exit code {}", end->code);
-        if (!end->said.empty()) out.why += ": " + end->said;
+        if (!end->said.empty()) out.why += ": " + (*known_secrets())(end->said);
         co_return out;
     }
     void break_off() override { run_.break_off(); }
@@ -88,6 +89,16 @@ tl::unexpected<problem> at_notify(problem p, std::string_view setting) {
     return fail(std::move(p));
 }
 
+// Of an address that is a secret: its parts, of which one or the other is.
+void make_parts_known(std::string_view target) {
+    constexpr std::size_t part_min = 12;  // shorter ones are words such as "services"
+    while (!target.empty()) {
+        const std::string_view part = target.substr(0, target.find_first_of("/?&="));
+        target.remove_prefix(std::min(target.size(), part.size() + 1));
+        if (part.size() >= part_min) make_known(part);
+    }
+}
+
 // One header line of somebody else's that goes between ours.
 bool fit_header(std::string_view line) {
     const std::size_t colon = line.find(':');
@@ -115,6 +126,7 @@ result<std::shared_ptr<notice_carrier>> make_webhook(const config& settings, con
     }
     const auto target = secret::of(where->target);
     wipe(where->target);
+    if (target && n.webhook.empty()) make_parts_known(target->view());
     if (!target) return at_notify(target.error(), url_setting);
     secret header;
     if (!n.header_file.empty()) {
@@ -126,6 +138,7 @@ result<std::shared_ptr<notice_carrier>> make_webhook(const config& settings, con
                               .file = secret_location(n.header_file, secrets.folder)},
                              "notify.header_file");
         header = std::move(*line);
+        make_value_known(header.view().substr(header.view().find(':') + 1));
     }
     if (where->plain() && (!header.empty() || !n.webhook_file.empty()))
         return at_notify(

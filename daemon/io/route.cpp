@@ -1,7 +1,10 @@
 #include "culld/io/route.hpp"
 
+#include <openssl/evp.h>
+
 #include <cstdlib>
 
+#include "culld/io/known_secrets.hpp"
 #include "culld/io/secret_file.hpp"
 
 namespace culld {
@@ -10,6 +13,23 @@ namespace {
 
 result<secret> read_if_named(const std::string& name, const secret_access& secrets, secret_form form) {
     return name.empty() ? result<secret>() : read_secret(name, secrets, form);
+}
+
+// `Basic …` (RFC 7617): as it is sent, and the password in it.
+void make_login_known(std::string_view authorization) {
+    const std::string_view sent = authorization.substr(authorization.find(' ') + 1);
+    if (sent.empty()) return;
+    make_known(sent);
+    std::string login(sent.size(), '\0');
+    const int size =
+        ::EVP_DecodeBlock(reinterpret_cast<unsigned char*>(login.data()),
+                          reinterpret_cast<const unsigned char*>(sent.data()), static_cast<int>(sent.size()));
+    if (size > 0) {
+        std::string_view password = std::string_view(login).substr(0, static_cast<std::size_t>(size));
+        while (password.ends_with('\0')) password.remove_suffix(1);  // where the padding was
+        make_known(password.substr(password.find(':') + 1));
+    }
+    wipe(login);
 }
 
 }  // namespace
@@ -39,6 +59,7 @@ result<route> find_route(api_endpoint to, const config& settings, const secret_a
     auto via = choose_proxy(api.proxy, login->view(), environment, out.to);
     if (!via) return tl::unexpected(std::move(via.error()));
     out.to.via = std::move(*via);
+    if (out.to.via) make_login_known(out.to.via->authorization);
     if (out.to.tls) {
         const auto key = read_if_named(api.client_key_file, secrets, secret_form::text);
         if (!key) return tl::unexpected(key.error());

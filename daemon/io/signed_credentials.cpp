@@ -2,6 +2,8 @@
 
 #include <array>
 
+#include "culld/io/known_secrets.hpp"
+
 namespace culld {
 
 bool signing_keys::equals(const signing_keys& other) const {
@@ -26,6 +28,8 @@ bool signed_credentials::take(signing_keys keys, nanoseconds ahead, steady_time 
     const bool same = keys.equals(keys_);
     lease_ = lease(now, keys.life, ahead);
     keys_ = std::move(keys);
+    make_known(keys_.secret_key.view());
+    make_known(keys_.security_token.view());
     memory_->guard.use(keys_.access.view());
     if (!same) generation_ = ++memory_->generations;
     return !same;

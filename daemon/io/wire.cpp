@@ -136,6 +136,9 @@ bool wire::begin_tls(::SSL_CTX* context, const std::string& host) {
     static_cast<void>(::SSL_set_mode(tls_.get(), SSL_MODE_RELEASE_BUFFERS));
     if (!sealed_) sealed_ = std::make_unique_for_overwrite<char[]>(sealed_room);
     ::X509_VERIFY_PARAM* const wanted = ::SSL_get0_param(tls_.get());
+    // RFC 9525: what a certificate is for stands in its subject alternative names, and a wildcard is a whole label.
+    ::X509_VERIFY_PARAM_set_hostflags(wanted,
+                                      X509_CHECK_FLAG_NEVER_CHECK_SUBJECT | X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
     error_code no_address;
     asio::ip::make_address(host, no_address);
     if (!no_address) return ::X509_VERIFY_PARAM_set1_ip_asc(wanted, host.c_str()) == 1;

@@ -7,6 +7,7 @@ all that is asked before them), "stays" for ever. Afterwards, and in the mode "g
 Prints "listening on PORT". On SIGTERM writes what it was asked and what it really did to TRUTH, as JSON by
 "MODE/LASTING": deletions, gets, done (ids, in order), and under "strays" every request that nobody should have sent.
 """
+import base64
 import gzip
 import json
 import signal
@@ -41,9 +42,10 @@ def lists(success, error):
 class Client:
     """One connection, as a piece of mischief sees it."""
 
-    def __init__(self, tls, ids):
+    def __init__(self, tls, ids, token):
         self.tls = tls
         self.ids = ids  # of the request
+        self.token = token
         self.send = tls.sendall
 
     def drip(self, data, seconds):
@@ -95,6 +97,17 @@ MISCHIEF = {
     "dup-keys": lambda c: c.send(whole(b'{"data":{"success_ids":%s},"data":{"error_ids":%s}}' % (
         json.dumps(c.ids).encode(), json.dumps(c.ids).encode()))),
     "bad-utf8": lambda c: c.send(whole(success_of(c.ids).replace(b'Success.', b"\xff\xfe"))),
+    "bom": lambda c: c.send(whole(b"\xef\xbb\xbf" + success_of(c.ids))),
+    "gzip": lambda c: c.send(whole(gzip.compress(success_of(c.ids)), more=b"Content-Encoding: gzip\r\n")),
+    "dup-lists": lambda c: c.send(whole(b'{"data":{"success_ids":%s,"success\\u005fids":%s,"error_ids":[]}}' % (
+        json.dumps(c.ids).encode(), json.dumps(c.ids).encode()))),
+    # All that was sent, in a header and in the answer's own words.
+    "echo": lambda c: c.send(whole(
+        success_of(c.ids).replace(b"00000000", c.token).replace(b"Success.", c.token),
+        more=b"X-Request-Id: %s\r\n" % c.token)),
+    "echo-401": lambda c: c.send(whole(
+        b'{"error_code":"APIGW.0301","error_msg":"decrypt token fail: token=%s, %s, %s"}' % (
+            c.token, base64.b64encode(b"a" + c.token), c.token.replace(b"c", b"%63")), b"401 U")),
     "nul": lambda c: c.send(whole(success_of(c.ids, "\0"))),
     "wrong-ids": lambda c: c.send(whole(success_of(c.ids, "x"))),
     "big-number": lambda c: c.send(whole(b'{"n":1e999999,"data":{"success_ids":[],"error_ids":[]}}')),
@@ -112,7 +125,7 @@ MISCHIEF = {
         {"code": "x\r\ninjected by code", "message": "x\r\ninjected by message\x1b[2J\u0085injected"}).encode(),
         b"403 F")),
 }
-DONE_ANYWAY = {"done-then-rst", "short-body"}
+DONE_ANYWAY = {"done-then-rst", "short-body", "bad-utf8", "bom", "gzip", "echo"}
 KEEPS_THE_CONNECTION = {"not-json", "wrong-ids", "nul", "401", "503"}
 
 
@@ -127,7 +140,7 @@ def honest(method, rest, ids, facts):
 
 
 def take_request(tls):
-    """Method, path segments and ids; None at the end."""
+    """Method, path segments, ids and token; None at the end."""
     data = b""
     while b"\r\n\r\n" not in data:
         more = tls.recv(65536)
@@ -140,12 +153,13 @@ def take_request(tls):
     while len(body) < int(headers.get("content-length", "0")):
         body += tls.recv(65536)
     method, path, _ = lines[0].split(" ")
-    return method, path.split("/"), json.loads(body)["batch_ids"] if body else []
+    ids = json.loads(body)["batch_ids"] if body else []
+    return method, path.split("/"), ids, headers.get("x-auth-token", "").encode()
 
 
 def exchange(tls, request):
     """True: the connection goes on."""
-    method, path, ids = request
+    method, path, ids, token = request
     if len(path) < 7 or path[1] != "v1" or path[3] != "workspaces" or path[5:7] != ["soc", "incidents"]:
         with lock:
             truth["strays"].append([method, "/".join(path)])
@@ -160,7 +174,7 @@ def exchange(tls, request):
     if not hostile:
         tls.sendall(answer)
         return True
-    MISCHIEF[mode](Client(tls, ids))
+    MISCHIEF[mode](Client(tls, ids, token))
     return mode in KEEPS_THE_CONNECTION
 
 

@@ -1,6 +1,6 @@
 // What a gateway may say: any status, any Retry-After, any body come to a consequence within bounds, and to texts
-// that fit a log line. The first two bytes are the status, the rest of the first line is the header, what follows is
-// the body.
+// that fit a log line and hold nothing of a secret of ours. The first two bytes are the status, the rest of the first
+// line is the header, what follows is the body.
 #include <algorithm>
 #include <chrono>
 #include <cmath>
@@ -8,6 +8,7 @@
 
 #include "culld/core/answer.hpp"
 #include "culld/core/json_text.hpp"
+#include "culld/core/redact.hpp"
 #include "culld/core/traffic.hpp"
 
 namespace {
@@ -26,6 +27,15 @@ void fits_a_line(std::string_view text, std::size_t limit) {
     must(std::all_of(text.begin(), text.end(), [](unsigned char c) { return c >= 0x20 && c != 0x7F; }));
 }
 
+// But for what we write ourselves where something was taken out.
+void withheld(std::string_view text, std::string_view secret) {
+    for (std::size_t i = 0; i + 8 <= secret.size(); ++i) {
+        const std::string_view piece = secret.substr(i, 8);
+        if (piece.find_first_of("[]") == std::string_view::npos && piece != "redacted")
+            must(text.find(piece) == std::string_view::npos);
+    }
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -36,10 +46,19 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     rest.remove_prefix(std::min(rest.size(), retry_after.size() + 1));
     const wall_time now{std::chrono::hours(24 * 365 * 56)};
 
-    const reading r = read_answer(status, retry_after, rest, now);
+    // The header stands for a secret of ours, which the body may repeat.
+    redactor secrets;
+    const std::string_view secret = retry_after.substr(0, retry_after.find('\0'));
+    secrets.add(secret);
+    const reading r = read_answer(status, retry_after, rest, now, secrets);
     fits_a_line(r.code, 64);
     fits_a_line(r.message, 512);
     if (is_utf8(rest)) must(is_utf8(r.message) && is_utf8(r.code));
+    withheld(r.message, secret);
+    withheld(r.code, secret);
+    const std::string said = secrets(rest);
+    withheld(said, secret);
+    if (is_utf8(rest)) must(is_utf8(said));
     must(!r.error_class.empty());
     if (r.what == consequence::blocked || r.what == consequence::unauthorized) must(!r.help.empty());
     if (r.pause) must(*r.pause >= nanoseconds(0) && *r.pause <= 24 * hour);

@@ -70,7 +70,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
 
     if (answer.failure == transport_failure::none) {
         must(answer.status >= 200 && answer.status <= 999);
-        must(answer.body.size() <= bytes.size());
+        must(answer.body.size() <= (4U << 20U));  // it may have been packed
         must(answer.request_ids.size() <= 4);
         for (const std::string& id : answer.request_ids) must(id.size() <= 128 && id.find('\n') == std::string::npos);
     } else {

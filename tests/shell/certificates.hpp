@@ -30,6 +30,7 @@ struct certificate_wish {
     std::string alternative;  // "DNS:localhost,IP:127.0.0.1"; empty: an authority
     long from_days = -1;      // from now
     long to_days = 30;
+    bool name_only = false;  // no authority, and no alternative either
 };
 
 // Signed by `issuer`, or by itself.
@@ -58,7 +59,8 @@ inline certificate make_certificate(const certificate_wish& wish, const certific
             ::X509V3_EXT_conf_nid(nullptr, nullptr, nid, value), &::X509_EXTENSION_free);
         sure(e && ::X509_add_ext(x, e.get(), -1) == 1);
     };
-    extend(NID_basic_constraints, wish.alternative.empty() ? "critical,CA:TRUE" : "critical,CA:FALSE");
+    extend(NID_basic_constraints,
+           wish.alternative.empty() && !wish.name_only ? "critical,CA:TRUE" : "critical,CA:FALSE");
     if (!wish.alternative.empty()) extend(NID_subject_alt_name, wish.alternative.c_str());
     sure(::X509_sign(x, by.key.get(), ::EVP_sha256()) > 0);
     return out;

@@ -1,6 +1,7 @@
 #include "culld/io/http_client.hpp"
 
 #include <dlfcn.h>
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <netdb.h>
@@ -13,6 +14,7 @@
 #include <thread>
 
 #include "certificates.hpp"
+#include "deflated.hpp"
 #include "hostile_server.hpp"
 #include "loop_fixture.hpp"
 
@@ -122,6 +124,10 @@ std::string repeated(std::string_view what, std::size_t times) {
     return out;
 }
 
+std::string packed(std::string_view coding, const std::string& body) {
+    return ok_head + fmt::format("Content-Encoding: {}\r\nContent-Length: {}\r\n\r\n{}", coding, body.size(), body);
+}
+
 const std::string chunked_head = ok_head + "Transfer-Encoding: chunked\r\n\r\n";
 using enum transport_failure;
 
@@ -209,6 +215,20 @@ const mischief all_mischief[] = {
     {"Http10", sends("HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\n{}"), none, 200},
     {"EndIsTheLength", sends(ok_head + "\r\n{}", false), none, 200},
     {"KeepAlive", sends(ok_head + "Content-Length: 2\r\n\r\n{}"), none, 200, true},
+    {"Gzip", sends([] { return packed("gzip", deflated("{}")); }), none, 200, true},
+    {"GzipUnnamed", sends([] { return packed("identity", deflated("{}")); }), none, 200, true},
+    {"GzipOnlyNamed", sends([] { return packed("gzip", "{}"); }), none, 200, true},
+    {"Deflate", sends([] { return packed("deflate", deflated("{}", 15)); }), none, 200, true},
+    {"GzipAndChunks", sends([] {
+         const std::string body = deflated("{}");
+         return ok_head +
+                fmt::format("Transfer-Encoding: gzip, chunked\r\n\r\n{:x}\r\n{}\r\n0\r\n\r\n", body.size(), body);
+     }),
+     none, 200, true},
+    {"GzipCut", sends([] { return packed("gzip", deflated("{}").substr(0, 9)); }), protocol},
+    {"GzipBomb", sends([] { return packed("gzip", deflated(std::string((4U << 20U) + 1, ' '))); }), protocol},
+    {"Brotli", sends([] { return packed("br", "\x8b\x00{}"); }), protocol},
+    {"BadGzipOf503", sends("HTTP/1.1 503 S\r\nContent-Encoding: br\r\nContent-Length: 4\r\n\r\nxxxx"), none, 503, true},
 };
 
 class HttpClientMischief : public HttpClient, public testing::WithParamInterface<mischief> {};

@@ -81,6 +81,21 @@ TEST_F(HttpClientTls, RefusesACertificateForAnotherHost) {
     expect_refused(make_certificate({.alternative = "DNS:localhost"}, &authority_), "127.0.0.1", "not for 127.0.0.1");
 }
 
+// RFC 9525: the subject names nobody, whether there are alternative names or not.
+TEST_F(HttpClientTls, RefusesACertificateThatNamesTheHostInItsSubjectOnly) {
+    const std::string why = "it must name it as a subject alternative name";
+    expect_refused(make_certificate({.name = "localhost", .name_only = true}, &authority_), "localhost", why);
+    expect_refused(make_certificate({.name = "127.0.0.1", .name_only = true}, &authority_), "127.0.0.1", why);
+    expect_refused(make_certificate({.name = "localhost", .alternative = "IP:127.0.0.1"}, &authority_), "localhost",
+                   why);
+    expect_refused(make_certificate({.alternative = "DNS:127.0.0.1"}, &authority_), "127.0.0.1", "not for 127.0.0.1");
+}
+
+TEST_F(HttpClientTls, AWildcardIsAWholeLabelAndNoMore) {
+    for (const char* other : {"DNS:local*", "DNS:*host", "DNS:l*t", "DNS:*", "DNS:*.localhost", "DNS:localhost.*"})
+        expect_refused(make_certificate({.alternative = other}, &authority_), "localhost", "not for localhost");
+}
+
 TEST_F(HttpClientTls, RefusesOneThatIsSelfSignedExpiredOrNotYetValid) {
     expect_refused(make_certificate({.alternative = "DNS:localhost"}), "localhost", "self-signed certificate");
     expect_refused(make_certificate({.alternative = "DNS:localhost", .from_days = -9, .to_days = -1}, &authority_),

@@ -49,7 +49,7 @@ TEST(AuthRefusal, NamesTheGatewaysTimeWhereItIsOne) {
 TEST(AuthRefusal, ComesWithTheAnswer) {
     const std::string body =
         R"({"error_msg":"Incorrect IAM authentication information: verify aksk signature fail, canonicalRequest:GET|/x/||x-security-token:hush|","error_code":"APIGW.0301"})";
-    const reading r = read_answer(401, "", body, wall_time());
+    const reading r = read_answer(401, "", body, wall_time(), redactor());
     EXPECT_EQ(r.refusal.kind, refusal_kind::wrong_signature);
     EXPECT_EQ(r.refusal.canonical, "GET|/x/||x-security-token:hush|");
     EXPECT_THAT(r.message, Not(HasSubstr("hush")));
@@ -78,42 +78,43 @@ struct exchange {
 
 TEST(FirstDifference, IsNamedLineByLine) {
     const exchange ours;
-    EXPECT_THAT(first_difference(ours.sent, exchange("/v1/q").echo).value(),
+    EXPECT_THAT(first_difference(ours.sent, exchange("/v1/q").echo, redactor()).value(),
                 HasSubstr(R"(sees path "/v1/q/", we signed "/v1/p/")"));
-    EXPECT_THAT(first_difference(ours.sent, exchange("/v1/p?a=1").echo).value(),
+    EXPECT_THAT(first_difference(ours.sent, exchange("/v1/p?a=1").echo, redactor()).value(),
                 HasSubstr(R"(sees query "a=1", we signed "")"));
-    EXPECT_THAT(first_difference(ours.sent, exchange("/v1/p", "hush", "{ }").echo).value(), HasSubstr("another body"));
+    EXPECT_THAT(first_difference(ours.sent, exchange("/v1/p", "hush", "{ }").echo, redactor()).value(),
+                HasSubstr("another body"));
     std::string other = ours.echo;
     other.replace(other.find("api.test"), 8, "elsewhere");
-    EXPECT_THAT(first_difference(ours.sent, other).value(),
+    EXPECT_THAT(first_difference(ours.sent, other, redactor()).value(),
                 HasSubstr(R"(header host as "elsewhere", we signed "api.test")"));
     other = ours.echo;
     other.replace(0, 4, "PUT");
-    EXPECT_THAT(first_difference(ours.sent, other).value(), HasSubstr("sees method \"PUT\""));
-    EXPECT_THAT(first_difference(ours.sent, "POST|/v1/p/").value(), HasSubstr("ends after 2 lines"));
+    EXPECT_THAT(first_difference(ours.sent, other, redactor()).value(), HasSubstr("sees method \"PUT\""));
+    EXPECT_THAT(first_difference(ours.sent, "POST|/v1/p/", redactor()).value(), HasSubstr("ends after 2 lines"));
     other = ours.echo;
     other.replace(other.find("content-type:"), 12, "content-kind");
-    EXPECT_THAT(first_difference(ours.sent, other).value(), HasSubstr("\"content-kind\" where we signed"));
+    EXPECT_THAT(first_difference(ours.sent, other, redactor()).value(), HasSubstr("\"content-kind\" where we signed"));
 }
 
 TEST(FirstDifference, TellsNoSecret) {
     const exchange ours;
-    const auto told = first_difference(ours.sent, exchange("/v1/p", "hushhush").echo);
+    const auto told = first_difference(ours.sent, exchange("/v1/p", "hushhush").echo, redactor());
     EXPECT_EQ(told, "the gateway sees another value of header x-security-token");
 }
 
 TEST(FirstDifference, IsTheSecretKeyWhereThereIsNone) {
     const exchange ours;
-    EXPECT_THAT(first_difference(ours.sent, ours.echo).value(), HasSubstr("the secret key is another"));
-    EXPECT_THAT(first_difference(ours.sent, ours.echo + ", request_id: 1").value(),
+    EXPECT_THAT(first_difference(ours.sent, ours.echo, redactor()).value(), HasSubstr("the secret key is another"));
+    EXPECT_THAT(first_difference(ours.sent, ours.echo + ", request_id: 1", redactor()).value(),
                 HasSubstr("the secret key is another"));
 }
 
 TEST(FirstDifference, IsNoneWithoutAnEchoOrASignature) {
     const exchange ours;
-    EXPECT_EQ(first_difference(ours.sent, ""), std::nullopt);
-    EXPECT_EQ(first_difference("GET / HTTP/1.1\r\nX-Auth-Token: t\r\n\r\n", ours.echo), std::nullopt);
-    EXPECT_EQ(first_difference("garbage", ours.echo), std::nullopt);
+    EXPECT_EQ(first_difference(ours.sent, "", redactor()), std::nullopt);
+    EXPECT_EQ(first_difference("GET / HTTP/1.1\r\nX-Auth-Token: t\r\n\r\n", ours.echo, redactor()), std::nullopt);
+    EXPECT_EQ(first_difference("garbage", ours.echo, redactor()), std::nullopt);
 }
 
 }  // namespace

@@ -8,6 +8,8 @@
 #include <algorithm>
 #include <set>
 
+#include "slow_answer.hpp"
+
 namespace culld {
 namespace {
 
@@ -140,9 +142,86 @@ TEST_F(Judge, WhatIsNoJsonObjectIsAProblem) {
     for (const std::string& body :
          {std::string(), std::string("<html>login</html>"), std::string("[]"), std::string("\"text\""),
           std::string("{"), answer(abc_, {}) + "x", answer(abc_, {}).substr(0, 60), std::string(200, '['),
-          std::string("{\"a\":\"\xff\"}"), std::string(R"({"data":{"success_ids":["a","b","c"]})"),
+          std::string(R"({"data":{"success_ids":["a","b","c"]})"),
           std::string(R"({"data":{"success_ids":["a","b","c"}})")})
         EXPECT_FALSE(judge_it(abc_, body)) << body;
+}
+
+// What stands beside the lists decides nothing, so it may be anything.
+TEST_F(Judge, AnAnswerThatCanBeReadIsRead) {
+    const std::string lists = R"("data":{"success_ids":["a","b"],"error_ids":["c"]})";
+    for (const std::string& body :
+         {"\xEF\xBB\xBF{" + lists + "}", "{\"message\":\"caf\\ud83d \x01\"," + lists + "}",
+          "{\"message\":\"\xff\xc0\x80\"," + lists + "}", R"({"message":"\x \u12",)" + lists + "}",
+          R"({"cost":NaN,"x":-Infinity,"y":+1,"z":.5e,"t":True,)" + lists + "}",
+          "{\"deep\":" + std::string(5000, '[') + std::string(5000, ']') + "," + lists + "}",
+          "{" + lists + ",\"deep\":" + std::string(5000, '{') + std::string(5000, '}') + "}",
+          R"({"a":1,"a":2,"code":1,"code":"x",)" + lists + "}", "\n {\t" + lists + "\r\n}\n",
+          std::string(R"({"data":{"note":"\udc00","x":[NaN],"success_ids":["a","b"],"error_ids":["c",null,{"a":1}]}})"),
+          std::string(R"({"\u0064ata":{"success\u005fids":["a","b"],"error_ids":["c"]}})"),
+          std::string(
+              "{\"data\":{\"success_ids\":[\"a\",\"b\",\"\xff\",\"\\ud800\",\"a\\u\"],\"error_ids\":[\"c\"]}}")}) {
+        const auto j = judge_it(abc_, body);
+        ASSERT_TRUE(j) << j.error().text() << ": " << body.substr(0, 200);
+        EXPECT_EQ(j->deleted(), 2U) << body.substr(0, 200);
+        EXPECT_THAT(j->refused, ElementsAre(2)) << body.substr(0, 200);
+    }
+}
+
+TEST_F(Judge, ABracketClosedByAnotherIsNoAnswer) {
+    for (const char* body : {R"({"x":[},"data":{"success_ids":["a"]}})", R"({"x":{"data":{"success_ids":["a"]}})",
+                             R"({"data":{"success_ids":["a" "b"]}})", R"({"data":{"success_ids":["a",]}})",
+                             R"({"data":{"success_ids":["a"}})", R"({"x":,"data":{"success_ids":["a"]}})",
+                             R"({"x":"\","data":{"success_ids":["a"]}})", R"({"data":{"success_ids":["a"]},})",
+                             R"({"data":{"success_ids":["a","b","c"]x}})", R"({data:{"success_ids":["a"]}})"})
+        EXPECT_FALSE(judge_it(abc_, body)) << body;
+}
+
+// Each reader of JSON takes another of two members of one name: nothing is known of any id.
+TEST_F(Judge, AMemberThatStandsThereTwiceIsNotBelieved) {
+    for (const char* body : {R"({"data":{"success_ids":["a"],"success_ids":["b"],"error_ids":["c"]}})",
+                             R"({"data":{"success_ids":["a","b","c"],"error_ids":[],"error_ids":["a"]}})",
+                             R"({"data":{"success_ids":["a","b","c"],"success\u005fids":[]}})",
+                             R"({"data":{"success_ids":["a","b","c"],"\u0073uccess_ids":null}})",
+                             R"({"data":{"success_ids":["a","b","c"]},"data":{"error_ids":["a"]}})",
+                             R"({"data":null,"data":{"success_ids":["a","b","c"]}})",
+                             R"({"data":{"success_ids":["a","b","c"]},"d\u0061ta":{}})",
+                             R"({"success_ids":["a","b","c"],"success_ids":["a","b","c"]})",
+                             R"({"error_ids":[],"success_ids":["a","b","c"],"error_ids":["b"]})",
+                             R"({"success_ids":["a"],"success_ids":["b"],"data":{"success_ids":["a","b","c"]}})"}) {
+        const auto j = judge_it(abc_, body);
+        ASSERT_TRUE(j) << body;
+        EXPECT_TRUE(j->repeated) << body;
+        EXPECT_THAT(j->unknown, ElementsAre(0, 1, 2)) << body;
+    }
+}
+
+TEST_F(Judge, WhereDataHoldsListsTheTopOnlyCastsDoubt) {
+    const auto j = judge_it(abc_, R"({"success_ids":["b","c"],"error_ids":["a"],"data":{"success_ids":["a","b"]}})");
+    ASSERT_TRUE(j);
+    EXPECT_FALSE(j->repeated);
+    EXPECT_THAT(j->unknown, ElementsAre(0, 2));
+    EXPECT_EQ(j->deleted(), 1U);
+}
+
+TEST_F(Judge, AUuidInOtherLettersIsTheOneThatWasAskedFor) {
+    const std::string dashed = "909494e3-558e-46b6-a9eb-07a8e18ca62f", bare = "909494E3558E46B6A9EB07A8E18CA62F";
+    const auto j = judge_it({"Other", dashed, "x", bare}, answer({"other", "909494E3-558E-46B6-A9EB-07A8E18CA62F"},
+                                                                 {"909494e3558e46b6a9eb07a8e18ca62f"}));
+    ASSERT_TRUE(j);
+    EXPECT_THAT(j->unknown, ElementsAre(0, 2));
+    EXPECT_THAT(j->refused, ElementsAre(3));
+    EXPECT_EQ(j->strangers, 1U);
+}
+
+TEST_F(Judge, TheVeryIdGoesBeforeOneInOtherLetters) {
+    const std::string small = "909494e3-558e-46b6-a9eb-07a8e18ca62f", large = "909494E3-558E-46B6-A9EB-07A8E18CA62F";
+    for (const auto& sent : {std::vector<std::string>{"x", small, large}, {"x", large, small}}) {
+        const auto j = judge_it(sent, answer({"x", large}, {small}));
+        ASSERT_TRUE(j);
+        EXPECT_THAT(j->refused, ElementsAre(sent[1] == small ? 1 : 2));
+        EXPECT_THAT(j->unknown, IsEmpty());
+    }
 }
 
 TEST_F(Judge, WhiteSpaceAfterTheAnswerIsFine) {
@@ -180,6 +259,51 @@ TEST_F(Judge, AgreesWithSetAlgebraOnAnyAnswer) {
         }
         RC_ASSERT(j->refused == refused);
         RC_ASSERT(j->unknown == unknown);
+    }));
+}
+
+// Answers with odd members, spelt oddly, cut and mangled, against a reading that shares no line with the judge's.
+TEST_F(Judge, AgreesWithASlowReadingOfAnyMangledAnswer) {
+    const std::vector<std::string> lists{R"("success_ids":["a","b"])",  R"("error_ids":["c"])",
+                                         R"("success_ids":[])",         R"("error_ids":["a",null,"z"])",
+                                         R"("success\u005fids":["c"])", R"("error_ids":"b")",
+                                         R"("success_ids":null)",       R"("success_ids":["a","b","c"])"};
+    const std::vector<std::string> odd{R"("code":"0")",         "\"m\":\"\xff\x01\"", R"("n":NaN)",
+                                       R"("x":[[{"data":1}]])", R"("m":"\ud83d")",    R"("data":null)",
+                                       R"("y":"[\"a\",")",      "\"z\": [ 1 , 2 ] "};
+    const std::string dirt = "{}[]\",:\\u0061abc x";
+    EXPECT_TRUE(rc::check([&, this] {
+        const auto some = [&](const std::vector<std::string>& from) {
+            std::string out;
+            for (int i = *rc::gen::inRange(0, 4); i > 0; --i)
+                out += (out.empty() ? "" : ",") + *rc::gen::elementOf(from);
+            return out;
+        };
+        std::string body = *rc::gen::element<std::string>("", "\xEF\xBB\xBF", " ") + "{" + R"("data":{)" + some(lists);
+        if (body.back() != '{') body += ",";
+        body += R"("k":1})";
+        for (const std::string& more :
+             {some(odd), *rc::gen::inRange(0, 3) == 0 ? some(lists) : std::string(), some(odd)})
+            if (!more.empty()) body += "," + more;
+        body += "}";
+        for (int i = *rc::gen::inRange(0, 3); i > 0; --i) {
+            const auto at = *rc::gen::inRange<std::size_t>(0, body.size());
+            const char c = *rc::gen::elementOf(dirt);
+            switch (*rc::gen::inRange(0, 3)) {
+                case 0: body[at] = c; break;
+                case 1: body.insert(at, 1, c); break;
+                default: body.erase(at, 1);
+            }
+        }
+        const auto slowly = slow::reading::of(body);
+        const auto j = judge_it(abc_, body);
+        RC_ASSERT(j.has_value() == slowly.has_value());
+        if (!slowly) return;
+        const auto expected = slow::judge_slowly(abc_, *slowly);
+        RC_ASSERT(j->repeated == slowly->repeated);
+        RC_ASSERT(j->refused == expected.refused);
+        RC_ASSERT(j->unknown == expected.unknown);
+        if (!j->repeated) RC_ASSERT(j->strangers == expected.strangers);
     }));
 }
 

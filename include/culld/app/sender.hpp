@@ -102,6 +102,8 @@ class sender {
     // Both false where the ids cannot be read any more: then the batch was given back.
     [[nodiscard]] bool write_body(worker& w);
     [[nodiscard]] bool compose(worker& w, delete_form form);
+    // Where the API's words come in: what is told of them elsewhere holds no secret of ours from here on.
+    void withhold_secrets(worker& w, http_answer& answer);
     void arrived(worker& w, const http_answer& answer, delete_form form);
     void answered_deletion(worker& w, const http_answer& answer);
     void answered_ask(worker& w, const http_answer& answer);

@@ -1,7 +1,7 @@
 // What an HTTP answer means for the requests to come (contract, section 6; secmaster-api.md 1.7, 3.5, 5): the gateway's
 // and the service's error texts, read into one small set of consequences. A 200 to a deletion goes to the judge.
 //
-// Pure. Messages handed back are cleaned: one line, at most 512 bytes, header values that the gateway echoes redacted.
+// Pure. Messages handed back are cleaned: one line, at most 512 bytes, without our secrets.
 #pragma once
 
 #include <cstdint>
@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include "culld/core/auth_refusal.hpp"
+#include "culld/core/redact.hpp"
 #include "culld/core/time.hpp"
 
 namespace culld {
@@ -40,7 +41,8 @@ struct reading {
 };
 
 // `retry_after`: that header's value, if any: seconds or an HTTP date, compared with `now`.
-[[nodiscard]] reading read_answer(unsigned status, std::string_view retry_after, std::string_view body, wall_time now);
+[[nodiscard]] reading read_answer(unsigned status, std::string_view retry_after, std::string_view body, wall_time now,
+                                  const redactor& secrets);
 
 // What an answer other than 200 says of the one incident that was asked for.
 enum class ask_meaning : std::uint8_t {
@@ -62,7 +64,10 @@ struct throttle_text {
 };
 [[nodiscard]] std::optional<throttle_text> parse_throttle_text(std::string_view message);
 
-// One line, no control characters, echoed credentials replaced by ***, cut to `limit` bytes at a character's edge.
+// One line, no control characters, cut to `limit` bytes at a character's edge. What stands where the gateway would echo
+// a credential, by the header's name, is [redacted].
 [[nodiscard]] std::string clean_message(std::string_view text, std::size_t limit = 512);
+// The same for what others say: without our secrets, which are found before anything is cut.
+[[nodiscard]] std::string clean_message(std::string_view text, const redactor& secrets, std::size_t limit = 512);
 
 }  // namespace culld

@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 
+#include "culld/core/redact.hpp"
 #include "culld/core/time.hpp"
 
 namespace culld {
@@ -37,6 +38,7 @@ struct auth_refusal {
 // The first line in which the gateway's canonical request differs from the one of `sent`, a whole HTTP/1.1 request of
 // ours, in words and without secrets: "the gateway sees another header host: \"a\", we signed \"b\"". Where there is no
 // difference that points at the secret key, and the text says so. Nothing where `theirs` is empty or `sent` unsigned.
-[[nodiscard]] std::optional<std::string> first_difference(std::string_view sent, std::string_view theirs);
+[[nodiscard]] std::optional<std::string> first_difference(std::string_view sent, std::string_view theirs,
+                                                          const redactor& secrets);
 
 }  // namespace culld

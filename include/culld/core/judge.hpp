@@ -1,5 +1,10 @@
 // What an HTTP 200 says about the ids that were sent (contract, section 6): set algebra on its two lists, never on
-// `code` or `message`, which real answers fill with a UUID and "Error message" on success (secmaster-api.md, 1.2).
+// `code` or `message`, which real answers fill with a UUID and "Error message" on success (secmaster-api.md, 1.2), nor
+// on how anything else is spelt: see loose_json.
+//
+// The lists are those in `data`; where it holds none, those at the top. An id that both places name, and differently,
+// is unknown; and if `data` or a list stands there twice, every id is, since each reader of JSON takes another of the
+// two.
 //
 // Pure and reusable: a judge keeps its tables between answers. One thread.
 #pragma once
@@ -20,8 +25,9 @@ struct judgement {
     std::vector<std::uint32_t> unknown;  // in neither list, or in both
     // All others are in success_ids alone.
     std::uint64_t strangers = 0;  // names in the lists that were not asked for: never believed
-    std::string code;             // as the answer has it, cut to 64 bytes
-    std::string message;          // likewise, 1024 bytes
+    bool repeated = false;        // `data` or a list stands there twice
+    // As the answer has them, 1024 bytes of each: they may repeat our secrets (clean_message).
+    std::string code, message;
 
     [[nodiscard]] std::uint64_t deleted() const { return sent - refused.size() - unknown.size(); }
 };
@@ -41,7 +47,7 @@ class judge {
     judge& operator=(judge&&) noexcept;
 
     // `sent` is the request's list as it went out: `"id","id",…`, `count` ids without any byte that JSON would
-    // escape. `body` is the answer. A problem if the body is no JSON object: then the ids' fate is unknown.
+    // escape. `body` is the answer. A problem if it cannot be read as an object: then the ids' fate is unknown.
     [[nodiscard]] result<judgement> operator()(std::string_view sent, std::uint64_t count, std::string_view body);
 
   private:

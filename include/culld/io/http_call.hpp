@@ -8,6 +8,7 @@
 
 #include "culld/core/endpoint.hpp"
 #include "culld/io/http_client.hpp"
+#include "culld/io/known_secrets.hpp"
 #include "culld/io/loop.hpp"
 
 namespace culld {
@@ -27,6 +28,8 @@ struct call_answer {
     std::string retry_after;
     std::string body;
     std::string header;  // the one that was asked for
+    // What must not be told of it: all that we know, and what this request was signed with.
+    redactor secrets{known_secrets()};
 };
 
 class http_call {

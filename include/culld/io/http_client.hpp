@@ -2,7 +2,8 @@
 // endpoint is https (Beast).
 //
 // Bounded whatever the other side does: one deadline for a whole exchange (a server that drips a byte a
-// second gains nothing), header at most 64 KiB, body at most 4 MiB; of a large body's memory 1 MiB is kept.
+// second gains nothing), header at most 64 KiB, body at most 4 MiB, also when it was packed (gzip, deflate); of a large
+// body's memory 1 MiB is kept.
 // Redirects are not followed, at most eight interim answers (1xx) skipped. Bytes left over after an answer,
 // also such as TLS holds back, or a `Connection: close`, end the connection. Loop thread; one exchange at a
 // time.

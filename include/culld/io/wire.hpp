@@ -40,7 +40,8 @@ class wire {
     // As close(), and TLS and what was received are forgotten. Not while something is awaited.
     void drop();
 
-    // TLS from now on, as `context` has it, with a peer that must have a certificate for `host` (a name or an address).
+    // TLS from now on, as `context` has it, with a peer that must have a certificate for `host` (a name or an address)
+    // among its subject alternative names.
     // False where OpenSSL refuses that. Then tls() is there, for what else is to be said before shake_hands().
     [[nodiscard]] bool begin_tls(::SSL_CTX* context, const std::string& host);
     [[nodiscard]] ::SSL* tls() const { return tls_.get(); }
