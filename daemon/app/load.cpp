@@ -5,10 +5,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <utility>
 
 #include "culld/core/exit_code.hpp"
+#include "culld/core/shell_word.hpp"
+#include "culld/core/visible_text.hpp"
 #include "culld/io/log.hpp"
 
 namespace culld {
@@ -21,6 +24,53 @@ uid_t service_user(const std::string& journal_dir) {
     if (::stat(journal_dir.c_str(), &facts) == 0) return facts.st_uid;
     const passwd* known = ::getpwnam("culld");  // NOLINT(concurrency-mt-unsafe): one thread
     return known != nullptr ? known->pw_uid : ::geteuid();
+}
+
+// A fault of what a setting says, or of a file that it names, at the place where the setting stands.
+problem at_its_setting(problem p, const sourced_config& from, const std::string& config_file) {
+    const setting_origin at = p.field.empty() ? setting_origin{} : from.origin_of(p.field);
+    const std::string inner =
+        problem{.what = std::move(p.what), .file = std::move(p.file), .line = p.line, .column = p.column}.text();
+    p.what = p.field.empty() || inner.find(p.field) != std::string::npos ? inner : p.field + ": " + inner;
+    p.file = at.source.empty() ? config_file : at.source;
+    p.line = at.line;
+    p.column = at.column;
+    return p;
+}
+
+// What is allowed and hardly meant, beside what the settings alone tell.
+void warn_of_more(loaded& all) {
+    const config& c = *all.settings;
+    const auto warn = [&](std::string_view setting, std::string what, std::string hint) {
+        all.file.warnings.push_back({problem_at(all.file.effective, setting, std::move(what), std::move(hint)), {}});
+    };
+    const auto& a = c.auth;
+    if (a.method == auth_method::automatic && a.token_file.empty() && a.ak_file.empty() && a.iam.user.empty() &&
+        a.profile_file.empty())
+        warn("auth.method", "no credentials are configured",
+             "set auth.token_file, auth.ak_file and auth.sk_file, or auth.iam; without them culld looks for a profile, "
+             "and then asks this host's metadata service");
+    const auto facts_of = [](const std::string& path) -> std::optional<struct stat> {
+        struct stat facts {};
+        if (path.empty() || ::stat(path.c_str(), &facts) != 0) return std::nullopt;
+        return facts;
+    };
+    if (const auto list = facts_of(c.ids.protected_file); list && (list->st_mode & 022U) != 0)
+        warn("ids.protected_file",
+             fmt::format("{}: others than its owner may write it, and so let what it protects be deleted",
+                         c.ids.protected_file),
+             "chmod go-w " + shell_file(c.ids.protected_file));
+    for (const auto& [setting, path] :
+         {std::pair("spool.dir", &c.spool.dir), std::pair("journal.dir", &c.journal.dir)}) {
+        const auto folder = facts_of(*path);
+        if (!folder)
+            warn(setting, fmt::format("{} is not there yet", *path),
+                 "systemd-tmpfiles --create makes it, or culld at its start where it may");
+        else if (!S_ISDIR(folder->st_mode))
+            warn(setting, fmt::format("{} is no folder", *path), "culld will not start with it");
+        else if ((folder->st_mode & 002U) != 0)
+            warn(setting, fmt::format("{}: everybody may write into it", *path), "chmod o-w " + shell_file(*path));
+    }
 }
 
 secret_access access_for(const daemon_options& options, const config& settings) {
@@ -47,10 +97,10 @@ tl::expected<loaded, std::vector<config_complaint>> load_everything(const daemon
     const secret_access secrets = access_for(options, *out.settings);
     std::vector<config_complaint> wrong;
     const auto wrong_if = [&](problem p) {
-        if (p.file.empty()) p.file = options.sources.file;
-        // The file at fault is named; the setting that led there should be, too.
-        if (!p.field.empty() && p.what.find(p.field) == std::string::npos) p.what = p.field + ": " + p.what;
-        wrong.push_back({std::move(p), {}});
+        p = at_its_setting(std::move(p), out.file.effective, options.sources.file);
+        // One file may be at fault for several rooms: the API's, IAM's and a webhook's certificates are the same.
+        if (std::ranges::none_of(wrong, [&](const config_complaint& c) { return c.about == p; }))
+            wrong.push_back({std::move(p), {}});
     };
     if (auto rules = intake_settings::load(out.settings); rules)
         out.rules = std::move(*rules);
@@ -93,7 +143,16 @@ int check_config(const daemon_options& options) {
         complain(all.error());
         return bad_config;
     }
+    warn_of_more(*all);
     complain(all->file.warnings);
+    const config& c = *all->settings;
+    const std::string line = fmt::format(
+        "{}: well. It would delete at {}, project {}, workspace {}, with {}, at most {} requests a second; spool {}, "
+        "journal {}, {} protected ids; whoever may write into the drop box may ask for anything\n",
+        options.sources.file, c.api.endpoint, c.api.project_id.empty() ? "as looked up" : c.api.project_id,
+        c.api.workspace_id.empty() ? "as each job says" : c.api.workspace_id, all->who->describe(),
+        c.limits.requests_per_second, c.spool.dir, c.journal.dir, all->rules->protect.size());
+    std::fputs(made_visible(std::string_view(line).substr(0, line.size() - 1)).append("\n").c_str(), stdout);
     return 0;
 }
 

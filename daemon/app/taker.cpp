@@ -29,7 +29,10 @@ result<std::shared_ptr<const intake_settings>> intake_settings::load(std::shared
     auto pattern = id_pattern::compile(from->ids.pattern);
     if (!pattern) return fail(std::move(pattern.error()));
     auto protect = load_protected_ids(from->ids.protected_file, *pattern);
-    if (!protect) return fail(std::move(protect.error()));
+    if (!protect) {
+        protect.error().field = "ids.protected_file";
+        return fail(std::move(protect.error()));
+    }
     return std::make_shared<const intake_settings>(
         intake_settings{std::move(from), std::move(*pattern), std::move(*protect)});
 }

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "culld/core/json_text.hpp"
+#include "culld/core/visible_text.hpp"
 
 namespace culld {
 
@@ -149,15 +150,13 @@ bool arrival::quiet(steady_time now, nanoseconds for_so_long) const {
 std::optional<problem> name_fault(std::string_view name) {
     const std::string hint = "rename it and drop it again";
     if (!is_utf8(name)) return problem{.what = "the file name is not valid UTF-8", .hint = hint, .file = {}};
-    for (std::size_t i = 0; i < name.size(); ++i) {
-        const auto byte = static_cast<unsigned char>(name[i]);
-        // C0, DEL, and C1 (U+0080 to U+009F), which are two bytes in UTF-8.
-        const bool c1 = byte == 0xC2 && i + 1 < name.size() && static_cast<unsigned char>(name[i + 1]) < 0xA0;
-        if (byte >= 0x20 && byte != 0x7F && !c1) continue;
-        return problem{.what = fmt::format("the file name has a control character (byte {} is 0x{:02x})", i + 1, byte),
+    const std::size_t line_end = name.find_first_of("\n\r\t");
+    if (line_end != std::string_view::npos)
+        return problem{.what = fmt::format("the file name has control character 0x{:02x} in it", name[line_end]),
                        .hint = hint,
                        .file = {}};
-    }
+    if (const auto unseen = unseen_in(name))
+        return problem{.what = fmt::format("the file name has {} in it", unseen->what), .hint = hint, .file = {}};
     return std::nullopt;
 }
 

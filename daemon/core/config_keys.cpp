@@ -11,6 +11,7 @@
 #include "culld/core/json_text.hpp"
 #include "culld/core/nearest.hpp"
 #include "culld/core/notice.hpp"
+#include "culld/core/visible_text.hpp"
 
 namespace culld {
 
@@ -62,7 +63,7 @@ bool has_control(std::string_view text) {
 }
 
 bool fit_text(std::string_view text) {
-    return text.size() <= 4096 && !has_control(text) && is_utf8(text);
+    return text.size() <= 4096 && !has_control(text) && !unseen_in(text);
 }
 
 // Each of these makes a row of the table. Get is a stateless lambda that hands out the member, of a const

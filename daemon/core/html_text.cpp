@@ -1,7 +1,8 @@
 #include "culld/core/html_text.hpp"
 
-#include "culld/core/json_text.hpp"
 #include "culld/core/sha256.hpp"
+#include "culld/core/utf8.hpp"
+#include "culld/core/visible_text.hpp"
 
 namespace culld {
 
@@ -23,13 +24,6 @@ std::string base64(const digest& d) {
     return out;
 }
 
-// How many bytes the character at the front of `text` has; 0 if it is no UTF-8.
-std::size_t character(std::string_view text) {
-    for (std::size_t n = 1; n <= 4 && n <= text.size(); ++n)
-        if (is_utf8(text.substr(0, n))) return n;
-    return 0;
-}
-
 }  // namespace
 
 void append_html(std::string& out, std::string_view text) {
@@ -46,8 +40,8 @@ void append_html(std::string& out, std::string_view text) {
             default: {
                 const auto u = static_cast<unsigned char>(c);
                 if (u >= 0x80) {
-                    const std::size_t n = character(text.substr(i));
-                    out += n == 0 ? replacement : text.substr(i, n);
+                    const std::size_t n = utf8_sequence(text.substr(i));
+                    out += n == 0 ? std::string(replacement) : made_visible(text.substr(i, n));
                     if (n > 1) i += n - 1;
                 } else if (u < 0x20 || u == 0x7F) {
                     out += replacement;

@@ -8,9 +8,11 @@
 
 #include "culld/core/ascii.hpp"
 #include "culld/core/file_kind.hpp"
+#include "culld/core/id_text.hpp"
 #include "culld/core/json_text.hpp"
 #include "culld/core/nearest.hpp"
 #include "culld/core/resource.hpp"
+#include "culld/core/visible_text.hpp"
 
 namespace culld {
 
@@ -37,7 +39,7 @@ std::string shown(const scalar& v) {
     if (v.type != scalar::kind::text) return std::string(v.text.substr(0, 60));
     std::string out;
     append_json_string(out, v.text.size() > 60 ? std::string(v.text.substr(0, 60)) + "..." : std::string(v.text));
-    return out;
+    return made_visible(out);
 }
 
 std::string listed(std::span<const std::string_view> names) {
@@ -202,7 +204,7 @@ result<void> job_document::value(const scalar& v, place at) {
             if (v.type != scalar::kind::text)
                 return wrong(fmt::format("ids must hold strings, not {}", shown(v)), at,
                              v.type == scalar::kind::number ? "put it in quotes" : "");
-            if (!sink_.take(v.text)) {
+            if (!sink_.take(trimmed(v.text))) {
                 auto why = sink_.refusal();
                 if (why.about_this_id) {
                     why.what.line = at.line;
@@ -310,8 +312,11 @@ result<void> job_document::label(const scalar& v, place at) {
     if (content->size() > label_value_bytes_max)
         return wrong(fmt::format("{} has {} bytes, not at most {}", field_, content->size(), label_value_bytes_max),
                      at);
-    if (!is_utf8(*content) || std::ranges::any_of(*content, [](char c) { return (c >= 0 && c < 0x20) || c == 0x7F; }))
-        return wrong(fmt::format("{} must be one line of text without control characters", field_), at);
+    // Also what an escape stands for: people see labels in tables and pages.
+    if (content->find_first_of("\n\r\t") != std::string::npos)
+        return wrong(fmt::format("{} must be one line of text", field_), at);
+    if (auto unseen = unseen_in(*content))
+        return wrong(fmt::format("{} holds {}", field_, unseen->what), at, unseen->hint);
     spec_.labels.emplace_back(key_, std::move(*content));
     return {};
 }
@@ -358,8 +363,8 @@ bool is_job_id(std::string_view text) {
 }
 
 bool is_sidecar_name(std::string_view text) {
-    const bool plain = text.find('/') == std::string_view::npos && text.size() <= 255 && is_utf8(text) &&
-                       std::ranges::none_of(text, [](char c) { return (c >= 0 && c < 0x20) || c == 0x7F; });
+    const bool plain = text.find('/') == std::string_view::npos && text.size() <= 255 &&
+                       text.find_first_of("\n\r\t") == std::string_view::npos && !unseen_in(text);
     return plain && type_of(text).kind == file_kind::sidecar;
 }
 

@@ -4,35 +4,28 @@
 #include <charconv>
 #include <cmath>
 
+#include "culld/core/utf8.hpp"
+#include "culld/core/visible_text.hpp"
+
 namespace culld {
 
 namespace {
 
-// Length of the well-formed UTF-8 sequence at the front of `s`, 0 if there is none (RFC 3629, table in section 4).
-std::size_t sequence(std::string_view s) {
-    const auto at = [&](std::size_t i) { return i < s.size() ? static_cast<unsigned char>(s[i]) : 0U; };
-    const auto continues = [&](std::size_t i) { return (at(i) & 0xC0U) == 0x80U; };
-    const unsigned lead = at(0);
-    if (lead < 0x80) return 1;
-    if (lead >= 0xC2 && lead <= 0xDF) return continues(1) ? 2 : 0;
-    if (lead >= 0xE0 && lead <= 0xEF) {
-        if (!continues(1) || !continues(2)) return 0;
-        if (lead == 0xE0 && at(1) < 0xA0) return 0;
-        if (lead == 0xED && at(1) > 0x9F) return 0;
-        return 3;
-    }
-    if (lead >= 0xF0 && lead <= 0xF4) {
-        if (!continues(1) || !continues(2) || !continues(3)) return 0;
-        if (lead == 0xF0 && at(1) < 0x90) return 0;
-        if (lead == 0xF4 && at(1) > 0x8F) return 0;
-        return 4;
-    }
-    return 0;
-}
-
 bool plain(char c) {
     const auto u = static_cast<unsigned char>(c);
     return u >= 0x20 && u < 0x7F && c != '"' && c != '\\';
+}
+
+void append_unit(std::string& out, char32_t unit) {
+    static constexpr char digits[] = "0123456789abcdef";
+    out += "\\u";
+    for (const unsigned shift : {12U, 8U, 4U, 0U}) out.push_back(digits[(unit >> shift) & 15U]);
+}
+
+void append_as_units(std::string& out, char32_t c) {
+    if (c < 0x10000) return append_unit(out, c);
+    append_unit(out, 0xD800 + ((c - 0x10000) >> 10U));
+    append_unit(out, 0xDC00 + ((c - 0x10000) & 0x3FFU));
 }
 
 template <class T>
@@ -47,7 +40,7 @@ void append_charconv(std::string& out, T value) {
 
 bool is_utf8(std::string_view text) {
     while (!text.empty()) {
-        const std::size_t n = sequence(text);
+        const std::size_t n = utf8_sequence(text);
         if (n == 0) return false;
         text.remove_prefix(n);
     }
@@ -55,7 +48,6 @@ bool is_utf8(std::string_view text) {
 }
 
 void append_json_string(std::string& out, std::string_view text) {
-    static constexpr char digits[] = "0123456789abcdef";
     out.push_back('"');
     while (!text.empty()) {
         std::size_t run = 0;
@@ -64,14 +56,18 @@ void append_json_string(std::string& out, std::string_view text) {
         text.remove_prefix(run);
         if (text.empty()) break;
         const char c = text.front();
-        const std::size_t n = sequence(text);
+        const std::size_t n = utf8_sequence(text);
         if (n == 0) {
             out += "\xEF\xBF\xBD";
             text.remove_prefix(1);
             continue;
         }
         if (n > 1) {
-            out.append(text.substr(0, n));
+            // The same text to programs, and nothing that moves a cursor or turns the text for people.
+            if (const char32_t u = utf8_character(text.substr(0, n)); is_visible(u))
+                out.append(text.substr(0, n));
+            else
+                append_as_units(out, u);
             text.remove_prefix(n);
             continue;
         }
@@ -81,10 +77,7 @@ void append_json_string(std::string& out, std::string_view text) {
             case '\n': out += "\\n"; break;
             case '\r': out += "\\r"; break;
             case '\t': out += "\\t"; break;
-            default:
-                out += "\\u00";
-                out.push_back(digits[static_cast<unsigned char>(c) >> 4U]);
-                out.push_back(digits[static_cast<unsigned char>(c) & 15U]);
+            default: append_unit(out, static_cast<unsigned char>(c));
         }
         text.remove_prefix(1);
     }

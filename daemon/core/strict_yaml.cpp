@@ -1,222 +1,353 @@
 #include "culld/core/strict_yaml.hpp"
 
 #include <fmt/format.h>
-#include <yaml-cpp/eventhandler.h>
-#include <yaml-cpp/exceptions.h>
-#include <yaml-cpp/parser.h>
+#include <yaml.h>
 
 #include <algorithm>
-#include <sstream>
+#include <cstring>
+#include <deque>
+#include <map>
+#include <memory>
+#include <new>
+#include <optional>
 
 #include "culld/core/json_text.hpp"
+#include "culld/core/utf8.hpp"
+#include "culld/core/visible_text.hpp"
 
 namespace culld {
 
 namespace {
 
-struct text_place {
-    std::uint64_t line = 0;
-    std::uint64_t column = 0;
-};
+constexpr std::size_t levels_max = 100;
 
-// yaml-cpp counts from 0, and says -1 where it knows no place.
-text_place place_of(const YAML::Mark& mark) {
-    if (mark.is_null()) return {};
-    return {static_cast<std::uint64_t>(mark.line) + 1, static_cast<std::uint64_t>(mark.column) + 1};
-}
-
-problem complaint(text_place at, std::string what, std::string hint = {}) {
+problem complaint(place at, std::string what, std::string hint = {}) {
     return problem{.what = std::move(what), .hint = std::move(hint), .line = at.line, .column = at.column};
 }
 
-// Builds the tree from yaml-cpp's events. The open nodes are a stack of pointers: a node's siblings are
-// appended only after it was closed, so none of them moves while it is open.
-class tree_builder final : public YAML::EventHandler {
+// The text on its way into libyaml, which counts characters; ours are columns of bytes.
+class yaml_input {
   public:
-    explicit tree_builder(std::string_view text) : text_(text) {}
+    yaml_input(const yaml_bytes& from, std::size_t between_max) : from_(from), between_max_(between_max) {}
 
-    yaml_node root;
-    std::vector<problem> problems;
+    [[nodiscard]] const std::optional<problem>& trouble() const { return trouble_; }
 
-    void OnDocumentStart(const YAML::Mark& mark) override {
-        if (++documents_ == 2)
-            problems.push_back(complaint(place_of(mark), "a second document begins here",
-                                         "one file holds one document; remove the --- line or what follows it"));
+    static int read(void* self, unsigned char* buffer, std::size_t room, std::size_t* got) {
+        return static_cast<yaml_input*>(self)->fill(buffer, room, *got) ? 1 : 0;
     }
-    void OnDocumentEnd() override {}
-    void OnAnchor(const YAML::Mark& mark, const std::string& name) override {
-        refuse(mark, fmt::format("anchor &{}", name));
+
+    place place_of(const yaml_mark_t& mark) {
+        const std::size_t line_start = mark.index - mark.column;
+        // Events come in the order of the text: what is before this line is not asked for again.
+        while (!wide_.empty() && wide_.front().index < line_start) wide_.pop_front();
+        std::uint64_t column = mark.column + 1;
+        for (const wide& w : wide_) {
+            if (w.index >= mark.index) break;
+            column += w.more;
+        }
+        return {mark.line + 1, column};
     }
-    void OnAlias(const YAML::Mark& mark, YAML::anchor_t) override {
-        refuse(mark, "an alias");
-        place(mark, yaml_node::kind::none, {}, false);
-    }
-    void OnNull(const YAML::Mark& mark, YAML::anchor_t) override { place(mark, yaml_node::kind::none, {}, false); }
-    void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t, const std::string& text) override {
-        // "?" is what yaml-cpp says of a plain scalar, "!" of one in quotes or in a block.
-        check_tag(mark, tag);
-        if (tag == "!" && !quotes_close(mark))
-            problems.push_back(complaint(place_of(mark), "no valid YAML: the quote that opens here is never closed"));
-        place(mark, yaml_node::kind::scalar, text, tag == "!");
-    }
-    void OnSequenceStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t,
-                         YAML::EmitterStyle::value) override {
-        check_tag(mark, tag);
-        open(mark, yaml_node::kind::list);
-    }
-    void OnSequenceEnd() override { close(); }
-    void OnMapStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t,
-                    YAML::EmitterStyle::value) override {
-        check_tag(mark, tag);
-        open(mark, yaml_node::kind::map);
-    }
-    void OnMapEnd() override { close(); }
+    void event_came() { since_event_ = 0; }
+    // Whether the text ends at `mark`.
+    [[nodiscard]] bool ends_at(const yaml_mark_t& mark) const { return ended_ && mark.index == characters_; }
 
   private:
-    void refuse(const YAML::Mark& mark, std::string_view what) {
-        problems.push_back(
-            complaint(place_of(mark), fmt::format("{} is refused here", what), "write the value out in full"));
-    }
-    void check_tag(const YAML::Mark& mark, const std::string& tag) {
-        if (tag != "?" && tag != "!" && !tag.empty()) refuse(mark, fmt::format("tag {}", tag));
-    }
-
-    // yaml-cpp 0.7 takes the end of the text for a closing quote, so a file that was cut off would pass.
-    [[nodiscard]] bool quotes_close(const YAML::Mark& mark) const {
-        std::size_t at = static_cast<std::size_t>(std::max(mark.pos, 0));
-        if (at >= text_.size() || (text_[at] != '"' && text_[at] != '\'')) return true;  // a block, no quotes
-        const char quote = text_[at];
-        for (++at; at < text_.size(); ++at) {
-            if (quote == '"' && text_[at] == '\\') {
-                ++at;
-            } else if (text_[at] == quote) {
-                if (quote == '"' || at + 1 >= text_.size() || text_[at + 1] != quote) return true;
-                ++at;
-            }
+    bool fill(unsigned char* buffer, std::size_t room, std::size_t& got) {
+        got = 0;
+        if (rest_.empty() && !ended_) {
+            auto next = from_();
+            if (!next) return no(std::move(next.error()));
+            rest_ = *next;
+            ended_ = rest_.empty();
         }
+        got = std::min(room, rest_.size());
+        since_event_ += got;
+        if (since_event_ > between_max_)
+            return no(problem{.what = fmt::format("more than {} bytes without a value", between_max_),
+                              .hint = "is this YAML?"});
+        for (std::size_t i = 0; i < got; ++i) {
+            const auto u = static_cast<unsigned char>(rest_[i]);
+            if ((u & 0xC0U) == 0x80U && !wide_.empty()) {
+                ++wide_.back().more;
+                continue;
+            }
+            if (u >= 0x80) wide_.push_back({characters_, 0});
+            ++characters_;
+        }
+        if (got > 0) std::memcpy(buffer, rest_.data(), got);
+        rest_.remove_prefix(got);
+        return true;
+    }
+    bool no(problem why) {
+        trouble_ = std::move(why);
         return false;
     }
 
-    // Whether the next event is a key of the innermost open map.
-    [[nodiscard]] bool at_key() const {
-        return !open_.empty() && open_.back().node->type == yaml_node::kind::map && !open_.back().has_key;
-    }
+    struct wide {  // a character of more than one byte
+        std::size_t index;
+        std::uint64_t more;
+    };
+    const yaml_bytes& from_;
+    std::size_t between_max_;
+    std::string_view rest_;
+    std::deque<wide> wide_;
+    std::size_t characters_ = 0;
+    std::size_t since_event_ = 0;
+    bool ended_ = false;
+    std::optional<problem> trouble_;
+};
 
-    // Where the next value goes; null if it is to be dropped (a second document, the value of a bad key).
-    yaml_node* slot() {
-        if (open_.empty()) return documents_ == 1 ? &root : nullptr;
-        frame& top = open_.back();
-        if (top.node->type == yaml_node::kind::list) return &top.node->items.emplace_back();
-        top.has_key = false;
-        return top.drop_value ? nullptr : &top.node->members.back().value;
-    }
+struct end_event {
+    void operator()(yaml_event_t* e) const noexcept { ::yaml_event_delete(e); }
+};
 
-    void place(const YAML::Mark& mark, yaml_node::kind type, const std::string& text, bool quoted) {
-        if (dropped_ > 0) return;
-        if (at_key()) return key(mark, type, text, quoted);
-        yaml_node* node = slot();
-        if (node == nullptr) return;
-        node->type = type;
-        node->text = text;
-        node->quoted = quoted;
-        node->line = place_of(mark).line;
-        node->column = place_of(mark).column;
-    }
+std::string_view view_of(const yaml_char_t* text, std::size_t length) {
+    return {reinterpret_cast<const char*>(text), length};
+}
+std::string anchor_text(const yaml_char_t* text) {
+    return text == nullptr ? std::string() : std::string(reinterpret_cast<const char*>(text));
+}
 
-    void key(const YAML::Mark& mark, yaml_node::kind type, const std::string& text, bool quoted) {
-        frame& top = open_.back();
-        top.has_key = true;
-        top.drop_value = true;
-        const text_place at = place_of(mark);
-        if (type != yaml_node::kind::scalar) {
-            problems.push_back(complaint(at, "a key must be a name"));
-        } else if (text == "<<" && !quoted) {
-            refuse(mark, "the merge key <<");
-        } else {
-            const auto same = std::find_if(top.node->members.begin(), top.node->members.end(),
-                                           [&](const yaml_node::member& m) { return m.name == text; });
-            if (same != top.node->members.end()) {
-                problems.push_back(complaint(at, fmt::format("duplicate key \"{}\"", text),
-                                             fmt::format("it stands in line {} already; keep one", same->line)));
-                return;
-            }
-            top.node->members.push_back({text, at.line, at.column, {}});
-            top.drop_value = false;
+bool is_nothing(std::string_view text) {
+    return text.empty() || text == "~" || text == "null" || text == "Null" || text == "NULL";
+}
+
+// One run of read_strict_yaml: the grammar is libyaml's, what is refused is decided here.
+class strict_run {
+  public:
+    strict_run(const yaml_bytes& from, yaml_sink& into, std::size_t between_max)
+        : input_(from, between_max), into_(into) {
+        if (::yaml_parser_initialize(&parser_) == 0) throw std::bad_alloc();
+        ::yaml_parser_set_encoding(&parser_, YAML_UTF8_ENCODING);
+        ::yaml_parser_set_input(&parser_, &yaml_input::read, &input_);
+    }
+    ~strict_run() { ::yaml_parser_delete(&parser_); }
+    strict_run(const strict_run&) = delete;
+    strict_run& operator=(const strict_run&) = delete;
+
+    result<void> run() {
+        for (;;) {
+            yaml_event_t event;
+            if (::yaml_parser_parse(&parser_, &event) == 0) return fail(syntax_error());
+            const std::unique_ptr<yaml_event_t, end_event> owned(&event);
+            input_.event_came();
+            if (event.type == YAML_STREAM_END_EVENT) return {};
+            if (auto done = take(event); !done) return done;
         }
     }
 
-    void open(const YAML::Mark& mark, yaml_node::kind type) {
+  private:
+    struct level {
+        bool map = false;
+        bool at_key = true;                                       // of a map: a key comes next
+        bool drop_value = false;                                  // of a key that was refused
+        std::map<std::string, std::uint64_t, std::less<>> names;  // with their lines
+    };
+
+    problem syntax_error() {
+        // What stopped the stream comes first: whatever libyaml says then is about a text cut there.
+        if (input_.trouble()) return *input_.trouble();
+        if (parser_.error == YAML_MEMORY_ERROR) throw std::bad_alloc();
+        const std::string why = parser_.problem == nullptr ? "damaged" : parser_.problem;
+        const bool context = parser_.context != nullptr;
+        problem out =
+            complaint(input_.place_of(parser_.problem_mark),
+                      fmt::format("no valid YAML: {}{}{}", context ? parser_.context : "", context ? ", " : "", why));
+        if (context && parser_.context_mark.line != parser_.problem_mark.line)
+            out.hint = fmt::format("see line {}", parser_.context_mark.line + 1);
+        return out;
+    }
+
+    result<void> take(const yaml_event_t& event) {
+        const place at = input_.place_of(event.start_mark);
+        switch (event.type) {
+            case YAML_DOCUMENT_START_EVENT:
+                if (documents_++ == 0) return {};
+                return into_.refused(complaint(at, "a second document begins here",
+                                               "one file holds one document; remove the --- line or what follows it"));
+            case YAML_ALIAS_EVENT:
+                if (auto done = refuse(fmt::format("an alias, *{},", anchor_text(event.data.alias.anchor)), at); !done)
+                    return done;
+                return scalar({.text = {}, .null = true}, at, false);
+            case YAML_SCALAR_EVENT: {
+                const auto& s = event.data.scalar;
+                if (auto done = check(s.anchor, s.tag, at); !done) return done;
+                const std::string_view text = view_of(s.value, s.length);
+                const bool quoted = s.style != YAML_PLAIN_SCALAR_STYLE;
+                return scalar({.text = text,
+                               .quoted = quoted,
+                               .null = !quoted && is_nothing(text),
+                               .at_end = !quoted && input_.ends_at(event.end_mark)},
+                              at, true);
+            }
+            case YAML_SEQUENCE_START_EVENT:
+                if (auto done = check(event.data.sequence_start.anchor, event.data.sequence_start.tag, at); !done)
+                    return done;
+                return open(false, at);
+            case YAML_MAPPING_START_EVENT:
+                if (auto done = check(event.data.mapping_start.anchor, event.data.mapping_start.tag, at); !done)
+                    return done;
+                return open(true, at);
+            case YAML_SEQUENCE_END_EVENT:
+            case YAML_MAPPING_END_EVENT: return close();
+            case YAML_NO_EVENT:
+            case YAML_STREAM_START_EVENT:
+            case YAML_STREAM_END_EVENT:
+            case YAML_DOCUMENT_END_EVENT: break;
+        }
+        return {};
+    }
+
+    result<void> refuse(std::string_view what, place at) {
+        return into_.refused(complaint(at, fmt::format("{} is refused here", what),
+                                       "write the value out; a text that begins with & * or ! needs quotes"));
+    }
+    result<void> check(const yaml_char_t* anchor, const yaml_char_t* tag, place at) {
+        if (anchor != nullptr)
+            if (auto done = refuse(fmt::format("anchor &{}", anchor_text(anchor)), at); !done) return done;
+        if (tag == nullptr) return {};
+        return refuse(fmt::format("tag {}", anchor_text(tag)), at);
+    }
+
+    [[nodiscard]] bool at_key() const { return !open_.empty() && open_.back().map && open_.back().at_key; }
+    // Where the next value is one that nobody gets: of a second document, or of a key that was refused.
+    [[nodiscard]] bool unwanted() const { return open_.empty() ? documents_ > 1 : open_.back().drop_value; }
+    // A value is over: a key comes next.
+    void value_over() {
+        if (open_.empty()) return;
+        open_.back().at_key = true;
+        open_.back().drop_value = false;
+    }
+
+    result<void> scalar(const yaml_scalar& v, place at, bool named) {
+        if (dropped_ > 0) return {};
+        if (at_key()) return key(v, at, named);
+        const bool unwanted_value = unwanted();
+        value_over();
+        return unwanted_value ? result<void>{} : into_.value(v, at);
+    }
+
+    result<void> key(const yaml_scalar& v, place at, bool named) {
+        level& top = open_.back();
+        top.at_key = false;
+        top.drop_value = true;
+        if (!named || v.null) return into_.refused(complaint(at, "a key must be a name"));
+        if (v.text == "<<" && !v.quoted) return refuse("the merge key <<", at);
+        const auto [same, fresh] = top.names.emplace(v.text, at.line);
+        if (!fresh)
+            return into_.refused(complaint(at, fmt::format("duplicate key \"{}\"", made_visible(v.text.substr(0, 100))),
+                                           fmt::format("it stands in line {} already; keep one", same->second)));
+        top.drop_value = false;
+        return into_.key(v.text, at);
+    }
+
+    result<void> open(bool map, place at) {
         if (dropped_ > 0) {
             ++dropped_;
-            return;
+            return {};
         }
         if (at_key()) {
-            open_.back().has_key = open_.back().drop_value = true;
-            problems.push_back(complaint(place_of(mark), "a key must be a name, not a list or a map"));
+            open_.back().at_key = false;
+            open_.back().drop_value = true;
+            dropped_key_ = true;
             dropped_ = 1;
-            return;
+            return into_.refused(complaint(at, "a key must be a name, not a list or a map"));
         }
-        yaml_node* node = slot();
-        if (node == nullptr) {
+        if (unwanted()) {
             dropped_ = 1;
-            return;
+            return {};
         }
-        node->type = type;
-        node->line = place_of(mark).line;
-        node->column = place_of(mark).column;
-        open_.push_back({node});
+        if (open_.size() == levels_max) return fail(complaint(at, fmt::format("more than {} levels", levels_max)));
+        open_.push_back({.map = map});
+        return map ? into_.begin_map(at) : into_.begin_list(at);
     }
 
-    void close() {
-        if (dropped_ > 0)
-            --dropped_;
-        else
-            open_.pop_back();
+    result<void> close() {
+        if (dropped_ > 0) {
+            if (--dropped_ > 0) return {};
+            if (!std::exchange(dropped_key_, false)) value_over();
+            return {};
+        }
+        const bool map = open_.back().map;
+        open_.pop_back();
+        value_over();
+        return map ? into_.end_map() : into_.end_list();
     }
 
-    struct frame {
-        yaml_node* node = nullptr;
-        bool has_key = false;     // the next value belongs to the last key
-        bool drop_value = false;  // of a key that was refused
-    };
-    std::string_view text_;
-    std::vector<frame> open_;
-    std::size_t dropped_ = 0;  // depth inside a list or map that is not kept
+    yaml_parser_t parser_{};
+    yaml_input input_;
+    yaml_sink& into_;
+    std::vector<level> open_;
+    std::size_t dropped_ = 0;   // depth inside a list or map that nobody gets
+    bool dropped_key_ = false;  // which is a key
     int documents_ = 0;
 };
 
-// yaml-cpp guesses UTF-16 and UTF-32 from NUL bytes and lets other bytes through; we take UTF-8 only.
-std::vector<problem> unreadable_bytes(std::string_view text) {
-    text_place at{1, 1};
-    for (std::size_t i = 0; i < text.size(); ++i, ++at.column) {
-        const auto c = static_cast<unsigned char>(text[i]);
-        if ((c < 0x20 && c != '\t' && c != '\n' && c != '\r') || c == 0x7F)
-            return {complaint(at, fmt::format("control character 0x{:02x}", c), "remove it, or write it as \"\\x..\"")};
-        if (c >= 0x80) {
-            std::size_t n = 1;
-            while (n < 4 && i + n < text.size() && (static_cast<unsigned char>(text[i + n]) & 0xC0U) == 0x80U) ++n;
-            if (!is_utf8(text.substr(i, n))) return {complaint(at, "not UTF-8", "save the file as UTF-8")};
-            i += n - 1;
-            at.column += n - 1;
-        }
-        if (c == '\n') at = {at.line + 1, 0};
+// Builds the tree. The open nodes are a stack of pointers: a node's siblings are appended only after it was closed, so
+// none of them moves while it is open.
+class tree_builder final : public yaml_sink {
+  public:
+    yaml_node root;
+    std::vector<problem> problems;
+
+    result<void> begin_map(place at) override { return open(yaml_node::kind::map, at); }
+    result<void> begin_list(place at) override { return open(yaml_node::kind::list, at); }
+    result<void> end_map() override { return close(); }
+    result<void> end_list() override { return close(); }
+    result<void> key(std::string_view name, place at) override {
+        open_.back()->members.push_back({std::string(name), at.line, at.column, {}});
+        return {};
     }
-    return {};
-}
+    result<void> value(const yaml_scalar& v, place at) override {
+        yaml_node& node = slot();
+        node.type = v.null ? yaml_node::kind::none : yaml_node::kind::scalar;
+        if (!v.null) node.text = v.text;
+        node.quoted = v.quoted;
+        node.line = at.line;
+        node.column = at.column;
+        return {};
+    }
+    result<void> refused(problem why) override {
+        problems.push_back(std::move(why));
+        return {};
+    }
+
+  private:
+    // Where the next value goes.
+    yaml_node& slot() {
+        if (open_.empty()) return root;
+        yaml_node& top = *open_.back();
+        return top.type == yaml_node::kind::list ? top.items.emplace_back() : top.members.back().value;
+    }
+    result<void> open(yaml_node::kind type, place at) {
+        yaml_node& node = slot();
+        node.type = type;
+        node.line = at.line;
+        node.column = at.column;
+        open_.push_back(&node);
+        return {};
+    }
+    result<void> close() {
+        open_.pop_back();
+        return {};
+    }
+
+    std::vector<yaml_node*> open_;
+};
 
 }  // namespace
 
+result<void> read_strict_yaml(const yaml_bytes& from, yaml_sink& into, std::size_t between_max) {
+    return strict_run(from, into, between_max).run();
+}
+
 tl::expected<yaml_node, std::vector<problem>> parse_strict_yaml(std::string_view text) {
     if (text.starts_with("\xEF\xBB\xBF")) text.remove_prefix(3);
-    if (auto bad = unreadable_bytes(text); !bad.empty()) return tl::unexpected(std::move(bad));
-    tree_builder builder(text);
-    try {
-        std::istringstream stream{std::string(text)};
-        YAML::Parser parser(stream);
-        if (parser.HandleNextDocument(builder)) static_cast<void>(parser.HandleNextDocument(builder));
-    } catch (const YAML::Exception& e) {
-        builder.problems.push_back(complaint(place_of(e.mark), fmt::format("no valid YAML: {}", e.msg)));
-    }
+    if (auto unseen = unseen_in(text)) return tl::unexpected(std::vector{std::move(*unseen)});
+    tree_builder builder;
+    const yaml_bytes once = [&]() -> result<std::string_view> { return std::exchange(text, {}); };
+    if (auto done = read_strict_yaml(once, builder, SIZE_MAX); !done)
+        builder.problems.push_back(std::move(done.error()));
     if (!builder.problems.empty()) return tl::unexpected(std::move(builder.problems));
     return std::move(builder.root);
 }
@@ -245,14 +376,17 @@ std::string source_excerpt(std::string_view text, std::uint64_t line, std::uint6
     }
     std::string out = "  ";
     std::string below = "\n  ";
-    for (std::size_t i = 0; i < text.size(); ++i) {
-        const char c = text[i];
-        const auto u = static_cast<unsigned char>(c);
-        out.push_back(c == '\t' ? '\t' : u < 0x20 || u == 0x7F ? '?' : c);
+    for (std::size_t i = 0; i < text.size();) {
+        const std::size_t n = std::max<std::size_t>(utf8_sequence(text.substr(i)), 1);
+        const std::string_view c = text.substr(i, n);
+        if (c == "\t")
+            out += c;
+        else
+            out += utf8_sequence(c) > 0 && is_visible(utf8_character(c)) ? c : std::string_view("?");
         // A tab below a tab, one space below a character of several bytes.
-        if (i < caret && !continues(c)) below.push_back(c == '\t' ? '\t' : ' ');
+        if (i < caret) below.push_back(c == "\t" ? '\t' : ' ');
+        i += n;
     }
-    if (!is_utf8(out)) return {};
     return column == 0 ? out : out + below + "^";
 }
 

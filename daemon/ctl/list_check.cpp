@@ -12,6 +12,7 @@
 #include <filesystem>
 #include <utility>
 
+#include "culld/core/arrival.hpp"
 #include "culld/core/credential_choice.hpp"
 #include "culld/core/free_name.hpp"
 #include "culld/core/resource.hpp"
@@ -168,7 +169,9 @@ outcome<job_intake> check_job(const context& with, int fd, const std::string& na
 outcome<job_intake> check_job(const context& with, const std::string& path) {
     auto file = open_own_file(path);
     if (!file) return tl::unexpected(std::move(file.error()));
-    return check_job(with, file->get(), std::filesystem::path(path).filename().string(), folder_of(path));
+    const std::string name = std::filesystem::path(path).filename().string();
+    if (auto fault = name_fault(name)) return give_up(bad_job, std::move(*fault));
+    return check_job(with, file->get(), name, folder_of(path));
 }
 
 outcome<unique_fd> open_own_file(const std::string& path) {

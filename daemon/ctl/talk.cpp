@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <cstdlib>
 
+#include "culld/core/visible_text.hpp"
 #include "culld/io/file.hpp"
 
 namespace culld::ctl {
@@ -99,9 +100,13 @@ std::string talk::on_stderr(colour c, std::string_view text) const {
 }
 
 std::string printable(std::string_view text) {
-    std::string out(text);
-    for (char& c : out)
-        if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F) c = c == '\n' || c == '\t' ? c : '?';
+    std::string out;
+    while (!text.empty()) {
+        const std::size_t stop = std::min(text.find_first_of("\n\t"), text.size());
+        out += made_visible(text.substr(0, stop));
+        if (stop < text.size()) out.push_back(text[stop]);
+        text.remove_prefix(std::min(stop + 1, text.size()));
+    }
     return out;
 }
 

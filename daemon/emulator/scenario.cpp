@@ -16,9 +16,9 @@ namespace {
 constexpr std::uint64_t unlimited = std::numeric_limits<std::int64_t>::max();
 
 std::optional<problem> read_latency(yaml_map& top, const std::string& file, scenario& s) {
-    const auto node = top.take("latency");
-    if (!node) return std::nullopt;
-    if (node->IsScalar()) {
+    const auto* const node = top.take("latency");
+    if (node == nullptr) return std::nullopt;
+    if (node->type == yaml_node::kind::scalar) {
         top.read_duration("latency", s.latency_fixed);
         return std::nullopt;
     }
@@ -29,8 +29,8 @@ std::optional<problem> read_latency(yaml_map& top, const std::string& file, scen
 }
 
 std::optional<problem> read_throttle(yaml_map& top, const std::string& file, scenario& s) {
-    const auto node = top.take("throttle");
-    if (!node) return std::nullopt;
+    const auto* const node = top.take("throttle");
+    if (node == nullptr) return std::nullopt;
     constexpr std::array<std::string_view, 4> policies{"user", "api", "ip", "app"};
     throttle_rule rule;
     nanoseconds per = std::chrono::seconds(1);
@@ -50,9 +50,9 @@ std::optional<problem> read_throttle(yaml_map& top, const std::string& file, sce
 }
 
 void read_workspace_error(yaml_map& top, scenario& s) {
-    const auto node = top.take("workspace_error");
-    if (!node) return;
-    const std::string text = node->IsScalar() ? node->Scalar() : "";
+    const auto* const node = top.take("workspace_error");
+    if (node == nullptr) return;
+    const std::string text = node->text;
     if (text == "false") return;
     if (text == "true") {
         s.workspace_error = {403, "SecMaster.20010001"};
@@ -69,8 +69,8 @@ void read_workspace_error(yaml_map& top, scenario& s) {
 }
 
 std::optional<problem> read_fail_pattern(yaml_map& top, const std::string& file, scenario& s) {
-    const auto node = top.take("fail_pattern");
-    if (!node) return std::nullopt;
+    const auto* const node = top.take("fail_pattern");
+    if (node == nullptr) return std::nullopt;
     yaml_map map(*node, file, "fail_pattern.");
     map.read("suffix", s.fail_suffix);
     map.read_number("times", s.fail_suffix_times, 1, unlimited);
@@ -79,8 +79,8 @@ std::optional<problem> read_fail_pattern(yaml_map& top, const std::string& file,
 }
 
 std::optional<problem> read_status_ratio(yaml_map& top, const std::string& file, scenario& s) {
-    const auto node = top.take("status_ratio");
-    if (!node) return std::nullopt;
+    const auto* const node = top.take("status_ratio");
+    if (node == nullptr) return std::nullopt;
     constexpr std::array<std::pair<std::string_view, int>, 4> statuses{
         {{"500", 500}, {"502", 502}, {"503", 503}, {"504", 504}}};
     constexpr std::array<std::string_view, 2> when{"never", "before"};
@@ -100,14 +100,14 @@ std::optional<problem> read_status_ratio(yaml_map& top, const std::string& file,
 }
 
 std::optional<problem> read_outages(yaml_map& top, const std::string& file, scenario& s) {
-    const auto node = top.take("outages");
-    if (!node) return std::nullopt;
-    if (!node->IsSequence()) {
+    const auto* const node = top.take("outages");
+    if (node == nullptr) return std::nullopt;
+    if (node->type != yaml_node::kind::list) {
         top.complain(*node, "outages", "outages wants a list");
         return std::nullopt;
     }
     constexpr std::array<std::string_view, 4> kinds{"refuse", "reset", "503", "hang"};
-    for (const auto& item : *node) {
+    for (const auto& item : node->items) {
         outage o;
         std::uint64_t requests = 0;
         std::string seconds;
@@ -137,8 +137,8 @@ std::optional<problem> read_outages(yaml_map& top, const std::string& file, scen
 }
 
 std::optional<problem> read_iam(yaml_map& top, const std::string& file, scenario& s) {
-    const auto node = top.take("iam");
-    if (!node) return std::nullopt;
+    const auto* const node = top.take("iam");
+    if (node == nullptr) return std::nullopt;
     iam_settings iam;
     yaml_map map(*node, file, "iam.");
     map.read("user", iam.user);
@@ -157,8 +157,8 @@ std::optional<problem> read_iam(yaml_map& top, const std::string& file, scenario
 }
 
 std::optional<problem> read_metadata(yaml_map& top, const std::string& file, scenario& s) {
-    const auto node = top.take("metadata");
-    if (!node) return std::nullopt;
+    const auto* const node = top.take("metadata");
+    if (node == nullptr) return std::nullopt;
     constexpr std::array<std::string_view, 3> v2{"optional", "required", "absent"};
     std::size_t chosen = 0;
     yaml_map map(*node, file, "metadata.");
@@ -172,7 +172,7 @@ std::optional<problem> read_metadata(yaml_map& top, const std::string& file, sce
     return map.finish();
 }
 
-result<scenario> read_all(const YAML::Node& document, const std::string& file) {
+result<scenario> read_all(const yaml_node& document, const std::string& file) {
     scenario s;
     yaml_map top(document, file, "");
     top.read_number("seed", s.seed, 0, unlimited);
@@ -238,23 +238,11 @@ bool scenario::touches_ids() const {
 }
 
 result<scenario> parse_scenario(const std::string& text, const std::string& file) {
-    // yaml-cpp alone takes duplicate keys, expands aliases without a bound, and takes the end of the text for a closing
-    // quote: half a scenario would pass for a whole one.
-    if (auto strict = parse_strict_yaml(text); !strict) {
-        problem p = std::move(strict.error().front());
-        p.file = file;
-        return fail(std::move(p));
-    }
-    try {
-        return read_all(YAML::Load(text), file);
-    } catch (const YAML::Exception& e) {
-        problem p{.what = e.msg, .file = file};
-        if (!e.mark.is_null()) {
-            p.line = static_cast<std::uint64_t>(e.mark.line) + 1;
-            p.column = static_cast<std::uint64_t>(e.mark.column) + 1;
-        }
-        return fail(std::move(p));
-    }
+    const auto document = parse_strict_yaml(text);
+    if (document) return read_all(*document, file);
+    problem p = document.error().front();
+    p.file = file;
+    return fail(std::move(p));
 }
 
 }  // namespace culld::emulator

@@ -22,51 +22,45 @@ bool parse_whole(std::string_view text, T& value) {
 
 }  // namespace
 
-yaml_map::yaml_map(const YAML::Node& node, std::string file, std::string path)
+yaml_map::yaml_map(const yaml_node& node, std::string file, std::string path)
     : file_(std::move(file)), path_(std::move(path)) {
-    if (!node.IsDefined() || node.IsNull()) return;
-    if (!node.IsMap()) {
-        complain(node, {}, "a map of settings is wanted here");
-        return;
-    }
-    for (const auto& member : node) {
-        if (!member.first.IsScalar()) {
-            complain(member.first, {}, "a key must be a plain word");
-            continue;
-        }
-        members_.emplace_back(member.first, member.second);
-    }
+    if (node.type == yaml_node::kind::none) return;
+    if (node.type != yaml_node::kind::map) complain(node, {}, "a map of settings is wanted here");
+    for (const auto& member : node.members) members_.push_back(&member);
 }
 
-void yaml_map::complain(const YAML::Node& at, std::string_view key, std::string what, std::string hint) {
+void yaml_map::complain(const yaml_node& at, std::string_view key, std::string what, std::string hint) {
+    complain(place{at.line, at.column}, key, std::move(what), std::move(hint));
+}
+
+void yaml_map::complain(place at, std::string_view key, std::string what, std::string hint) {
     if (first_) return;
-    const YAML::Mark mark = at.Mark();
-    problem p{.what = std::move(what), .hint = std::move(hint), .file = file_, .field = name_of(key)};
-    if (!mark.is_null()) {
-        p.line = static_cast<std::uint64_t>(mark.line) + 1;
-        p.column = static_cast<std::uint64_t>(mark.column) + 1;
-    }
-    first_ = std::move(p);
+    first_ = problem{.what = std::move(what),
+                     .hint = std::move(hint),
+                     .file = file_,
+                     .line = at.line,
+                     .column = at.column,
+                     .field = name_of(key)};
 }
 
-std::optional<YAML::Node> yaml_map::take(std::string_view key) {
+const yaml_node* yaml_map::take(std::string_view key) {
     known_.push_back(key);
-    for (const auto& [name, value] : members_)
-        if (name.Scalar() == key) return value;
-    return std::nullopt;
+    for (const yaml_node::member* m : members_)
+        if (m->name == key) return &m->value;
+    return nullptr;
 }
 
-std::optional<std::string> yaml_map::scalar(std::string_view key) {
-    const auto node = take(key);
-    if (!node) return std::nullopt;
-    if (node->IsScalar()) return node->Scalar();
+const std::string* yaml_map::scalar(std::string_view key) {
+    const yaml_node* const node = take(key);
+    if (node == nullptr) return nullptr;
+    if (node->type == yaml_node::kind::scalar) return &node->text;
     complain(*node, key, fmt::format("{} wants a single value", name_of(key)));
-    return std::nullopt;
+    return nullptr;
 }
 
 void yaml_map::read(std::string_view key, bool& to) {
-    const auto text = scalar(key);
-    if (!text) return;
+    const auto* const text = scalar(key);
+    if (text == nullptr) return;
     if (*text == "true")
         to = true;
     else if (*text == "false")
@@ -76,22 +70,23 @@ void yaml_map::read(std::string_view key, bool& to) {
 }
 
 void yaml_map::read(std::string_view key, std::string& to) {
-    if (auto text = scalar(key)) to = *std::move(text);
+    if (const auto* text = scalar(key)) to = *text;
 }
 
 void yaml_map::read(std::string_view key, std::vector<std::string>& to) {
-    const auto node = take(key);
-    if (!node) return;
-    if (!node->IsSequence()) return complain(*node, key, fmt::format("{} wants a list", name_of(key)));
-    for (const auto& item : *node) {
-        if (!item.IsScalar()) return complain(item, key, fmt::format("{} wants a list of plain values", name_of(key)));
-        to.push_back(item.Scalar());
+    const auto* const node = take(key);
+    if (node == nullptr) return;
+    if (node->type != yaml_node::kind::list) return complain(*node, key, fmt::format("{} wants a list", name_of(key)));
+    for (const auto& item : node->items) {
+        if (item.type != yaml_node::kind::scalar)
+            return complain(item, key, fmt::format("{} wants a list of plain values", name_of(key)));
+        to.push_back(item.text);
     }
 }
 
 void yaml_map::read_number(std::string_view key, std::uint64_t& to, std::uint64_t least, std::uint64_t most) {
-    const auto text = scalar(key);
-    if (!text) return;
+    const auto* const text = scalar(key);
+    if (text == nullptr) return;
     std::uint64_t value = 0;
     if (parse_whole(*text, value) && value >= least && value <= most)
         to = value;
@@ -100,8 +95,8 @@ void yaml_map::read_number(std::string_view key, std::uint64_t& to, std::uint64_
 }
 
 void yaml_map::read_ratio(std::string_view key, double& to) {
-    const auto text = scalar(key);
-    if (!text) return;
+    const auto* const text = scalar(key);
+    if (text == nullptr) return;
     double value = 0;
     if (parse_whole(*text, value) && value >= 0 && value <= 1)
         to = value;
@@ -110,8 +105,8 @@ void yaml_map::read_ratio(std::string_view key, double& to) {
 }
 
 void yaml_map::read_duration(std::string_view key, nanoseconds& to, bool negative_allowed) {
-    const auto text = scalar(key);
-    if (!text) return;
+    const auto* const text = scalar(key);
+    if (text == nullptr) return;
     std::string_view digits = *text;
     const bool negative = negative_allowed && digits.starts_with('-');
     if (negative) digits.remove_prefix(1);
@@ -123,8 +118,8 @@ void yaml_map::read_duration(std::string_view key, nanoseconds& to, bool negativ
 }
 
 void yaml_map::choose(std::string_view key, const std::string_view* names, std::size_t count, std::size_t& to) {
-    const auto text = scalar(key);
-    if (!text) return;
+    const auto* const text = scalar(key);
+    if (text == nullptr) return;
     const std::span<const std::string_view> all(names, count);
     const auto found = std::find(all.begin(), all.end(), *text);
     if (found != all.end())
@@ -136,11 +131,10 @@ void yaml_map::choose(std::string_view key, const std::string_view* names, std::
 }
 
 std::optional<problem> yaml_map::finish() {
-    for (const auto& [name, value] : members_) {
-        const std::string& key = name.Scalar();
-        if (std::find(known_.begin(), known_.end(), key) == known_.end())
-            complain(name, key, fmt::format("unknown setting \"{}{}\"", path_, key), did_you_mean(key, known_));
-    }
+    for (const yaml_node::member* m : members_)
+        if (std::find(known_.begin(), known_.end(), m->name) == known_.end())
+            complain(place{m->line, m->column}, m->name, fmt::format("unknown setting \"{}{}\"", path_, m->name),
+                     did_you_mean(m->name, known_));
     return first_;
 }
 

@@ -1,9 +1,7 @@
-// Reading a YAML map strictly: each key once, none unknown, every value of the right kind. The keys that were
+// Reading a YAML map of the strict layer: no key unknown, every value of the right kind. The keys that were
 // asked for are the known ones, so that the list for "did you mean" can't fall behind. The first problem is
 // kept.
 #pragma once
-
-#include <yaml-cpp/yaml.h>
 
 #include <array>
 #include <cstdint>
@@ -14,14 +12,15 @@
 #include <vector>
 
 #include "culld/core/problem.hpp"
+#include "culld/core/strict_yaml.hpp"
 #include "culld/core/time.hpp"
 
 namespace culld::emulator {
 
 class yaml_map {
   public:
-    // An empty node is an empty map. `path` leads the names of fields in messages: "throttle.".
-    yaml_map(const YAML::Node& node, std::string file, std::string path);
+    // Borrows `node`. An empty node is an empty map. `path` leads the names of fields in messages: "throttle.".
+    yaml_map(const yaml_node& node, std::string file, std::string path);
 
     // Each leaves `to` alone where the key is absent or its value bad.
     void read(std::string_view key, bool& to);
@@ -36,11 +35,11 @@ class yaml_map {
         choose(key, names.data(), N, to);
     }
 
-    // The value, or nothing; for values that are read by other means.
-    [[nodiscard]] std::optional<YAML::Node> take(std::string_view key);
+    // The value, or null; for values that are read by other means.
+    [[nodiscard]] const yaml_node* take(std::string_view key);
     [[nodiscard]] std::string name_of(std::string_view key) const { return path_ + std::string(key); }
 
-    void complain(const YAML::Node& at, std::string_view key, std::string what, std::string hint = {});
+    void complain(const yaml_node& at, std::string_view key, std::string what, std::string hint = {});
     void adopt(std::optional<problem> p) {
         if (p && !first_) first_ = std::move(p);
     }
@@ -49,11 +48,12 @@ class yaml_map {
 
   private:
     void choose(std::string_view key, const std::string_view* names, std::size_t count, std::size_t& to);
-    [[nodiscard]] std::optional<std::string> scalar(std::string_view key);
+    void complain(place at, std::string_view key, std::string what, std::string hint);
+    [[nodiscard]] const std::string* scalar(std::string_view key);
 
     std::string file_;
     std::string path_;
-    std::vector<std::pair<YAML::Node, YAML::Node>> members_;
+    std::vector<const yaml_node::member*> members_;
     std::vector<std::string_view> known_;  // literals of the caller
     std::optional<problem> first_;
 };

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <zlib.h>
 #include <zstd.h>
+#include <zstd_errors.h>
 
 #include <stdexcept>
 
@@ -13,6 +14,7 @@ namespace culld {
 namespace {
 constexpr std::size_t block_bytes = std::size_t{256} * 1024;
 constexpr int zstd_window_log_max = 23;  // 8 MiB, zstd's own advice for what decoders should accept
+constexpr std::string_view check_hint = "pack it again, and check it with gzip -t or zstd -t";
 }  // namespace
 
 // Unpacks as much of `in` as fits into its buffer, and cuts what it used off `in`'s front.
@@ -23,8 +25,8 @@ class byte_source::unpacker {
     unpacker(const unpacker&) = delete;
     unpacker& operator=(const unpacker&) = delete;
 
-    // An empty view: it needs more input. On error a text that says what is wrong with the stream.
-    [[nodiscard]] virtual tl::expected<std::string_view, std::string> unpack(std::string_view& in) = 0;
+    // An empty view: it needs more input. On error what is wrong with the stream.
+    [[nodiscard]] virtual result<std::string_view> unpack(std::string_view& in) = 0;
     // At the end of the input: whether the stream may end here.
     [[nodiscard]] virtual bool complete() const = 0;
 
@@ -43,11 +45,11 @@ class gunzip final : public byte_source::unpacker {
     gunzip(const gunzip&) = delete;
     gunzip& operator=(const gunzip&) = delete;
 
-    tl::expected<std::string_view, std::string> unpack(std::string_view& in) override {
+    result<std::string_view> unpack(std::string_view& in) override {
         for (;;) {
             if (in.empty() && !more_) return std::string_view{};
             if (between_members_ && members_ > 0 && ::inflateReset(&stream_) != Z_OK)
-                return tl::unexpected<std::string>("zlib refuses to go on");
+                return fail("zlib refuses to go on");
             between_members_ = false;
             // zlib's C interface takes a pointer to mutable bytes and does not change them.
             stream_.next_in = const_cast<Bytef*>(reinterpret_cast<const Bytef*>(in.data()));
@@ -63,7 +65,7 @@ class gunzip final : public byte_source::unpacker {
                 ++members_;
             } else if (status != Z_OK && status != Z_BUF_ERROR) {
                 const char* const why = stream_.msg != nullptr ? stream_.msg : "damaged";
-                return tl::unexpected<std::string>(members_ > 0 ? fmt::format("bytes behind the end: {}", why) : why);
+                return fail(members_ > 0 ? fmt::format("bytes behind the end: {}", why) : why, std::string(check_hint));
             }
             if (made > 0) return std::string_view(out_.get(), made);
         }
@@ -84,15 +86,19 @@ class unzstd final : public byte_source::unpacker {
             ::ZSTD_isError(::ZSTD_DCtx_setParameter(stream_.get(), ZSTD_d_windowLogMax, zstd_window_log_max)))
             throw std::runtime_error("zstd refuses to start");
     }
-    tl::expected<std::string_view, std::string> unpack(std::string_view& in) override {
+    result<std::string_view> unpack(std::string_view& in) override {
         for (;;) {
             if (in.empty() && !more_) return std::string_view{};
             ZSTD_inBuffer from{in.data(), in.size(), 0};
             ZSTD_outBuffer to{out_.get(), block_bytes, 0};
             const std::size_t left = ::ZSTD_decompressStream(stream_.get(), &to, &from);
             if (::ZSTD_isError(left)) {
+                if (::ZSTD_getErrorCode(left) == ZSTD_error_frameParameter_windowTooLarge)
+                    return fail(fmt::format("it was packed with a window of more than {} MiB",
+                                            1U << (zstd_window_log_max - 20)),
+                                "pack it again without --long and --ultra: zstd -19 FILE");
                 const std::string why = ::ZSTD_getErrorName(left);
-                return tl::unexpected<std::string>(frames_ > 0 ? "bytes behind the end: " + why : why);
+                return fail(frames_ > 0 ? "bytes behind the end: " + why : why, std::string(check_hint));
             }
             in.remove_prefix(from.pos);
             more_ = to.pos == to.size && left != 0;
@@ -157,12 +163,17 @@ result<std::string_view> byte_source::next() {
     if (!unpack_) return read_block();
     for (;;) {
         if (stop_ != nullptr && stop_->load(std::memory_order_relaxed)) return read_block();
-        const auto made = unpack_->unpack(pending_);
+        auto made = unpack_->unpack(pending_);
         if (!made)
-            return fail(problem{.what = fmt::format("cannot be unpacked: {}", made.error()),
-                                .hint = "pack it again, and check it with gzip -t or zstd -t",
+            return fail(problem{.what = "cannot be unpacked: " + made.error().what,
+                                .hint = std::move(made.error().hint),
                                 .file = name_});
-        if (!made->empty()) return *made;
+        unpacked_ += made->size();
+        if (is_bomb())
+            return fail(problem{.what = fmt::format("unpacks to more than {} times its size", unpacked_ratio_max),
+                                .hint = "no list of ids packs so well: is it one id, or none, again and again?",
+                                .file = name_});
+        if (!made->empty()) return made;
         auto block = read_block();
         if (!block) return block;
         if (block->empty()) {
@@ -173,6 +184,11 @@ result<std::string_view> byte_source::next() {
         }
         pending_ = *block;
     }
+}
+
+bool byte_source::is_bomb() const {
+    const std::uint64_t packed = bytes_ - pending_.size();
+    return unpacked_ > unpacked_bytes_free && unpacked_ / unpacked_ratio_max > packed;
 }
 
 source_facts byte_source::facts() const {

@@ -1,16 +1,19 @@
 #include "culld/io/config_files.hpp"
 
 #include <fmt/format.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <filesystem>
+#include <iterator>
 #include <map>
 #include <system_error>
 #include <tuple>
 
 #include "culld/core/config_merge.hpp"
 #include "culld/core/sha256.hpp"
+#include "culld/core/shell_word.hpp"
 #include "culld/core/strict_yaml.hpp"
 #include "culld/io/file.hpp"
 
@@ -37,7 +40,9 @@ class loader {
             problems_ = check_config(out_.effective, sources_.checks);
         }
         if (!problems_.empty()) return tl::unexpected(complaints(std::move(problems_)));
-        out_.warnings = complaints(config_warnings(out_.effective));
+        auto warnings = config_warnings(out_.effective);
+        std::ranges::move(writable_, std::back_inserter(warnings));
+        out_.warnings = complaints(std::move(warnings));
         sha256 hash;
         hash.update(config_json(out_.effective.values));
         out_.sha256 = hex(hash.finish());
@@ -86,6 +91,19 @@ class loader {
             problems_.push_back(problem{.what = "is no regular file", .file = file});
             return;
         }
+        struct stat facts {};
+        if (::stat(file.c_str(), &facts) == 0 && S_ISREG(facts.st_mode)) {
+            if ((facts.st_mode & S_IWOTH) != 0) {
+                problems_.push_back(problem{.what = "everybody may write it, and so say what is deleted, and where",
+                                            .hint = "chmod o-w " + shell_file(file),
+                                            .file = file});
+                return;
+            }
+            if ((facts.st_mode & S_IWGRP) != 0 && facts.st_gid != 0)
+                writable_.push_back(problem{.what = fmt::format("group {} may write it", facts.st_gid),
+                                            .hint = fmt::format("chmod g-w {}, unless that is meant", shell_file(file)),
+                                            .file = file});
+        }
         auto text = read_small_file(file, file_bytes_max);
         if (!text) {
             problem p = std::move(text.error());
@@ -131,6 +149,7 @@ class loader {
     loaded_config out_;
     std::map<std::string, std::string> texts_;  // by file, for excerpts
     std::vector<problem> problems_;
+    std::vector<problem> writable_;  // files that others may write: to be warned of
 };
 
 }  // namespace

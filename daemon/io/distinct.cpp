@@ -13,6 +13,8 @@
 #define XXH_INLINE_ALL  // ids are short: the call would cost as much as the hash
 #include <xxhash.h>
 
+#include "culld/core/id_text.hpp"
+
 namespace culld {
 
 namespace {
@@ -103,7 +105,7 @@ repeat_check::repeat_check(const folder& scratch, distinct_shape shape)
 
 result<void> repeat_check::add(std::string_view id) {
     // 0 marks a free slot. Two ids that hash to 0 and 1 look like one: pass 2 then finds that they are not.
-    const std::uint64_t hash = std::max<std::uint64_t>(secret_.hash64(id), 1);
+    const std::uint64_t hash = std::max<std::uint64_t>(secret_.hash64(compared_id(id).text()), 1);
     return hashes_.put(partition_of(hash, shape_.hashes.partitions), &hash);
 }
 
@@ -156,7 +158,7 @@ repeat_finder::repeat_finder(const folder& scratch, std::uint64_t count, distinc
       range_(count / shape.repeats.partitions + 1) {}
 
 result<void> repeat_finder::add(std::string_view id) {
-    const hash_secret::wide hash = secret_.hash128(id);
+    const hash_secret::wide hash = secret_.hash128(compared_id(id).text());
     const hashed_id record{hash.low, hash.high, next_++};
     return hashes_->put(partition_of(record.low, shape_.hashes.partitions), &record);
 }

@@ -6,6 +6,7 @@
 
 #include <cerrno>
 #include <stdexcept>
+#include <utility>
 
 #include "culld/core/job_document.hpp"
 #include "culld/io/byte_source.hpp"
@@ -17,18 +18,54 @@ namespace culld {
 
 namespace {
 
-// A list may fill the disk that the journals of running jobs need: it is given up before that. Looked at once
-// in a million ids (some 40 MB), so small lists are never refused.
-constexpr std::uint64_t ids_between_looks = std::uint64_t{1} << 20U;
+constexpr std::uint64_t bytes_between_looks = std::uint64_t{32} << 20U;
 constexpr std::uint64_t bytes_left_free = std::uint64_t{64} << 20U;
 
-result<void> room_left(const folder& plan) {
-    const auto room = room_of(plan);
-    if (!room) return fail(room.error());
-    if (room->free_bytes >= bytes_left_free) return {};
-    return fail(problem{.what = "the list would fill the disk that the journals need",
-                        .hint = "make room, or split the list",
-                        .file = plan.path()});
+// A list may fill the disk that the journals of running jobs need: it is refused before that, since it would be as long
+// the next time. Looked at once in 32 MiB that it wrote, so small lists are never refused: where there is no room for
+// them, it is not they who took it.
+class room_watch {
+  public:
+    explicit room_watch(const folder& plan) : plan_(plan) {}
+
+    // So many bytes were written. False: there is too little room left, the list must go.
+    [[nodiscard]] bool wrote(std::uint64_t bytes) {
+        unlooked_ += bytes;
+        if (unlooked_ < bytes_between_looks) return true;
+        looked_ = true;
+        unlooked_ = 0;
+        refused_ = !has_room(bytes_left_free + bytes_between_looks);
+        return !refused_;
+    }
+    // A write failed. Whether it was for want of room, and this list took it.
+    [[nodiscard]] bool list_filled_it() {
+        return refused_ || ((looked_ || unlooked_ >= bytes_between_looks / 2) && !has_room(bytes_between_looks));
+    }
+    [[nodiscard]] static problem refusal() {
+        return {.what = "the list would fill the disk that the journals need",
+                .hint = "make room in journal.dir, or split the list",
+                .field = "ids"};
+    }
+
+  private:
+    // What cannot be looked at is no reason to refuse.
+    [[nodiscard]] bool has_room(std::uint64_t needed) const {
+        const auto room = room_of(plan_);
+        return !room || room->free_bytes >= needed;
+    }
+
+    const folder& plan_;
+    std::uint64_t unlooked_ = 0;
+    bool looked_ = false;
+    bool refused_ = false;
+};
+
+// How often ids may come where the distinct ones have a bound: repeats count, or one id could be read for ever.
+constexpr std::uint64_t repeats_free = 100'000;
+
+std::uint64_t most_ids(std::uint64_t distinct_max) {
+    if (distinct_max == 0 || distinct_max > (UINT64_MAX - repeats_free) / 2) return UINT64_MAX;
+    return 2 * distinct_max + repeats_free;
 }
 
 class protected_sink final : public id_sink {
@@ -43,6 +80,7 @@ class protected_sink final : public id_sink {
         return true;
     }
     reason refusal() override { return {why_, true}; }
+    [[nodiscard]] std::uint64_t taken() const override { return out_.size(); }
 
   private:
     protected_ids& out_;
@@ -72,7 +110,11 @@ result<protected_ids> load_protected_ids(const std::string& path, const id_patte
 // Checks each id, watches for repeated ones, and writes the store.
 class intake::list_sink final : public id_sink {
   public:
-    list_sink(const intake_surroundings& around, distinct_shape shape) : around_(around), check_(around.plan, shape) {}
+    list_sink(const intake_surroundings& around, distinct_shape shape)
+        : around_(around),
+          check_(around.plan, shape),
+          room_(around.plan),
+          most_(most_ids(around.settings.limits.max_ids_per_job)) {}
 
     bool take(std::string_view id) override {
         if (!around_.pattern.matches(id)) {
@@ -83,11 +125,11 @@ class intake::list_sink final : public id_sink {
         if (auto kept = store_->append(id); !kept) return no(std::move(kept.error()));
         if (auto kept = check_.add(id); !kept) return no(std::move(kept.error()));
         note_protected(id);
-        if (store_->count() % ids_between_looks == 0)
-            if (auto room = room_left(around_.plan); !room) return no(std::move(room.error()));
-        return true;
+        return store_->count() % ids_per_segment != 0 || may_go_on();
     }
     reason refusal() override { return why_; }
+    [[nodiscard]] std::uint64_t taken() const override { return count(); }
+    [[nodiscard]] room_watch& room() { return room_; }
 
     // Our own disk was at fault, not an id.
     [[nodiscard]] bool broken() const { return broken_; }
@@ -97,6 +139,23 @@ class intake::list_sink final : public id_sink {
     spans& protected_at() { return protected_at_; }
 
   private:
+    // Looked at once a segment: an id costs nothing more.
+    bool may_go_on() {
+        if (store_->count() >= most_) {
+            why_ = {problem{.what = fmt::format("{} ids, repeated ones counted, and the setting "
+                                                "limits.max_ids_per_job allows {}",
+                                                store_->count(), around_.settings.limits.max_ids_per_job),
+                            .hint = "split the list, or take out what repeats",
+                            .field = "ids"},
+                    true};
+            return false;
+        }
+        // With a hash of eight bytes for each id.
+        const std::uint64_t bytes = store_->content_bytes() + 8 * store_->count();
+        if (room_.wrote(bytes - std::exchange(written_, bytes))) return true;
+        why_ = {room_watch::refusal(), true};
+        return false;
+    }
     bool started() {
         if (store_) return true;
         auto made = id_store_writer::create(around_.plan);
@@ -105,8 +164,8 @@ class intake::list_sink final : public id_sink {
         return true;
     }
     bool no(problem why) {
-        why_ = {std::move(why), false};
-        broken_ = true;
+        broken_ = !room_.list_filled_it();
+        why_ = {broken_ ? std::move(why) : room_watch::refusal(), false};
         return false;
     }
     // More hits than there are protected ids: some came twice. Then the list is compacted, which looks anew,
@@ -122,6 +181,9 @@ class intake::list_sink final : public id_sink {
     const intake_surroundings& around_;
     std::optional<id_store_writer> store_;
     repeat_check check_;
+    room_watch room_;
+    std::uint64_t most_;
+    std::uint64_t written_ = 0;
     spans protected_at_;
     std::size_t hits_ = 0;
     reason why_;
@@ -209,14 +271,20 @@ result<job_intake> intake::finish(source_file source) {
     const std::uint64_t read = sink_->count();
     if (read == 0) return refuse("ids", "the list is empty", "it holds no id at all");
 
+    room_watch room = sink_->room();
+    const auto disk_failed = [&](problem why) {
+        const bool theirs = room.list_filled_it();
+        return failed<job_intake>(theirs ? room_watch::refusal() : std::move(why),
+                                  theirs ? intake_fault::file : intake_fault::ours);
+    };
     const auto repeated = sink_->check().any_repeated();
-    if (!repeated) return failed<job_intake>(repeated.error(), intake_fault::ours);
+    if (!repeated) return disk_failed(repeated.error());
     auto sealed = sink_->store().seal(source_);
-    if (!sealed) return failed<job_intake>(std::move(sealed.error()), intake_fault::ours);
+    if (!sealed) return disk_failed(std::move(sealed.error()));
     std::optional<id_store_writer> store;
     if (*repeated) {
-        auto compacted = compact();
-        if (!compacted) return failed<job_intake>(std::move(compacted.error()), intake_fault::ours);
+        auto compacted = compact([&](std::uint64_t bytes) { return room.wrote(bytes); });
+        if (!compacted) return disk_failed(std::move(compacted.error()));
         store.emplace(std::move(*compacted));
     } else {
         store.emplace(std::move(sink_->store()));
@@ -243,7 +311,7 @@ result<job_intake> intake::finish(source_file source) {
 }
 
 // Writes the store anew without the ids that repeat an earlier one.
-result<id_store_writer> intake::compact() {
+result<id_store_writer> intake::compact(const std::function<bool(std::uint64_t bytes)>& may_write) {
     auto file = sink_->store().reopen();
     if (!file) return fail(std::move(file.error()));
     auto all = id_store::open(std::move(*file), "unfinished id store");
@@ -264,6 +332,7 @@ result<id_store_writer> intake::compact() {
         const auto id = all->at(p);
         if (!id) return fail(id.error());
         if (auto added = finder.add(*id); !added) return fail(std::move(added.error()));
+        if (!may_write(sizeof(hash_secret::wide) + sizeof p)) return fail(room_watch::refusal());
     }
     if (auto found = finder.find(); !found) return fail(std::move(found.error()));
     for (position p = 0; p < count; ++p) {
@@ -275,6 +344,7 @@ result<id_store_writer> intake::compact() {
         if (!id) return fail(id.error());
         if (around_.protect.size() > 0 && around_.protect.contains(*id)) append(found_.protected_at, {out->count(), 1});
         if (auto kept = out->append(*id); !kept) return fail(std::move(kept.error()));
+        if (!may_write(id->size() + 3)) return fail(room_watch::refusal());
     }
     if (auto sealed = out->seal(source_); !sealed) return fail(std::move(sealed.error()));
     return out;

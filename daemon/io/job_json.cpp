@@ -196,8 +196,8 @@ class id_array {
             decoded.assign(v.as_string().begin(), v.as_string().end());
             raw = decoded;
         }
-        if (!sink_.take(raw)) return refused_at(sink_, quote_at_);
-        // No newline: no pattern lets one into an id.
+        if (!sink_.take(trimmed(raw))) return refused_at(sink_, quote_at_);
+        // No newline: no pattern lets one into an id, and none is trimmed.
         here_.pass_plain(passed);
         return {};
     }
@@ -240,8 +240,8 @@ class json_job {
   private:
     result<void> byte(char c) {
         here_.pass(c);
-        if (++head_bytes_ > job_json_head_bytes_max)
-            return wrong(fmt::format("more than {} bytes beside the ids", job_json_head_bytes_max), here_.at);
+        if (++head_bytes_ > job_head_bytes_max)
+            return wrong(fmt::format("more than {} bytes beside the ids", job_head_bytes_max), here_.at);
         document_handler& handler = parser_.handler();
         const bool blank = c == ' ' || c == '\t' || c == '\n' || c == '\r';
         started_ = started_ || !blank;
@@ -288,7 +288,7 @@ class json_job {
 }  // namespace
 
 result<void> read_job_json(byte_source& from, job_document& into, id_sink& sink) {
-    text_source blocks(from);
+    text_source blocks(from, sink);
     json_job job(into, sink);
     for (;;) {
         const auto block = blocks.next();

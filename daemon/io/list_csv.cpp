@@ -298,7 +298,7 @@ class csv_machine {
 }  // namespace
 
 result<void> read_csv(byte_source& from, id_sink& sink) {
-    text_source blocks(from);
+    text_source blocks(from, sink);
     csv_machine machine(sink);
     for (;;) {
         const auto block = blocks.next();

@@ -132,7 +132,7 @@ std::optional<std::string_view> plain_string(std::string_view text) {
 }  // namespace
 
 result<void> read_jsonl(byte_source& from, id_sink& sink) {
-    list_lines lines(from, list_json_bytes_max);
+    list_lines lines(from, sink, list_json_bytes_max);
     json::basic_parser<line_handler> parser(json::parse_options{});
     for (;;) {
         const auto line = lines.next();
@@ -143,7 +143,7 @@ result<void> read_jsonl(byte_source& from, id_sink& sink) {
         const auto column_of = [&](const char* at) { return static_cast<std::uint64_t>(at - (*line)->data()) + 1; };
         const place start{lines.line(), column_of(text.data())};
         if (const auto plain = plain_string(text)) {
-            if (!sink.take(*plain)) return refused_at(sink, start);
+            if (!sink.take(trimmed(*plain))) return refused_at(sink, start);
             continue;
         }
 
@@ -163,7 +163,7 @@ result<void> read_jsonl(byte_source& from, id_sink& sink) {
         if (ec) return wrong(fmt::format("not JSON: {}", ec.message()), here);
         if (used < text.size()) return wrong("something follows the value", here);
         if (!found.has_id && !found.has_incident_id) return wrong("an object without \"id\"", start.column);
-        if (!sink.take(found.has_id ? found.id : found.incident_id)) return refused_at(sink, start);
+        if (!sink.take(trimmed(found.has_id ? found.id : found.incident_id))) return refused_at(sink, start);
     }
 }
 

@@ -20,7 +20,7 @@ std::string_view without_comment(std::string_view line) {
 }  // namespace
 
 result<void> read_txt(byte_source& from, id_sink& sink) {
-    list_lines lines(from, list_line_bytes_max, '#');
+    list_lines lines(from, sink, list_line_bytes_max, '#');
     for (;;) {
         const auto line = lines.next();
         if (!line) return fail(line.error());

@@ -19,6 +19,7 @@
 #include <mutex>
 
 #include "culld/core/json_text.hpp"
+#include "culld/core/visible_text.hpp"
 #include "culld/io/message_id.hpp"
 
 namespace culld {
@@ -42,40 +43,15 @@ const level_facts& facts_of(log_level level) {
     return levels.at(static_cast<std::size_t>(level));
 }
 
-// Appends `text` so that it stays on one line and moves no cursor: C0, DEL and C1 controls become \n, \t,
-// \xNN, what is no UTF-8 becomes \xNN.
+// Appends `text` so that it stays on one line and moves no cursor.
 void append_shown(std::string& out, std::string_view text, bool in_quotes) {
-    const auto hex_byte = [&](char c) { out += fmt::format("\\x{:02x}", static_cast<unsigned char>(c)); };
-    for (std::size_t i = 0; i < text.size();) {
-        const char c = text[i];
-        const auto u = static_cast<unsigned char>(c);
-        if (u < 0x80) {
-            if (c == '\n')
-                out += "\\n";
-            else if (c == '\t')
-                out += "\\t";
-            else if (u < 0x20 || u == 0x7F)
-                hex_byte(c);
-            else if (in_quotes && (c == '"' || c == '\\'))
-                out += {'\\', c};
-            else
-                out.push_back(c);
-            ++i;
-            continue;
-        }
-        std::size_t n = 1;
-        while (n < 4 && i + n < text.size() && (static_cast<unsigned char>(text[i + n]) & 0xC0U) == 0x80U &&
-               !is_utf8(text.substr(i, n)))
-            ++n;
-        const std::string_view sequence = text.substr(i, n);
-        const bool c1 = n == 2 && u == 0xC2 && static_cast<unsigned char>(text[i + 1]) < 0xA0;
-        if (is_utf8(sequence) && !c1) {
-            out += sequence;
-            i += n;
-        } else {
-            hex_byte(c);
-            ++i;
-        }
+    while (!text.empty()) {
+        const std::size_t stop = in_quotes ? std::min(text.find_first_of("\"\\"), text.size()) : text.size();
+        out += made_visible(text.substr(0, stop));
+        text.remove_prefix(stop);
+        if (text.empty()) break;
+        out += {'\\', text.front()};
+        text.remove_prefix(1);
     }
 }
 

@@ -8,6 +8,7 @@
 
 #include "culld/core/ascii.hpp"
 #include "culld/core/endpoint.hpp"
+#include "culld/core/shell_word.hpp"
 #include "culld/io/command.hpp"
 #include "culld/io/file.hpp"
 #include "culld/io/http_call.hpp"
@@ -159,8 +160,14 @@ result<notice_carriers> make_notice_carriers(const config& settings, const secre
     const auto& n = settings.notify;
     if (!n.command.empty()) {
         // Looked at now, so that a wrong name is told at once, and not when something has gone wrong.
-        if (::access(n.command.front().c_str(), X_OK) != 0)
-            return at_notify(errno_problem("run", n.command.front(), errno), "notify.command");
+        if (::access(n.command.front().c_str(), X_OK) != 0) {
+            const int error = errno;
+            problem why = errno_problem("cannot be run", n.command.front(), error);
+            why.hint = error == EACCES ? fmt::format("chmod a+x {}, if it is a program", shell_file(n.command.front()))
+                                       : "the first word is the program, by its whole path; its arguments follow as "
+                                         "further words of the list";
+            return at_notify(std::move(why), "notify.command");
+        }
         out.command = std::make_shared<by_command>(settings);
     }
     if (!n.webhook.empty() || !n.webhook_file.empty()) {

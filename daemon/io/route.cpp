@@ -11,8 +11,11 @@ namespace culld {
 
 namespace {
 
-result<secret> read_if_named(const std::string& name, const secret_access& secrets, secret_form form) {
-    return name.empty() ? result<secret>() : read_secret(name, secrets, form);
+result<secret> read_if_named(const std::string& name, const secret_access& secrets, secret_form form,
+                             std::string_view setting) {
+    auto out = name.empty() ? result<secret>() : read_secret(name, secrets, form);
+    if (!out) out.error().field = setting;
+    return out;
 }
 
 // `Basic …` (RFC 7617): as it is sent, and the password in it.
@@ -54,14 +57,14 @@ result<route> find_route(api_endpoint to, const config& settings, const secret_a
                          const proxy_environment& environment) {
     const auto& api = settings.api;
     route out{.to = std::move(to), .tls = nullptr};
-    const auto login = read_if_named(api.proxy_login_file, secrets, secret_form::line);
+    const auto login = read_if_named(api.proxy_login_file, secrets, secret_form::line, "api.proxy_login_file");
     if (!login) return tl::unexpected(login.error());
     auto via = choose_proxy(api.proxy, login->view(), environment, out.to);
     if (!via) return tl::unexpected(std::move(via.error()));
     out.to.via = std::move(*via);
     if (out.to.via) make_login_known(out.to.via->authorization);
     if (out.to.tls) {
-        const auto key = read_if_named(api.client_key_file, secrets, secret_form::text);
+        const auto key = read_if_named(api.client_key_file, secrets, secret_form::text, "api.client_key_file");
         if (!key) return tl::unexpected(key.error());
         auto tls = make_tls_context(api.ca_file, {.chain_file = api.client_cert_file, .key = key->view()});
         if (!tls) return tl::unexpected(std::move(tls.error()));

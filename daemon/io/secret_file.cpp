@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "culld/core/shell_word.hpp"
+#include "culld/core/visible_text.hpp"
 #include "culld/io/file.hpp"
 
 namespace culld {
@@ -113,8 +114,11 @@ result<secret> read_secret(const std::string& name, const secret_access& by, sec
     const bool credential = is_credential(name);
     if (name.empty() || name == "." || name == "..") return fail(fmt::format("\"{}\" names no secret", name));
     if (credential && by.folder.empty())
-        return fail(problem{.what = fmt::format("there is no credential \"{}\": no service manager gave us any", name),
-                            .hint = "a name with a / is read as a file, such as ./NAME or /etc/culld/secrets/NAME"});
+        return fail(problem{
+            .what = fmt::format("there is no credential \"{}\": no service manager gave us any", name),
+            .hint = fmt::format("under systemd add LoadCredential={0}:/path/of/the/file with systemctl edit culld; by "
+                                "hand set CREDENTIALS_DIRECTORY, or name a file: ./{0}",
+                                name)});
     const std::string file = secret_location(name, by.folder);
     const auto bad = [&](std::string what, std::string hint = {}) {
         return fail(problem{.what = std::move(what), .hint = std::move(hint), .file = file});
@@ -140,14 +144,25 @@ result<secret> read_secret(const std::string& name, const secret_access& by, sec
     if (*got > secret_bytes_max) return bad(fmt::format("holds more than {} KiB", secret_bytes_max / 1024));
     out->size_ = *got;
     while (out->size_ > 0 && (out->data_[out->size_ - 1] == '\n' || out->data_[out->size_ - 1] == '\r')) --out->size_;
+    // An editor's mark would be sent as part of the secret, and refused with no word of why.
+    if (out->view().starts_with("\xEF\xBB\xBF")) {
+        out->size_ -= 3;
+        std::memmove(out->data_, out->data_ + 3, out->size_);
+    }
     if (out->empty()) return bad("is empty", "write the secret into it, on one line");
     const std::string_view text = out->view();
     const auto refused = [form](char c) {
         return is_control(c) && (form == secret_form::line || (c != '\n' && c != '\r' && c != '\t'));
     };
+    const std::string_view alone = form == secret_form::line ? "it must hold the secret alone, on one line" : "";
     if (const auto at = std::find_if(text.begin(), text.end(), refused); at != text.end())
         return bad(fmt::format("byte {} is a control character, which no secret holds", at - text.begin() + 1),
-                   form == secret_form::line ? "it must hold the secret alone, on one line" : "");
+                   std::string(alone));
+    // The place, and not what stands there.
+    if (const auto unseen = unseen_in(text))
+        return bad(
+            fmt::format("holds a character that cannot be seen in line {}, column {}", unseen->line, unseen->column),
+            std::string(alone));
     return out;
 }
 

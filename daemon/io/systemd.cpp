@@ -7,6 +7,7 @@
 #include <chrono>
 #include <string>
 
+#include "culld/core/visible_text.hpp"
 #include "culld/io/file.hpp"
 #include "culld/io/log.hpp"
 
@@ -22,15 +23,7 @@ result<bool> notify(const std::string& state) {
 
 // A line end within would be read as the next assignment.
 std::string one_line(std::string_view text) {
-    std::string out(text);
-    std::replace_if(
-        out.begin(), out.end(),
-        [](char c) {
-            const auto u = static_cast<unsigned char>(c);
-            return u < 0x20 || u == 0x7F;
-        },
-        ' ');
-    return out;
+    return made_visible(text);
 }
 
 std::int64_t micros(nanoseconds d) {

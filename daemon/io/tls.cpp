@@ -89,24 +89,29 @@ result<std::unique_ptr<ssl::context>> make_tls_context(const std::string& ca_fil
     if (::SSL_CTX_set_min_proto_version(handle, TLS1_2_VERSION) != 1) return fail("set up TLS: no TLS 1.2");
     static_cast<void>(::SSL_CTX_set_session_cache_mode(handle, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL));
     ::SSL_CTX_sess_set_new_cb(handle, &resumable_session::granted);
-    const auto refuse = [](const std::string& why, const std::string& hint, const std::string& file) {
-        return fail(problem{.what = why, .hint = hint, .file = file});
+    const auto refuse = [](const std::string& why, const std::string& hint, const std::string& file,
+                           std::string_view setting) {
+        return fail(problem{.what = why, .hint = hint, .file = file, .field = std::string(setting)});
     };
     if (!ca_file.empty()) {
         context->load_verify_file(ca_file, ec);
-        if (ec) return refuse("cannot read certificates: " + ec.message(), {}, ca_file);
+        if (ec) return refuse("cannot read certificates: " + ec.message(), {}, ca_file, "api.ca_file");
     }
     if (!ours.chain_file.empty()) {
         context->use_certificate_chain_file(ours.chain_file, ec);
-        if (ec) return refuse("cannot read our own certificate: " + ec.message(), "PEM, ours first", ours.chain_file);
+        if (ec)
+            return refuse("cannot read our own certificate: " + ec.message(), "PEM, ours first", ours.chain_file,
+                          "api.client_cert_file");
         // Without this OpenSSL would ask on the terminal.
         context->set_password_callback([](std::size_t, ssl::context::password_purpose) { return std::string(); }, ec);
         if (!ec) context->use_private_key(boost::asio::buffer(ours.key), ssl::context::pem, ec);
         if (ec)
             return refuse("the key of our certificate cannot be used: " + ec.message(),
-                          "api.client_key_file must be PEM without a passphrase", ours.chain_file);
+                          "api.client_key_file must be PEM without a passphrase", ours.chain_file,
+                          "api.client_key_file");
         if (::SSL_CTX_check_private_key(handle) != 1)
-            return refuse("api.client_key_file is not the key of this certificate", {}, ours.chain_file);
+            return refuse("api.client_key_file is not the key of this certificate", {}, ours.chain_file,
+                          "api.client_key_file");
     }
     return context;
 }

@@ -28,16 +28,19 @@ class checking_sink final : public id_sink {
     bool take(std::string_view id) override {
         if (refused_) std::abort();
         refused_ = !pattern_.matches(id);
+        ++taken_;
         if (refused_) why_ = pattern_.refusal(id);
         return !refused_;
     }
     reason refusal() override { return {why_, true}; }
+    [[nodiscard]] std::uint64_t taken() const override { return taken_; }
     [[nodiscard]] bool refused() const { return refused_; }
 
   private:
     id_pattern pattern_ = id_pattern::compile("[A-Za-z0-9_-]{1,100}").value();
     problem why_;
     bool refused_ = false;
+    std::uint64_t taken_ = 0;
 };
 
 }  // namespace culld::fuzz

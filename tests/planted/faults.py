@@ -104,8 +104,8 @@ BUGS = {
                                     "if (EVP_DigestInit_ex2(context_.get(), algorithm(), nullptr) != 1) context_.reset();",
                                     "static_cast<void>(EVP_DigestInit_ex2(context_.get(), algorithm(), nullptr));",
                                     MEMORY, "OutOfMemory.*"),
-    "any-name-taken": ("daemon/core/arrival.cpp", "if (byte >= 0x20 && byte != 0x7F && !c1) continue;",
-                       "if (byte >= 0x20 || !c1) continue;", WHOLE, "SpoolThreats.NothingInTheBox*"),
+    "any-name-taken": ("daemon/core/arrival.cpp", "if (const auto unseen = unseen_in(name))",
+                       "if (const auto unseen = unseen_in(name); unseen && false)", WHOLE, "SpoolThreats.NothingInTheBox*"),
     "any-project-taken": ("daemon/core/job_document.cpp",
                           "return !text.empty() && text.size() <= 64 &&\n           std::ranges::all_of(text, [](char c) { "
                           "return ascii_alnum(c) || c == '-'; });",
@@ -135,6 +135,21 @@ BUGS = {
                          "probe_at_.reset();", WHOLE, "Stuck.AGatewayInMaintenance*"),
     "ids-fail-though-nothing-passes": ("daemon/core/plan_end.cpp", "if (passed_ || stop_ || first_batch_ < 2) {",
                                        "if (passed_ || stop_ || first_batch_ < 2'000) {", UNIT, "PlanRefused.*"),
+    "carriage-return-hides-a-line": ("daemon/core/visible_text.cpp", "if (c != '\\n' && c != '\\r') {", "if (c == '\\0') {",
+                                     UNIT, "VisibleText.*"),
+    "direction-of-text-turned": ("daemon/core/visible_text.cpp", "span_of_code{0x2028, 0x202F}", "span_of_code{0x2028, 0x2029}",
+                                 UNIT, "VisibleText.*"),
+    "uuid-in-capitals-is-another": ("daemon/core/id_text.cpp", "if (!is_uuid(text_)) return;", "return;", UNIT, "IdText.*"),
+    "cut-text-taken-for-whole": ("daemon/io/job_yaml.cpp", "if (v.at_end && !is_whole(v.text))", "if (v.at_end && v.text.empty())",
+                                 SHELL, "JobReader.AJobThatWasCut*"),
+    "bomb-unpacked": ("daemon/io/byte_source.cpp", "unpacked_ > unpacked_bytes_free &&", "unpacked_ == 0 &&",
+                      SHELL, "ByteSource.WhatUnpacks*"),
+    "repeats-not-counted": ("daemon/io/intake.cpp", "if (store_->count() >= most_) {", "if (store_->count() == 0) {",
+                            SHELL, "Intake.RepeatsCount*"),
+    "blank-lines-read-for-ever": ("daemon/io/list_lines.cpp", "if (auto why = too_much())", "if (auto why = too_much(); why && false)",
+                                  SHELL, "Intake.TextWithHardly*"),
+    "configuration-of-everybody": ("daemon/io/config_files.cpp", "if ((facts.st_mode & S_IWOTH) != 0)", "if (facts.st_mode == 0)",
+                                   SHELL, "CheckConfig.*"),
 }
 
 planted.main(BUGS)

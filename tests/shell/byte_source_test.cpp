@@ -1,45 +1,12 @@
 #include "culld/io/byte_source.hpp"
 
 #include <gtest/gtest.h>
-#include <zlib.h>
-#include <zstd.h>
 
+#include "packed.hpp"
 #include "scratch.hpp"
 
 namespace culld {
 namespace {
-
-std::string gzipped(std::string_view text) {
-    z_stream z{};
-    EXPECT_EQ(::deflateInit2(&z, 6, Z_DEFLATED, 16 + MAX_WBITS, 8, Z_DEFAULT_STRATEGY), Z_OK);
-    std::string in(text);
-    std::string out(::deflateBound(&z, text.size()) + 64, '\0');
-    z.next_in = reinterpret_cast<Bytef*>(in.data());
-    z.avail_in = static_cast<uInt>(in.size());
-    z.next_out = reinterpret_cast<Bytef*>(out.data());
-    z.avail_out = static_cast<uInt>(out.size());
-    EXPECT_EQ(::deflate(&z, Z_FINISH), Z_STREAM_END);
-    out.resize(z.total_out);
-    EXPECT_EQ(::deflateEnd(&z), Z_OK);
-    return out;
-}
-
-std::string zstd_frame(std::string_view text, int window_log = 0) {
-    ZSTD_CCtx* const c = ::ZSTD_createCCtx();
-    if (window_log != 0) {
-        EXPECT_FALSE(::ZSTD_isError(::ZSTD_CCtx_setParameter(c, ZSTD_c_windowLog, window_log)));
-        EXPECT_FALSE(::ZSTD_isError(::ZSTD_CCtx_setParameter(c, ZSTD_c_contentSizeFlag, 0)));
-    }
-    std::string out(::ZSTD_compressBound(text.size()) + 64, '\0');
-    ZSTD_inBuffer in{text.data(), text.size(), 0};
-    ZSTD_outBuffer to{out.data(), out.size(), 0};
-    // In two steps, so that the frame keeps the window it was asked for.
-    EXPECT_FALSE(::ZSTD_isError(::ZSTD_compressStream2(c, &to, &in, ZSTD_e_flush)));
-    EXPECT_EQ(::ZSTD_compressStream2(c, &to, &in, ZSTD_e_end), 0U);
-    out.resize(to.pos);
-    static_cast<void>(::ZSTD_freeCCtx(c));
-    return out;
-}
 
 class ByteSource : public testing::Test {
   protected:
@@ -123,7 +90,25 @@ TEST_F(ByteSource, AZstdWindowOfMoreThan8MiBIsRefused) {
     EXPECT_TRUE(read(zstd_frame(long_text(), 23), compression::zstd));
     const auto wide = read(zstd_frame(long_text(), 27), compression::zstd);
     ASSERT_FALSE(wide);
-    EXPECT_NE(wide.error().what.find("memory"), std::string::npos) << wide.error().what;
+    EXPECT_EQ(wide.error().what, "cannot be unpacked: it was packed with a window of more than 8 MiB");
+    EXPECT_NE(wide.error().hint.find("without --long"), std::string::npos) << wide.error().hint;
+}
+
+// 200 KB of it would be 4 GiB to read.
+TEST_F(ByteSource, WhatUnpacksToHundredsOfTimesItsSizeIsRefusedEarly) {
+    const std::string blank(std::size_t{96} << 20U, '\n');
+    for (const auto& [content, packed] :
+         {std::pair(gzipped(blank), compression::gzip), std::pair(zstd_frame(blank), compression::zstd)}) {
+        const unique_fd fd = dir_.file("f", content);
+        byte_source from(fd.get(), "f", packed);
+        std::uint64_t bytes = 0;
+        auto block = from.next();
+        for (; block && !block->empty(); block = from.next()) bytes += block->size();
+        ASSERT_FALSE(block);
+        EXPECT_EQ(block.error().what, "unpacks to more than 300 times its size");
+        EXPECT_FALSE(from.failed_to_read());
+        EXPECT_LE(bytes, unpacked_bytes_free);
+    }
 }
 
 TEST_F(ByteSource, AHugeRatioStreamsThrough) {

@@ -147,6 +147,66 @@ TEST_F(Intake, LimitsCountDistinctIds) {
     EXPECT_TRUE(take("c.json", R"({"version":1,"expect_count":2,"ids":["x","y","x"]})"));
 }
 
+// One id again and again is no list of one: it would be read for ever, and fill the disk.
+TEST_F(Intake, RepeatsCountAgainstTheLimitToo) {
+    settings_.limits.max_ids_per_job = 2;
+    std::string content;
+    for (int i = 0; i < 100'004; ++i) content += "x\n";
+    EXPECT_TRUE(take("a.txt", content));
+    for (int i = 0; i < 2048; ++i) content += "x\n";
+    const auto job = take("b.txt", content);
+    ASSERT_FALSE(job);
+    EXPECT_LE(job.error().line, 100'004U + ids_per_segment);  // looked at once a segment
+    EXPECT_NE(job.error().what.find("repeated ones counted"), std::string::npos) << job.error().text();
+    EXPECT_EQ(fault_, intake_fault::file);
+    EXPECT_TRUE(std::ranges::count(plan_names(), "b.ids") == 0);
+}
+
+TEST_F(Intake, AUuidInAnotherCaseIsTheSameId) {
+    const std::string low = "0f0e6c1e-6a3b-4f0e-9a51-5d1c5f1f0a01";
+    const std::string high = "0F0E6C1E-6A3B-4F0E-9A51-5D1C5F1F0A01";
+    const std::string mixed = "0f0e6c1e-6A3B-4f0e-9a51-5d1c5f1f0a01";
+    const std::string other = "0F0E6C1E-6A3B-4F0E-9A51-5D1C5F1F0A02";
+    // Sent as it was first written.
+    const auto job = take("a.json", R"({"version":1,"expect_count":3,"ids":[")" + high + R"(","A",")" + low + R"(",")" +
+                                        other + R"(",")" + mixed + R"("]})");
+    ASSERT_TRUE(job) << job.error().text();
+    EXPECT_EQ(job->duplicates, 2U);
+    EXPECT_EQ(stored(*job), (ids{high, "A", other}));
+    EXPECT_EQ(take("b.txt", "A\na\n")->ids, 2U);
+
+    protect_.insert(mixed);
+    int n = 0;
+    for (const std::string& written : {low, high, mixed})
+        EXPECT_EQ(take("c" + std::to_string(n++) + ".txt", "a\n" + written + "\n")->protected_at, (spans{{1, 1}}));
+    EXPECT_EQ(take("d.txt", low + "\n" + high + "\nb\n" + mixed + "\n")->protected_at, (spans{{0, 1}}));
+    EXPECT_TRUE(take("e.txt", other + "\n")->protected_at.empty());
+}
+
+// What is next to nothing but blank lines, comments or other columns is not read to its end.
+TEST_F(Intake, TextWithHardlyAnIdInItIsRefusedEarly) {
+    std::string blank = "x\n";
+    blank.append(std::size_t{3} << 20U, '\n');
+    std::string wide = "id,t\nx,\"";
+    wide.append(std::size_t{70} << 20U, 'y');
+    std::string spaces = R"({"version":1,"ids":["x")";
+    spaces.append(std::size_t{70} << 20U, ' ');
+    std::string comments = "version: 1\nids:\n- x\n";
+    comments.append(std::size_t{3} << 20U, '#');
+    for (const auto& [name, content, said] : {std::tuple("a.txt", blank, "lines with 1 ids in them"),
+                                              {"b.csv", "id\n" + blank, "lines with 1 ids in them"},
+                                              {"c.jsonl", "\"x\"" + blank.substr(1), "lines with 1 ids in them"},
+                                              {"d.csv", wide, "MiB of text with 0 ids"},
+                                              {"e.json", spaces, "MiB of text with 1 ids"},
+                                              {"f.yaml", comments, "more than 1048576 bytes without a value"},
+                                              {"g.yaml", "version: 1\nids:\n- " + blank, "lines with 0 ids in them"}}) {
+        const auto job = take(name, content);
+        ASSERT_FALSE(job) << name;
+        EXPECT_NE(job.error().what.find(said), std::string::npos) << name << ": " << job.error().text();
+        EXPECT_EQ(fault_, intake_fault::file) << name;
+    }
+}
+
 TEST_F(Intake, ProtectedPositionsAreOfTheDistinctList) {
     protect_.insert("k");
     protect_.insert("m");

@@ -1,12 +1,15 @@
 #include "culld/io/job_reader.hpp"
 
 #include <gtest/gtest.h>
+#include <malloc.h>
 
 #include <rapidcheck.h>
 
 #include <array>
 
+#include "culld/core/id_text.hpp"
 #include "culld/core/json_text.hpp"
+#include "sanitized.hpp"
 #include "scratch.hpp"
 
 namespace culld {
@@ -171,7 +174,9 @@ TEST_F(JobReader, AListInJsonReadsBack) {
             append_json_string(content, list[i]);
         }
         RC_ASSERT(bool(json(content + "],\"version\":1}")));
-        RC_ASSERT(sink_.ids == list);
+        ids expected;
+        for (const std::string& id : list) expected.emplace_back(trimmed(id));
+        RC_ASSERT(sink_.ids == expected);
     }));
 }
 
@@ -185,27 +190,27 @@ TEST_F(JobReader, YamlMistakesAreNamed) {
         {"version: 1\nbatchsize: 5\n", "2:1 unknown field \"batchsize\""},
         {"version: 1\nbatch_size: 1000\n", "2:13 batch_size must be a whole number, 1 to 999, not 1000"},
         {"version: '1'\n", "1:10 version must be 1, not \"1\""},
-        {"version: 1\nversion: 1\n", "2:1 \"version\" is there twice"},
+        {"version: 1\nversion: 1\n", "2:1 duplicate key \"version\""},
         {"version: 1\ndry_run: yes\n", "2:10 dry_run must be true or false, not \"yes\""},
         {"version: 1\ndry_run: True\n", "2:10 dry_run must be true or false, not \"True\""},
         {"version: 1\npriority: 0x5\n", "2:11 priority must be a whole number, 0 to 9, not \"0x5\""},
         {"version: 1\npriority: 05\n", "2:11 priority must be a whole number, 0 to 9, not \"05\""},
         {"version: 1\nids:\n- a\n-  BAD\n", "4:4 refused"},
         {"version: 1\nids:\n- 5\n", "3:3 ids must hold strings, not 5"},
-        {"version: 1\nids:\n-\n", "4:1 ids must hold strings, not null"},
+        {"version: 1\nids:\n-\n", "3:2 ids must hold strings, not null"},
         {"version: 1\nids: [[a]]\n", "2:7 ids must hold strings, not a list"},
-        {"version: 1\nid: &x a\n", "2:5 an anchor (&name)"},
-        {"version: 1\nlabels: &x {a: b}\n", "2:9 an anchor (&name)"},
-        {"version: 1\nid: !foo a\n", "2:5 a tag (!name)"},
-        {"version: 1\nid: !!str 5\n", "2:5 a tag (!name)"},
-        {"version: 1\nlabels: !x {}\n", "2:9 a tag (!name)"},
-        {"version: 1\nlabels: {<<: {a: b}}\n", "2:10 \"<<\" is no name for a label"},
-        {"<<: {a: b}\n", "1:1 unknown field \"<<\""},
-        {"version: 1\nids_file: a.ids\n---\nversion: 1\n", "3:1 a second document"},
-        {"? [a]\n: b\n", "1:3 a key that is no plain text"},
+        {"version: 1\nid: &x a\n", "2:5 anchor &x is refused here"},
+        {"version: 1\nlabels: &x {a: b}\n", "2:9 anchor &x is refused here"},
+        {"version: 1\nid: !foo a\n", "2:5 tag !foo is refused here"},
+        {"version: 1\nid: !!str 5\n", "2:5 tag tag:yaml.org,2002:str is refused here"},
+        {"version: 1\nlabels: !x {}\n", "2:9 tag !x is refused here"},
+        {"version: 1\nlabels: {<<: {a: b}}\n", "2:10 the merge key << is refused here"},
+        {"<<: {a: b}\n", "1:1 the merge key << is refused here"},
+        {"version: 1\nids_file: a.ids\n---\nversion: 1\n", "3:1 a second document begins here"},
+        {"? [a]\n: b\n", "1:3 a key must be a name, not a list or a map"},
         {"- a\n", "1:1 a job file must be an object with fields, not a list"},
         {"just text\n", "1:1 a job file must be an object with fields, not \"just text\""},
-        {"version: 1\nid: a\x04\nids: [a]\n", "2:6 a control character (0x04)"},
+        {"version: 1\nid: a\x04\nids: [a]\n", "2:6 control character 0x04"},
         {"version: 1\n", "1:1 neither ids nor ids_file"},
     };
     for (const auto& c : cases) EXPECT_EQ(said(yaml(c.content)), c.said) << c.content;
@@ -215,6 +220,82 @@ TEST_F(JobReader, YamlMistakesAreNamed) {
         ASSERT_FALSE(spec) << content;
         EXPECT_GT(spec.error().line, 0U) << content << spec.error().text();
     }
+}
+
+// Cut in its last label it was taken for whole.
+TEST_F(JobReader, AJobThatWasCutAnywhereIsNone) {
+    const std::string json_text = R"({"version":1,"ids":["0f0e6c1e","b"],"labels":{"ticket":"SEC-1234"}})";
+    for (std::size_t n = 0; n < json_text.size(); ++n) EXPECT_FALSE(json(json_text.substr(0, n))) << n;
+    for (const std::string last :
+         {"labels:\n  ticket: \"SEC-1234\"\n", "labels:\n  ticket: 'SEC-1234'\n", "labels:\n  ticket: SEC-1234\n",
+          "labels: {ticket: SEC-1234}\n", "labels: {ticket: \"SEC-1234\"}\n", "labels: {\"ticket\": 'it''s'}\n",
+          "labels:\n  ticket: \"a\\\"b\"\n", "id: x-1\n", "id: \"x-1\"\n"}) {
+        const std::string head = "version: 1\nids: [0f0e6c1e-6a3b-4f0e-9a51-5d1c5f1f0a01, \"b\"]\n";
+        ASSERT_TRUE(yaml(head + last)) << last;
+        for (std::size_t n = 0; n < head.size() + last.size(); ++n) {
+            const std::string text = (head + last).substr(0, n);
+            // Between two lines nothing tells; and a quote or bracket that was closed is the end of its line.
+            const bool whole =
+                n == head.size() || n + 1 == head.size() ||
+                (n + 1 == head.size() + last.size() && std::string("\"'}").find(text.back()) != std::string::npos);
+            EXPECT_EQ(yaml(text).has_value(), whole) << text;
+        }
+    }
+    // A block list too: an id without quotes ends with its newline.
+    const std::string block = "version: 1\nids:\n- a-1\n- b-22\n";
+    EXPECT_TRUE(yaml(block));
+    for (const char* end : {"- b-22", "- b-", "- b", "-", "- \"b", "- 'b"})
+        EXPECT_FALSE(yaml("version: 1\nids:\n- a-1\n" + std::string(end))) << end;
+    EXPECT_EQ(said(yaml(block.substr(0, block.size() - 2))), "4:3 the file ends in the middle of a line");
+    // What cannot be the start of something else needs none.
+    EXPECT_TRUE(yaml("version: 1\nids:\n- 0f0e6c1e-6a3b-4f0e-9a51-5d1c5f1f0a01"));
+    EXPECT_TRUE(yaml("ids: [a]\nversion: 1\ndry_run: true"));
+    EXPECT_TRUE(yaml("ids: [a]\nversion: 1"));
+}
+
+// Counts, and looks at the heap at two of its ids.
+class heap_sink final : public id_sink {
+  public:
+    bool take(std::string_view) override {
+        if (++count_ == 10'000) early_ = ::mallinfo2().uordblks;
+        if (count_ == 150'000) late_ = ::mallinfo2().uordblks;
+        return true;
+    }
+    reason refusal() override { return {}; }
+    [[nodiscard]] std::uint64_t taken() const override { return count_; }
+    [[nodiscard]] std::size_t growth() const { return late_ > early_ ? late_ - early_ : 0; }
+
+  private:
+    std::uint64_t count_ = 0;
+    std::size_t early_ = 0, late_ = 0;
+};
+
+TEST_F(JobReader, AnInlineListCostsNoMemoryInAnyForm) {
+    if (sanitized) GTEST_SKIP() << "another heap";
+    for (const auto& [head, before, after, tail, kind] :
+         {std::tuple("version: 1\nids:\n", "  - ", "\n", "", file_kind::job_yaml),
+          {"version: 1\nids:\n", "- \"", "\"\n", "", file_kind::job_yaml},
+          {"version: 1\nids: [", "", ", ", "]\n", file_kind::job_yaml},
+          {"version: 1\nids: [\n", "  '", "',\n", "]\n", file_kind::job_yaml},
+          {"{version: 1, ids: [", "\"", "\", ", "]}\n", file_kind::job_yaml},
+          {"{\"version\":1,\"ids\":[\"x\"", ",\"", "\"", "]}", file_kind::job_json}}) {
+        std::string content = head;
+        for (std::uint64_t i = 0; i < 160'000; ++i) (content += before).append(uuid(i)) += after;
+        content += tail;
+        const unique_fd fd = dir_.file("job", content);
+        byte_source from(fd.get(), "job", compression::none);
+        heap_sink sink;
+        job_document document({settings_, resources_}, sink);
+        const auto spec = read_job(from, kind, document, sink);
+        ASSERT_TRUE(spec) << spec.error().text();
+        EXPECT_GE(sink.taken(), 160'000U);
+        EXPECT_LT(sink.growth(), 100'000U) << head << before;
+    }
+}
+
+TEST_F(JobReader, AColumnIsInBytesInYamlToo) {
+    EXPECT_EQ(said(yaml("version: 1\nlabels: {t: \"\xC3\xA4\xE6\xBC\xA2\", t: b}\n")), "2:22 duplicate key \"t\"");
+    EXPECT_EQ(said(yaml("# \xE6\xBC\xA2\nversion: 1\nids: [\"\xC3\xA4\", BAD]\n")), "3:13 refused");
 }
 
 TEST_F(JobReader, DeepYamlIsRefusedAndNotFollowed) {

@@ -5,6 +5,7 @@
 #include <rapidcheck.h>
 
 #include "culld/core/json_text.hpp"
+#include "culld/core/visible_text.hpp"
 #include "culld/io/list_lines.hpp"
 #include "scratch.hpp"
 
@@ -200,6 +201,10 @@ rc::Gen<ids> some_ids() {
         rc::gen::nonEmpty(rc::gen::container<std::string>(rc::gen::elementOf(std::string("abcXYZ019_-.,;:|'")))));
 }
 
+rc::Gen<std::string> visible_words() {
+    return rc::gen::map(rc::gen::arbitrary<std::string>(), [](const std::string& text) { return made_visible(text); });
+}
+
 TEST(ListLaws, WhatIsWrittenAsJsonlReadsBack) {
     EXPECT_TRUE(rc::check([] {
         const auto list = *some_ids();
@@ -209,7 +214,7 @@ TEST(ListLaws, WhatIsWrittenAsJsonlReadsBack) {
                 append_json_string(content, id);
             } else {
                 json_object object(content);
-                object.member("title", *rc::gen::arbitrary<std::string>()).member("id", id);
+                object.member("title", *visible_words()).member("id", id);
                 object.close();
             }
             content += "\n";
@@ -229,7 +234,7 @@ TEST(ListLaws, WhatIsWrittenAsCsvReadsBack) {
         const char separator = *rc::gen::element(',', ';', '\t');
         std::string content = std::string("title") + separator + "id" + separator + "note\r\n";
         for (const std::string& id : list)
-            content += quoted(*rc::gen::arbitrary<std::string>()) + separator + quoted(id) + separator +
+            content += quoted(*visible_words()) + separator + quoted(id) + separator +
                        quoted(*rc::gen::container<std::string>(rc::gen::elementOf(std::string("a\"\n,;")))) + "\r\n";
         RC_ASSERT(csv(content) == list);
     }));

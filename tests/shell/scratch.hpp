@@ -56,6 +56,7 @@ class remembering_sink final : public id_sink {
         return true;
     }
     reason refusal() override { return {problem{.what = "refused"}, true}; }
+    [[nodiscard]] std::uint64_t taken() const override { return ids.size(); }
     std::vector<std::string> ids;
 
   private:

@@ -100,7 +100,7 @@ TEST(StrictYaml, NulBytesDoNotTurnTheTextIntoUtf16) {
     EXPECT_NE(only_problem(text).what.find("0x00"), std::string::npos);
 }
 
-// yaml-cpp by itself lets these pass: a configuration that was cut off must not.
+// Half a file must not pass for a whole one.
 TEST(StrictYaml, AQuoteThatIsNeverClosedIsAnError) {
     for (const char* text : {"a: \"open\n", "a: 'open\n", "a: \"b\\\"", "a: 'b''", "# \xC3\xA4\na: {b: \"x", "\"a"})
         EXPECT_FALSE(parse_strict_yaml(text)) << text;

@@ -30,6 +30,10 @@ class id_sink {
     };
     [[nodiscard]] virtual reason refusal() = 0;
 
+    // Ids taken so far, each as often as it came: by it a reader tells a list from what is none. A sink that does not
+    // care has them all.
+    [[nodiscard]] virtual std::uint64_t taken() const { return UINT64_MAX; }
+
   protected:
     id_sink() = default;
     id_sink(const id_sink&) = default;

@@ -1,19 +1,57 @@
-// A YAML text as a tree with positions, and without the parts of YAML that surprise: anchors, aliases, tags,
-// merge keys, several documents, keys that are no scalars and duplicate keys are refused. (yaml-cpp by itself
-// accepts duplicate keys silently, and expands aliases without a bound.)
+// YAML without the parts that surprise, for all YAML that culld reads: jobs, configuration, the emulator's scenarios.
+// Anchors, aliases, tags, merge keys, several documents, keys that are no names, duplicate keys and more than 100
+// levels are refused. libyaml (YAML 1.1, a stream of events in fixed memory) knows the grammar, and tells a quote or a
+// bracket that is never closed; that the text can be seen whole is the caller's to see to (visible_text).
 //
 // Pure.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
+#include "culld/core/id_sink.hpp"
 #include "culld/core/problem.hpp"
 
 namespace culld {
+
+struct yaml_scalar {
+    std::string_view text;  // valid during the call
+    bool quoted = false;    // "5" is a text, 5 may be a number
+    bool null = false;      // nothing, ~ or null, not in quotes
+    bool at_end = false;    // not in quotes, and the text ends with its last byte: it may have been cut there
+};
+
+// Where a text goes, one event after the other. What is no success stops the reading and is its result.
+class yaml_sink {
+  public:
+    virtual ~yaml_sink() = default;
+    [[nodiscard]] virtual result<void> begin_map(place at) = 0;
+    [[nodiscard]] virtual result<void> key(std::string_view name, place at) = 0;  // distinct in its map
+    [[nodiscard]] virtual result<void> end_map() = 0;
+    [[nodiscard]] virtual result<void> begin_list(place at) = 0;
+    [[nodiscard]] virtual result<void> end_list() = 0;
+    [[nodiscard]] virtual result<void> value(const yaml_scalar& v, place at) = 0;
+    // Something that is refused, with its place. To go on is to be told of what else is; a key that is refused, and
+    // its value, are not handed out, and an alias is a null.
+    [[nodiscard]] virtual result<void> refused(problem why) { return fail(std::move(why)); }
+
+  protected:
+    yaml_sink() = default;
+    yaml_sink(const yaml_sink&) = default;
+    yaml_sink& operator=(const yaml_sink&) = default;
+};
+
+// The next bytes of the text, valid until the next call; empty at its end, and then always.
+using yaml_bytes = std::function<result<std::string_view>()>;
+
+// Reads to the end. `between_max`: more bytes than that without an event are an error, since libyaml holds a scalar in
+// memory. Columns are in bytes.
+[[nodiscard]] result<void> read_strict_yaml(const yaml_bytes& from, yaml_sink& into, std::size_t between_max);
 
 struct yaml_node {
     enum class kind {
@@ -40,13 +78,13 @@ struct yaml_node::member {
     yaml_node value;
 };
 
-// The tree, or what is wrong with `text`: a syntax error alone, otherwise all that is refused in it. Problems
-// have line and column and no file. At most 500 levels deep (yaml-cpp's own bound).
+// The tree, or what is wrong with `text`: what cannot be seen or a syntax error alone, otherwise all that is refused in
+// it. Problems have line and column and no file.
 [[nodiscard]] tl::expected<yaml_node, std::vector<problem>> parse_strict_yaml(std::string_view text);
 
 // Line `line` (from 1) of `text` and a caret under `column`:
 //     "  burst: many\n           ^"
-// Control characters are shown as `?`, long lines are cut around the column. Empty if there is no such line.
+// What cannot be seen is shown as `?`, long lines are cut around the column. Empty if there is no such line.
 [[nodiscard]] std::string source_excerpt(std::string_view text, std::uint64_t line, std::uint64_t column);
 
 }  // namespace culld

@@ -2,8 +2,9 @@
 // them.
 //
 // Memory is fixed (256 KiB read, 256 KiB unpacked, at most 8 MiB of zstd window) whatever the file's size or
-// ratio. Several gzip members or zstd frames in a row are one stream, as gunzip and unzstd have it; a cut
-// stream, or bytes behind its end that are no further member, are errors. Blocking reads.
+// ratio. What unpacks to more than 64 MiB and 300 times its own size is an error: lists do not. Several gzip members or
+// zstd frames in a row are one stream, as gunzip and unzstd have it; a cut stream, or bytes behind its end that are no
+// further member, are errors. Blocking reads.
 #pragma once
 
 #include <atomic>
@@ -18,6 +19,9 @@
 #include "culld/core/sha256.hpp"
 
 namespace culld {
+
+inline constexpr std::uint64_t unpacked_bytes_free = std::uint64_t{64} << 20U;
+inline constexpr std::uint64_t unpacked_ratio_max = 300;
 
 class byte_source {
   public:
@@ -44,6 +48,7 @@ class byte_source {
 
   private:
     [[nodiscard]] result<std::string_view> read_block();
+    [[nodiscard]] bool is_bomb() const;
 
     int fd_;
     std::string name_;
@@ -53,6 +58,7 @@ class byte_source {
     std::unique_ptr<char[]> block_;
     std::string_view pending_;  // read, not unpacked yet
     std::uint64_t bytes_ = 0;
+    std::uint64_t unpacked_ = 0;
     sha256 hash_;
     digest digest_{};
     bool ended_ = false;

@@ -1,10 +1,10 @@
 // Does an id come twice, and which? Answered in about 6 MiB for lists of any length, with 8 bytes of disk
 // traffic an id in the ordinary case that none does.
 //
-// Ids are hashed with XXH3 under a secret from getrandom, so that nobody can make ids collide. Pass 1
-// (repeat_check) looks at 64 bits of hash: no hash twice proves no id twice. Only if one came twice, pass 2
-// (repeat_finder) takes 128 bits and the ordinal of each id, and tells which ordinals repeat an earlier one;
-// that two different of 10^9 ids then pass for one has a chance of 10^-21.
+// The same UUID in another case is the same id (compared_id). Ids are hashed with XXH3 under a secret from getrandom,
+// so that nobody can make ids collide. Pass 1 (repeat_check) looks at 64 bits of hash: no hash twice proves no id
+// twice. Only if one came twice, pass 2 (repeat_finder) takes 128 bits and the ordinal of each id, and tells which
+// ordinals repeat an earlier one; that two different of 10^9 ids then pass for one has a chance of 10^-21.
 #pragma once
 
 #include <array>

@@ -58,6 +58,8 @@ class id_store_writer {
     // `id` must have passed an id_pattern.
     [[nodiscard]] result<void> append(std::string_view id);
     [[nodiscard]] std::uint64_t count() const { return count_; }
+    // Of the segments that are full.
+    [[nodiscard]] std::uint64_t content_bytes() const { return content_; }
 
     // Writes index and footer; nothing can be appended any more. Not durable yet.
     [[nodiscard]] result<void> seal(const digest& source);

@@ -12,6 +12,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -22,6 +23,7 @@
 #include "culld/core/config.hpp"
 #include "culld/core/id_pattern.hpp"
 #include "culld/core/id_sink.hpp"
+#include "culld/core/id_text.hpp"
 #include "culld/core/job_spec.hpp"
 #include "culld/core/problem.hpp"
 #include "culld/core/time.hpp"
@@ -31,12 +33,13 @@
 
 namespace culld {
 
-// Ids that are never deleted (setting ids.protected_file). Held in memory: the operator's own list.
+// Ids that are never deleted (setting ids.protected_file), in whatever case a UUID is written. Held in memory: the
+// operator's own list.
 class protected_ids {
   public:
-    [[nodiscard]] bool contains(std::string_view id) const { return ids_.find(id) != ids_.end(); }
+    [[nodiscard]] bool contains(std::string_view id) const { return ids_.find(compared_id(id).text()) != ids_.end(); }
     [[nodiscard]] std::size_t size() const { return ids_.size(); }
-    void insert(std::string_view id) { ids_.emplace(id); }
+    void insert(std::string_view id) { ids_.emplace(compared_id(id).text()); }
     // SHA-256 of the file they came from, in hex; empty where none is named.
     [[nodiscard]] const std::string& sha256() const { return sha256_; }
     void came_from(std::string sha256) { sha256_ = std::move(sha256); }
@@ -102,7 +105,8 @@ class intake {
     class list_sink;
     template <class T>
     [[nodiscard]] result<T> failed(problem p, intake_fault whose);
-    [[nodiscard]] result<id_store_writer> compact();
+    // `may_write` is told of all that is written, and says whether there is room for more.
+    [[nodiscard]] result<id_store_writer> compact(const std::function<bool(std::uint64_t bytes)>& may_write);
 
     intake_surroundings around_;
     wall_time now_;

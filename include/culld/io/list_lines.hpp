@@ -8,38 +8,45 @@
 #include <string_view>
 
 #include "culld/core/id_sink.hpp"
+#include "culld/core/id_text.hpp"
 #include "culld/core/problem.hpp"
+#include "culld/core/visible_text.hpp"
 #include "culld/io/byte_source.hpp"
 
 namespace culld {
 
-[[nodiscard]] inline bool is_blank(char c) {
-    return c == ' ' || c == '\t' || c == '\r';
-}
+// How much text there may be for so many ids. What says more is no list: it costs time and tells nothing.
+inline constexpr std::uint64_t text_bytes_free = std::uint64_t{64} << 20U;  // with no id at all
+inline constexpr std::uint64_t text_bytes_an_id = std::uint64_t{64} << 10U;
+inline constexpr std::uint64_t text_lines_free = 1'000'000;
+inline constexpr std::uint64_t text_lines_an_id = 100;
 
-// Without spaces, tabs and CR on either side.
-[[nodiscard]] inline std::string_view trimmed(std::string_view text) {
-    while (!text.empty() && is_blank(text.front())) text.remove_prefix(1);
-    while (!text.empty() && is_blank(text.back())) text.remove_suffix(1);
-    return text;
-}
-
-// The blocks of `from`, the first without its UTF-8 byte order mark; a UTF-16 one is an error that says so.
+// The blocks of `from` as text that can be seen whole (visible_text): the first without its UTF-8 byte order mark, and
+// no byte behind what is refused. A UTF-16 file is an error that says so, and so is text that is too much for the ids
+// that `sink` took.
 class text_source {
   public:
-    explicit text_source(byte_source& from) : from_(from) {}
+    text_source(byte_source& from, const id_sink& sink) : from_(from), sink_(sink) {}
     // Valid until the next call; empty at the end.
     [[nodiscard]] result<std::string_view> next();
 
   private:
+    [[nodiscard]] result<std::string_view> first();
+    [[nodiscard]] std::optional<problem> too_much() const;
+
     byte_source& from_;
+    const id_sink& sink_;
+    visible_text check_;
+    std::string head_;  // where the first blocks were too short to hold a mark
+    std::uint64_t bytes_ = 0;
     bool started_ = false;
 };
 
 class list_lines {
   public:
     // A line of more than `limit` bytes is an error.
-    list_lines(byte_source& from, std::size_t limit, char mark = '\n') : from_(from), limit_(limit), mark_(mark) {}
+    list_lines(byte_source& from, const id_sink& sink, std::size_t limit, char mark = '\n')
+        : from_(from, sink), limit_(limit), mark_(mark) {}
 
     // The next line without its newline, valid until the next call; nothing at the end. A last line needs no
     // newline.

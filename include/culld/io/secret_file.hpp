@@ -67,8 +67,8 @@ inline constexpr std::size_t secret_bytes_max = 64UL * 1024;  // tokens of IAM a
 //    grant access by an ACL, which shows as a group bit).
 //  - Otherwise a path, links followed, to a regular file that belongs to `by.reader` or to root and has no permission
 //    bits for group and others.
-// Line ends at its end are cut off. Refused: an empty file, more than 64 KiB, control characters within (in a text,
-// others than line ends and tabs).
+// A byte order mark at its front and line ends at its end are cut off. Refused: an empty file, more than 64 KiB, what
+// cannot be seen within (in a text, line ends and tabs can).
 // Blocking; callable from any thread. No message ever holds any of the content.
 [[nodiscard]] result<secret> read_secret(const std::string& name, const secret_access& by,
                                          secret_form form = secret_form::line);
