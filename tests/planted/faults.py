@@ -150,6 +150,17 @@ BUGS = {
                                   SHELL, "Intake.TextWithHardly*"),
     "configuration-of-everybody": ("daemon/io/config_files.cpp", "if ((facts.st_mode & S_IWOTH) != 0)", "if (facts.st_mode == 0)",
                                    SHELL, "CheckConfig.*"),
+    "repeated-lists-merged": ("daemon/core/judge.cpp", "if (r.repeated) std::ranges::fill(", "if (false) std::ranges::fill(",
+                              UNIT, "Judge.AMemberThatStandsThereTwice*"),
+    "top-lists-believed": ("daemon/core/judge.cpp", "if (in_either_success == in_either_error || !spoken_of)",
+                           "if (in_either_success == in_either_error)", UNIT, "Judge.*"),
+    "secret-told-in-base64": ("daemon/core/redact.cpp", "        search_base64(layer, hidden);\n", "", UNIT, "Redact.*"),
+    "secret-cut-before-it-is-found": ("daemon/core/answer.cpp", "text = text.substr(0, edge_before(text, page_bytes));",
+                                      "text = text.substr(0, edge_before(text, 12));", UNIT, "Redact.*:Answer.*"),
+    "subject-names-the-host": ("daemon/io/wire.cpp", "X509_CHECK_FLAG_NEVER_CHECK_SUBJECT", "0", SHELL,
+                               "HttpClientTls.RefusesACertificateThat*"),
+    "unpacked-without-bound": ("daemon/io/unpack.cpp", "if (got > most - out.size())", "if (got > most)", SHELL,
+                               "Unpack.NothingGrows*"),
 }
 
 planted.main(BUGS)
