@@ -6,10 +6,14 @@
 #include <algorithm>
 #include <array>
 #include <boost/json.hpp>
-#include <cmath>
+#include <charconv>
 
+#include "culld/app/job_views.hpp"
+#include "culld/app/journal_share.hpp"
 #include "culld/app/status_page.hpp"
+#include "culld/core/job_document.hpp"
 #include "culld/core/json_text.hpp"
+#include "culld/io/log.hpp"
 
 namespace culld {
 
@@ -25,67 +29,6 @@ server_answer problem_answer(unsigned status, std::string_view what, std::string
     return out;
 }
 
-void append_line(std::string& out, const job_line& j, std::uint64_t in_flight) {
-    const std::uint64_t remaining = j.totals.ids - std::min(j.totals.ids, j.totals.settled());
-    json_object o(out);
-    const auto text_or_null = [&](std::string_view key, std::string_view text) {
-        if (text.empty())
-            o.raw(key, "null");
-        else
-            o.member(key, text);
-    };
-    o.member("job_id", j.job_id).member("file", j.file).member("state", j.state);
-    text_or_null("status", j.status);
-    append_totals(o.begin("totals"), j.totals);
-    o.member("in_flight", in_flight).member("remaining", remaining).member("rate", std::round(j.rate * 10) / 10);
-    if (j.rate > 0 && remaining > 0)
-        o.member("eta_seconds", static_cast<std::uint64_t>(std::ceil(static_cast<double>(remaining) / j.rate)));
-    else
-        o.raw("eta_seconds", "null");
-    text_or_null("reason", j.reason);
-    text_or_null("help", j.help);
-    text_or_null("accepted_at", j.accepted_at);
-    text_or_null("finished_at", j.finished_at);
-    o.close();
-}
-
-// What the three kinds of jobs show.
-job_line line_of(const job_run& job) {
-    return {.job_id = job.spec().id,
-            .file = job.intake().source.file,
-            .state = name_of(job.state()),
-            .status = job.status(),
-            .reason = job.reason(),
-            .help = job.blocked() ? job.blocked()->help : std::string(),
-            .totals = job.totals(),
-            .rate = job.state() == job_state::running ? job.rate_now(steady_now()) : 0.0,
-            .accepted_at = rfc3339(job.accepted_at()),
-            .finished_at = job.finished_at() ? rfc3339(*job.finished_at()) : std::string()};
-}
-
-job_line line_of(const finished_job& job) {
-    return {.job_id = job.job_id,
-            .file = job.file,
-            .state = "finished",
-            .status = job.status,
-            .reason = {},
-            .help = {},
-            .totals = job.totals,
-            .accepted_at = rfc3339(job.accepted_at),
-            .finished_at = rfc3339(job.finished_at)};
-}
-
-job_line line_of(const stuck_job& job) {
-    return {.job_id = job.job_id,
-            .file = job.file,
-            .state = "blocked",
-            .status = {},
-            .reason = job.why.detail,
-            .help = job.why.help,
-            .totals = job.totals,
-            .accepted_at = job.accepted_at ? rfc3339(*job.accepted_at) : std::string()};
-}
-
 bool may_command(const server_request& r) {
     if (!r.from) return false;
     const peer& who = *r.from;
@@ -95,41 +38,30 @@ bool may_command(const server_request& r) {
 
 }  // namespace
 
-void control::append_job(std::string& out, const job_run& job) {
-    append_line(out, line_of(job), job.in_flight());
-}
-
-void control::append_job(std::string& out, const finished_job& job) {
-    append_line(out, line_of(job), 0);
-}
-
-void control::append_job(std::string& out, const stuck_job& job) {
-    append_line(out, line_of(job), 0);
-}
-
 std::string control::job_list() const {
     std::string out = "{\"jobs\":[";
     bool first = true;
-    const auto add = [&](const auto& job) {
+    const auto add = [&](const job_view& job) {
         if (!first) out += ',';
         first = false;
         append_job(out, job);
     };
-    for (const auto& [id, job] : jobs_.running()) add(*job);
-    for (const auto& [id, job] : jobs_.stuck()) add(job);
-    for (const finished_job& job : jobs_.finished()) add(job);
+    const outlook all = outlook_of(jobs_, sending_);
+    for (const auto& [id, job] : jobs_.running()) add(view_of(*job, all));
+    for (const auto& [id, job] : jobs_.stuck()) add(view_of(job));
+    for (const finished_job& job : jobs_.finished()) add(view_of(job));
     return out + "]}\n";
 }
 
 std::optional<std::string> control::job_json(std::string_view id) const {
     std::string out;
     if (const job_run* job = jobs_.find(id)) {
-        append_job(out, *job);
+        append_job(out, view_of(*job, outlook_of(jobs_, sending_)));
     } else if (const auto stuck = jobs_.stuck().find(id); stuck != jobs_.stuck().end()) {
-        append_job(out, stuck->second);
+        append_job(out, view_of(stuck->second));
     } else {
         for (const finished_job& f : jobs_.finished())
-            if (f.job_id == id) append_job(out, f);
+            if (f.job_id == id) append_job(out, view_of(f));
         if (out.empty()) return std::nullopt;
     }
     return out + "\n";
@@ -143,6 +75,10 @@ server_answer control::answer(const server_request& request, bool writable) {
         const std::string_view rest = path.substr(jobs_prefix.size());
         const std::size_t slash = rest.find('/');
         if (slash != std::string_view::npos) {
+            if (get && rest.substr(slash + 1) == "journal")
+                return journal(
+                    request, rest.substr(0, slash),
+                    std::string_view(request.target).substr(std::min(request.target.size(), path.size() + 1)));
             if (request.method != "POST") {
                 auto out = problem_answer(405, "a command is a POST");
                 out.allow = "POST";
@@ -183,48 +119,124 @@ server_answer control::answer(const server_request& request, bool writable) {
     return problem_answer(404, "there is nothing here", "try /v1/jobs, /metrics, /livez, /readyz or /");
 }
 
+server_answer control::journal(const server_request& request, std::string_view id, std::string_view query) {
+    if (!request.from) return problem_answer(403, "journals are handed out on the control socket only");
+    if (!is_job_id(id)) return problem_answer(404, "that is no job's id");
+    constexpr std::string_view key = "offset=";
+    std::uint64_t offset = 0;
+    if (!query.empty()) {
+        const char* const end = query.data() + query.size();
+        const bool named = query.starts_with(key);
+        if (!named || std::from_chars(query.data() + key.size(), end, offset).ptr != end)
+            return problem_answer(400, "the query can be offset=N");
+    }
+    const auto uid = may_command(request) ? std::nullopt : std::optional(request.from->uid);
+    server_answer out;
+    out.later = [this, id = std::string(id), offset, uid] { return read_journal(id, offset, uid); };
+    return out;
+}
+
+task<server_answer> control::read_journal(std::string id, std::uint64_t offset, std::optional<std::uint32_t> uid) {
+    if (!reading_) reading_.emplace(with_.loop);
+    auto work = [this, &id, offset, uid] { return read_journal_piece(with_.journals, id, offset, uid); };
+    auto piece = co_await reading_->run(std::move(work));
+    if (!piece) co_return problem_answer(500, piece.error().text());
+    // Whether a job is there, and not theirs, is nothing to strangers.
+    if (!piece->there || !piece->allowed) co_return problem_answer(404, fmt::format("no job \"{}\" of yours", id));
+    server_answer out;
+    out.content_type = "application/octet-stream";
+    out.body = std::move(piece->bytes);
+    co_return out;
+}
+
 server_answer control::command(const server_request& request, std::string_view id, std::string_view verb) {
-    if (!may_command(request)) return problem_answer(403, "only root, culld's own user and its group may change jobs");
+    // What a person asks for is in the log, granted or not, whoever it was.
+    const auto logged = [&](server_answer out, log_level level, std::string_view event, std::string_view what,
+                            std::string_view reason) {
+        log(level, event,
+            fmt::format("{} of {} by uid {} (pid {}): {}{}{}", verb, id, request.from->uid, request.from->pid, what,
+                        reason.empty() ? "" : ": ", reason),
+            {{"job_id", id},
+             {"command", verb},
+             {"uid", request.from->uid},
+             {"pid", request.from->pid},
+             {"reason", reason}});
+        return out;
+    };
+    const auto refuse = [&](unsigned status, const std::string& what, std::string_view hint = {}) {
+        if (!request.from) return problem_answer(status, what, hint);
+        return logged(problem_answer(status, what, hint), log_level::warn, "command.refused", what, {});
+    };
     job_run* job = jobs_.find(id);
+    const auto stuck = jobs_.stuck().find(id);
+    const std::optional<std::uint32_t> owner = job != nullptr                 ? std::optional(job->submitter())
+                                               : stuck != jobs_.stuck().end() ? stuck->second.uid
+                                                                              : std::nullopt;
+    const bool own = request.from && owner && *owner == request.from->uid &&
+                     (verb == "pause" || verb == "resume" || verb == "cancel");
+    const bool commander = may_command(request);
+    if (!commander && !own)
+        return refuse(403,
+                      "only root, culld's own user and its group may change jobs, and submitters pause, resume and "
+                      "cancel their own");
     if (job == nullptr) {
-        const auto stuck = jobs_.stuck().find(id);
-        if (stuck == jobs_.stuck().end()) return problem_answer(404, fmt::format("no job \"{}\" is open", id));
+        if (stuck == jobs_.stuck().end()) {
+            const auto& over = jobs_.finished();
+            const auto done = std::find_if(over.begin(), over.end(), [&](const auto& f) { return f.job_id == id; });
+            if (done == over.end()) return refuse(404, fmt::format("no job \"{}\" is open", id));
+            if (verb == "cancel" && done->status == "cancelled") return {.body = job_json(id).value_or("{}\n")};
+            return refuse(404, fmt::format("job \"{}\" is over: {}", id, done->status));
+        }
         if (verb != "resume" || stuck->second.damaged)
-            return problem_answer(
-                409, fmt::format("the job is blocked, and {} does not apply: {}", verb, stuck->second.why.detail));
+            return refuse(409,
+                          fmt::format("the job is blocked, and {} does not apply: {}", verb, stuck->second.why.detail));
         try_again();
-        return {.body = job_json(id).value_or("{}\n")};
+        return logged({.body = job_json(id).value_or("{}\n")}, log_level::info, "command", "it is looked at again", {});
     }
     std::string reason;
     std::optional<double> rate;
     if (!request.body.empty()) {
         boost::json::error_code ec;
         const auto body = boost::json::parse(boost::json::string_view(request.body.data(), request.body.size()), ec);
-        if (ec || !body.is_object()) return problem_answer(400, "the body is no JSON object");
+        if (ec || !body.is_object()) return refuse(400, "the body is no JSON object");
         if (const auto* r = body.get_object().if_contains("reason"); r != nullptr && r->is_string())
             reason = clean_message(std::string_view(r->get_string().data(), r->get_string().size()));
         if (const auto* n = body.get_object().if_contains("requests_per_second"); n != nullptr && n->is_number())
             rate = n->to_number<double>(ec);
     }
     const person by{request.from->uid, request.from->pid};
+    std::string what = "done";
     bool done = false;
     if (verb == "pause") {
-        done = job->pause(by, reason);
+        done = job->stands_paused();
+        if (done) what = "it was paused already";
+        done = done || job->pause(by, reason);
     } else if (verb == "resume") {
-        done = job->resume(by, reason);
-        if (done) sending_.try_credentials_again();
+        done = job->dispatchable();
+        if (done) {
+            what = "nothing held it up";
+        } else if (job->resume(by, reason)) {
+            done = true;
+            // Whoever speaks for one job only does not speak for the key.
+            if (commander) sending_.try_credentials_again();
+        }
     } else if (verb == "cancel") {
-        done = job->cancel(by, reason);
+        done = job->being_cancelled();
+        if (done) what = "it was cancelled already";
+        done = done || job->cancel(by, reason);
     } else if (verb == "rate") {
         if (!rate || !(*rate > 0) || *rate > 100'000)
-            return problem_answer(400, "the body must be {\"requests_per_second\": N} with N above 0");
+            return refuse(400, "the body must be {\"requests_per_second\": N} with N above 0");
         done = job->set_rate(by, *rate);
+        what = fmt::format("at most {:g} requests a second", *rate);
     } else {
-        return problem_answer(404, fmt::format("no command \"{}\"", verb), "pause, resume, cancel or rate");
+        return refuse(404, fmt::format("no command \"{}\"", verb), "pause, resume, cancel or rate");
     }
-    if (!done) return problem_answer(409, fmt::format("the job is {}: {} does not apply", name_of(job->state()), verb));
+    if (!done) return refuse(409, fmt::format("the job is {}: {} does not apply", name_of(job->state()), verb));
+    server_answer out = logged({}, log_level::info, "command", what, reason);
     with_.pump();
-    return {.body = job_json(id).value_or("{}\n")};
+    out.body = job_json(id).value_or("{}\n");
+    return out;
 }
 
 std::optional<wall_time> control::credentials_end() const {
@@ -297,17 +309,25 @@ std::string control::page() {
     }
     if (const auto until = traffic.paused_until(); until && *until > steady_now())
         facts.throttled_for_seconds = std::chrono::duration<double>(*until - steady_now()).count();
-    for (const auto& [id, job] : jobs_.stuck()) facts.open.push_back(line_of(job));
+    const outlook all = outlook_of(jobs_, sending_);
+    for (const auto& [id, job] : jobs_.stuck()) facts.open.push_back(view_of(job));
     for (const auto& [id, job] : jobs_.running())
-        if (job->state() != job_state::finished) facts.open.push_back(line_of(*job));
+        if (job->state() != job_state::finished) facts.open.push_back(view_of(*job, all));
     // What needs somebody first, then what moves.
-    const auto order = [](const job_line& j) {
-        return j.state == "blocked" ? 0 : j.state == "running" ? 1 : j.state == "paused" ? 2 : 3;
+    const auto order = [](const job_view& j) {
+        switch (j.state) {
+            case job_state::blocked: return 0;
+            case job_state::running: return 1;
+            case job_state::paused: return 2;
+            case job_state::waiting:
+            case job_state::finished: break;
+        }
+        return 3;
     };
     std::stable_sort(facts.open.begin(), facts.open.end(),
-                     [&](const job_line& a, const job_line& b) { return order(a) < order(b); });
+                     [&](const job_view& a, const job_view& b) { return order(a) < order(b); });
     for (auto it = jobs_.finished().rbegin(); it != jobs_.finished().rend(); ++it)
-        facts.finished.push_back(line_of(*it));
+        facts.finished.push_back(view_of(*it));
     return status_page(facts);
 }
 

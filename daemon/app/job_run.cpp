@@ -26,17 +26,6 @@ plan_rules rules_of(const job_spec& spec, const config& settings) {
 
 }  // namespace
 
-std::string_view name_of(job_state s) {
-    switch (s) {
-        case job_state::waiting: return "waiting";
-        case job_state::running: return "running";
-        case job_state::paused: return "paused";
-        case job_state::blocked: return "blocked";
-        case job_state::finished: break;
-    }
-    return "finished";
-}
-
 job_run::job_run(services& with, job_seed seed, std::optional<id_store> ids)
     : with_(with),
       intake_(std::move(seed.intake)),
@@ -56,6 +45,7 @@ job_run::job_run(services& with, job_seed seed, std::optional<id_store> ids)
       state_(seed.paused ? job_state::paused : job_state::running),
       answered_(seed.state.answered),
       said_(std::move(seed.said)),
+      paused_by_(seed.paused_by),
       requests_(seed.requests),
       retries_(seed.retries),
       throttled_(seed.throttled),

@@ -18,8 +18,8 @@ job_state job_run::state() const {
 std::string job_run::reason() const {
     if (blocked_) return blocked_->code.empty() ? blocked_->detail : blocked_->code + ": " + blocked_->detail;
     switch (state()) {
-        case job_state::waiting: return "not before " + rfc3339(*intake_.spec.not_before);
         case job_state::paused: return said_;
+        case job_state::waiting:
         case job_state::running: return stop_reason_ == skip_reason::cancelled ? said_ : std::string();
         case job_state::blocked:
         case job_state::finished: break;
@@ -31,6 +31,7 @@ bool job_run::pause(person by, std::string_view reason) {
     if (finishing_ || journal_.dead() || state_ == job_state::paused || state_ == job_state::finished) return false;
     write_command(chain_, journal_.buffer(), wall_now(), "job.paused", by, reason, std::nullopt);
     said_ = reason;
+    paused_by_ = by;
     journal_.commit_now();
     if (state_ == job_state::blocked)
         paused_before_block_ = true;
@@ -113,6 +114,21 @@ block_facts job_run::journal_trouble(problem why) const {
             "nothing more of this job is deleted until its journal can be written: make room, or mend the disk; culld "
             "tries again by itself";
     return {"journal", "", why.text(), std::move(help)};
+}
+
+bool job_run::has_something_to_send(steady_time now) const {
+    if (!dispatchable() || state() == job_state::waiting) return false;
+    return plan_.in_flight() > 0 || (plan_.ready(now) && (!own_pace_ || own_pace_->ready_at() <= now));
+}
+
+job_outlook job_run::look_ahead(steady_time now, wall_time wall) const {
+    job_outlook out{.under_way = plan_.in_flight() > 0, .priority = intake_.spec.priority};
+    const auto at = [&](steady_time t) { return wall + std::chrono::duration_cast<wall_time::duration>(t - now); };
+    if (intake_.spec.not_before && !plan_.stopping() && wall < *intake_.spec.not_before)
+        out.not_before = intake_.spec.not_before;
+    if (own_pace_) out.own_rate = at(own_pace_->ready_at());
+    if (const auto due = plan_.due(); due && !plan_.ready(now)) out.next_try = at(*due);
+    return out;
 }
 
 void job_run::block(block_facts why) {

@@ -26,6 +26,8 @@ void add_reasons(reason_counts& to, const reason_counts& of) {
 
 void job_table::add(std::unique_ptr<job_run> job) {
     const std::string id = job->spec().id;
+    // One that comes back from being set aside keeps what it came with.
+    if (!job->fresh()) before_us_.try_emplace(id, job->totals());
     stuck_.erase(id);
     ++open_of_[job->submitter()];
     running_[id] = std::move(job);
@@ -44,6 +46,7 @@ void job_table::set_aside(stuck_job job) {
         }
         if (!job.left) job.left = before->second.left;
         if (!job.journal) job.journal = before->second.journal;
+        job.uid = before->second.uid;
     }
     stuck_[id] = std::move(job);
 }
@@ -62,11 +65,12 @@ std::vector<std::string> job_table::reap(sender& from) {
         add_reasons(counted.failed_by_reason, job.failed_by_reason());
         if (over) {
             finished_.push_back({job.spec().id, job.intake().source.file, job.status(), job.totals(), job.accepted_at(),
-                                 job.finished_at().value_or(job.accepted_at())});
+                                 job.finished_at().value_or(job.accepted_at()), job.submitter()});
             if (finished_.size() > finished_max) finished_.pop_front();
             worst_ = std::max<int>(worst_, exit_code_of(job.status()));
             ++counted.finished[job.status()];
-            add_verdicts(counted.verdicts, job.totals());
+            add_verdicts(counted.verdicts, ours(it->first, job.totals()));
+            before_us_.erase(it->first);
             const std::chrono::duration<double> took = finished_.back().finished_at - job.accepted_at();
             counted.durations.seen(std::max(0.0, took.count()));
         } else {
@@ -74,7 +78,7 @@ std::vector<std::string> job_table::reap(sender& from) {
             set_aside({job.spec().id, job.intake().source.file,
                        job.blocked().value_or(block_facts{"journal", "", "", ""}), job.journal_bent(), job.totals(),
                        job.accepted_at(), job.active_file(), job.active_list(), job.journal_left(),
-                       std::make_shared<unique_fd>(job.release_journal())});
+                       std::make_shared<unique_fd>(job.release_journal()), job.submitter()});
         }
         if (--open_of_[job.submitter()] == 0) open_of_.erase(job.submitter());
         it = running_.erase(it);
@@ -95,7 +99,8 @@ job_run* job_table::find(std::string_view job_id) {
 std::string job_table::forget_stuck(std::string_view job_id) {
     const auto it = stuck_.find(job_id);
     if (it == stuck_.end()) return {};
-    add_verdicts(counted.verdicts, it->second.totals);
+    add_verdicts(counted.verdicts, ours(it->first, it->second.totals));
+    before_us_.erase(it->first);
     std::string file = std::move(it->second.active_file);
     stuck_.erase(it);
     return file;
@@ -106,10 +111,22 @@ std::optional<journal_mark> job_table::left_of(std::string_view job_id) const {
     return it == stuck_.end() ? std::nullopt : it->second.left;
 }
 
+job_totals job_table::ours(const std::string& job_id, const job_totals& all) const {
+    const auto before = before_us_.find(job_id);
+    if (before == before_us_.end()) return all;
+    job_totals out = all;
+    const auto less = [](std::uint64_t& n, std::uint64_t by) { n -= std::min(n, by); };
+    less(out.deleted, before->second.deleted);
+    less(out.absent, before->second.absent);
+    less(out.failed, before->second.failed);
+    less(out.skipped, before->second.skipped);
+    return out;
+}
+
 job_totals job_table::verdicts() const {
     job_totals sum = counted.verdicts;
-    for (const auto& [id, job] : running_) add_verdicts(sum, job->totals());
-    for (const auto& [id, job] : stuck_) add_verdicts(sum, job.totals);
+    for (const auto& [id, job] : running_) add_verdicts(sum, ours(id, job->totals()));
+    for (const auto& [id, job] : stuck_) add_verdicts(sum, ours(id, job.totals));
     return sum;
 }
 

@@ -155,8 +155,7 @@ std::string control::metrics() {
     out.counted("", with_.counted.waits_in_queue);
 
     const job_totals ids = jobs_.verdicts();
-    out.family("culld_incidents_total", "counter",
-               "Verdicts on ids: of open jobs, and of those that ended since start.");
+    out.family("culld_incidents_total", "counter", "Verdicts on ids, recorded since start.");
     out.labelled("result", "deleted", ids.deleted);
     out.labelled("result", "absent", ids.absent);
     out.labelled("result", "failed", ids.failed);

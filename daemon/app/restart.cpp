@@ -286,6 +286,7 @@ recovered recover_job(const std::string& job_id, const folder& journals, const s
     seed.accepted_at = job.accepted_at;
     seed.paused = job.paused;
     seed.said = std::move(job.said);
+    seed.paused_by = job.paused_by;
     seed.rate = job.rate;
     seed.stopped = job.stopped;
     seed.in_doubt = std::move(job.in_doubt);

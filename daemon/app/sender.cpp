@@ -373,36 +373,11 @@ void sender::miss(worker& w, plan::miss how, std::string_view error_class, const
         job.missed(w.now.what, how, error_class, answer, code, detail, earliest, w.ids());
 }
 
-void sender::went_well(const worker& w) {
-    const bool current = w.generation == who_->generation();
-    // An answer to what was sent before the credentials changed says nothing of those on trial.
-    const bool on_trial = traffic_.credentials() == credential_state::trial;
-    if (!current && on_trial) return;
-    if (traffic_.went_well(steady_now())) {
-        with_.limits_changed();
-        log(log_level::info, "rate.adapted",
-            fmt::format("{:.3g} requests a second from now on, by what the gateway let through",
-                        traffic_.per_second()));
-    }
-    if (!current) return;
-    who_->accepted();
-    remedied_ = false;
-    // A person resumed one job, the others were blocked for the same reason.
-    if (on_trial) unblock_all("the credentials are accepted again");
-}
-
-void sender::went_badly(std::string_view why) {
-    if (traffic_.went_badly(steady_now()))
-        log(log_level::error, "breaker.open",
-            fmt::format("{}: one request at a time from now on, at most {} after the one before", why,
-                        duration_text(with_.settings->breaker.probe)));
-}
-
 void sender::arrived(worker& w, const http_answer& answer, delete_form form) {
     const steady_time now = steady_now();
     if (answer.failure != transport_failure::none) {
         ++counted_.transport_errors;
-        went_badly(answer.detail);
+        went_badly(fmt::format("{}: {}", name_of(answer.failure), answer.detail), false);
         miss(w, answer.sent ? plan::miss::in_doubt : plan::miss::unsent, name_of(answer.failure), answer, "",
              answer.detail, now);
         return;
@@ -483,6 +458,7 @@ void sender::consequences(worker& w, const http_answer& answer, const reading& r
         }
         case consequence::throttled: {
             ++counted_.throttled;
+            failing_.reset();
             const steady_time until = traffic_.throttled(now, r.pause, limit_of(r), with_.chance());
             with_.limits_changed();
             log(log_level::warn, "throttled",

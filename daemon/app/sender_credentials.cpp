@@ -31,12 +31,17 @@ bool sender::have_credentials(steady_time now, std::optional<steady_time>& later
     else if (owed_ && (!later || owed_->at < *later))
         later = owed_->at;
     const bool usable = who_->usable(now);
+    if (usable)
+        no_credentials_.reset();
+    else if (!no_credentials_)
+        no_credentials_ = {.since = wall_now(), .what = who_->describe() + ": being fetched"};
     if (who_->due(now) && !owed_) start_renewing(usable ? renewal_cause::ahead : renewal_cause::first, std::nullopt);
     return usable;
 }
 
 void sender::unauthorized(worker& w, const http_answer& answer, const reading& r) {
     ++counted_.unauthorized;
+    failing_.reset();
     const bool current = w.generation == who_->generation();
     block_facts why{"auth", r.code, r.message, fmt::format("{} ({})", r.help, who_->describe())};
     if (auto where = first_difference(w.sent(), r.refusal.canonical, w.secrets)) {
@@ -108,6 +113,7 @@ task<void> sender::renew(renewal_cause why, std::optional<block_facts> otherwise
             if (why == renewal_cause::look) break;
             renewal_failed(counted_.renewals_failed);
             log(log_level::warn, "credentials.later", got.why);
+            if (no_credentials_) no_credentials_->what = got.why.text();
             if (why != renewal_cause::ahead) owe(why, std::move(otherwise));  // else those we hold still serve
             break;
         case renewal::outcome::refused:
@@ -181,6 +187,44 @@ void sender::give_up(block_facts why) {
 void sender::block_all(const block_facts& why) {
     for (job_run* job : turns_.all())
         if (job->state() == job_state::running || job->state() == job_state::waiting) job->block(why);
+}
+
+void sender::went_well(const worker& w) {
+    failing_.reset();
+    const bool current = w.generation == who_->generation();
+    // An answer to what was sent before the credentials changed says nothing of those on trial.
+    const bool on_trial = traffic_.credentials() == credential_state::trial;
+    if (!current && on_trial) return;
+    if (traffic_.went_well(steady_now())) {
+        with_.limits_changed();
+        log(log_level::info, "rate.adapted",
+            fmt::format("{:.3g} requests a second from now on, by what the gateway let through",
+                        traffic_.per_second()));
+    }
+    if (!current) return;
+    who_->accepted();
+    remedied_ = false;
+    // A person resumed one job, the others were blocked for the same reason.
+    if (on_trial) unblock_all("the credentials are accepted again");
+}
+
+void sender::went_badly(std::string_view why, bool answered) {
+    if (!failing_) failing_ = {.since = wall_now()};
+    failing_->what = clean_message(why);
+    failing_->answered = answered;
+    if (traffic_.went_badly(steady_now()))
+        log(log_level::error, "breaker.open",
+            fmt::format("{}: one request at a time from now on, at most {} after the one before", why,
+                        duration_text(with_.settings->breaker.probe)));
+}
+
+outlook sender::trouble() const {
+    outlook out{
+        .now = wall_now(), .api = failing_, .credentials = no_credentials_, .breaker_open = traffic_.breaker_open()};
+    const steady_time now = steady_now();
+    if (const auto until = traffic_.paused_until(); until && *until > now)
+        out.throttled_until = out.now + std::chrono::duration_cast<wall_time::duration>(*until - now);
+    return out;
 }
 
 bool sender::wants_look() const {

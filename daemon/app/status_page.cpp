@@ -25,7 +25,8 @@ const std::string& style() {
 *{box-sizing:border-box}body{font:15px/1.45 system-ui,"Segoe UI",Roboto,sans-serif;color:var(--ink);background:var(--page);max-width:76rem;margin:0 auto;padding:1rem 1.25rem 3rem}
 header{display:flex;flex-wrap:wrap;align-items:baseline;gap:.2rem .9rem;margin-bottom:.8rem}h1{font-size:1.35rem;margin:0}header p{margin:0;color:var(--soft)}
 h2{font-size:1.05rem;margin:1.8rem 0 .5rem}h2 small,.soft{color:var(--soft);font-weight:400;font-size:.85rem}
-.tiles{display:grid;grid-template-columns:repeat(auto-fill,minmax(9.5rem,1fr));gap:.6rem}
+.tiles{display:grid;gap:.6rem}.of4,.of7,.of8{grid-template-columns:repeat(4,1fr)}.of5{grid-template-columns:repeat(5,1fr)}.of6{grid-template-columns:repeat(3,1fr)}
+@media (min-width:62rem){.of6{grid-template-columns:repeat(6,1fr)}.of7{grid-template-columns:repeat(7,1fr)}}
 .tile{background:var(--panel);border-left:4px solid var(--dim);border-radius:.25rem;padding:.45rem .7rem}.tile b{display:block;font-size:1.2rem;line-height:1.35;font-variant-numeric:tabular-nums;overflow-wrap:anywhere}
 .tile span{color:var(--soft);font-size:.85rem}.tile.good{border-color:var(--good)}.tile.bad{border-color:var(--bad);background:var(--tint-bad)}.tile.warn{border-color:var(--warn);background:var(--tint-warn)}
 .alarm{background:var(--tint-bad);border-left:4px solid var(--bad);padding:.5rem .8rem;margin:.8rem 0;border-radius:.25rem}
@@ -34,13 +35,13 @@ table{border-collapse:collapse;width:100%;font-size:.92rem}th,td{text-align:left
 th{color:var(--soft);font-weight:600;white-space:nowrap}.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}.job{overflow-wrap:anywhere;min-width:11rem;max-width:26rem}
 .why{color:var(--soft);font-size:.87rem}progress{width:7rem;height:.8rem;accent-color:var(--good);vertical-align:middle}.zero{color:var(--dim)}
 .badge{border-radius:.3rem;padding:.05rem .45rem;font-size:.85rem;font-weight:600;white-space:nowrap;background:var(--panel);color:var(--soft)}
-.is-good{background:var(--tint-good);color:var(--good)}.is-bad{background:var(--tint-bad);color:var(--bad)}.is-warn{background:var(--tint-warn);color:var(--warn)}
+.is-good{background:var(--tint-good);color:var(--good)}.is-bad{background:var(--tint-bad);color:var(--bad)}.is-warn{background:var(--tint-warn);color:#7d5200}@media (prefers-color-scheme:dark){.is-warn{color:var(--warn)}}
 summary{cursor:pointer;padding:.5rem 0;color:var(--link)}.reasons{max-width:30rem}
 #stale{display:none}#stale.on{display:block}footer{margin-top:2rem;color:var(--soft);font-size:.85rem}a{color:var(--link)}
 @media (max-width:46rem){body{padding:.8rem .8rem 2rem}table.jobs thead{display:none}table.jobs,table.jobs tbody{display:block}
 table.jobs tr{display:grid;grid-template-columns:repeat(2,minmax(0,1fr));gap:.1rem 1rem;padding:.55rem 0;border-bottom:1px solid var(--line)}table.jobs td{border:0;padding:0}
 table.jobs td.job,table.jobs td.bar,table.jobs td.when{grid-column:1/-1;max-width:none}table.jobs td.n{text-align:left}table.jobs td[data-l]::before{content:attr(data-l) " ";color:var(--soft)}
-table.jobs td.bar progress{width:70%}.tiles{grid-template-columns:1fr 1fr}}
+table.jobs td.bar progress{width:70%}.tiles{grid-template-columns:1fr 1fr}.tile:last-child:nth-child(odd){grid-column:1/-1}}
 @media print{.alarm,.tile{break-inside:avoid}summary{display:none}}
 )";
     return text;
@@ -49,10 +50,14 @@ table.jobs td.bar progress{width:70%}.tiles{grid-template-columns:1fr 1fr}}
 // status_page.js, as CMake read it.
 constexpr std::string_view script = status_page_script;
 
-std::string_view shade_of(const job_line& job) {
-    if (job.state == "blocked") return "is-bad";
-    if (job.state == "running") return "is-good";
-    if (job.state != "finished") return "is-warn";
+std::string_view shade_of(const job_view& job) {
+    switch (job.state) {
+        case job_state::blocked: return "is-bad";
+        case job_state::running: return "is-good";
+        case job_state::waiting:
+        case job_state::paused: return "is-warn";
+        case job_state::finished: break;
+    }
     if (job.status == "completed" || job.status == "dry_run") return "is-good";
     return job.status == "completed_with_failures" ? "is-warn" : "is-bad";
 }
@@ -67,17 +72,17 @@ void cell(std::string& out, std::string_view label, std::string_view field, cons
                    field, zero ? " class=\"zero\"" : "", text);
 }
 
-void row(std::string& out, const job_line& job) {
+void row(std::string& out, const job_view& job) {
     const job_totals& t = job.totals;
-    const bool over = job.state == "finished";
+    const bool over = job.finished();
     const std::uint64_t ids = std::max<std::uint64_t>(t.ids, 1);
     auto to = std::back_inserter(out);
-    fmt::format_to(to, "<tr data-job=\"{}\" data-state=\"{}\"><td class=\"job\">{}", html(job.job_id), html(job.state),
-                   html(job.job_id));
+    fmt::format_to(to, "<tr data-job=\"{}\" data-state=\"{}\"><td class=\"job\">{}", html(job.job_id),
+                   name_of(job.state), html(job.job_id));
     for (const std::string* why : {&job.reason, &job.help})
         if (!why->empty()) fmt::format_to(to, "<div class=\"why\">{}</div>", html(*why));
     fmt::format_to(to, "</td><td><span class=\"badge {}\">{}</span></td>", shade_of(job),
-                   html(over ? job.status : job.state));
+                   html(over ? std::string_view(job.status) : name_of(job.state)));
     if (over) {  // all of it is done
         cell(out, "Ids", "ids", grouped(t.ids), false);
     } else {
@@ -96,10 +101,9 @@ void row(std::string& out, const job_line& job) {
         fmt::format_to(to, "<td class=\"n when\" data-l=\"Finished\">{}</td></tr>\n", html(moment(job.finished_at)));
         return;
     }
-    const std::uint64_t left = t.ids - std::min(t.ids, t.settled());
     cell(out, "Rate", "rate", job.rate > 0 ? fmt::format("{:.1f}/s", job.rate) : "-", !(job.rate > 0));
-    const bool known = job.rate > 0 && left > 0;
-    cell(out, "Left", "eta", known ? short_duration(std::ceil(static_cast<double>(left) / job.rate)) : "-", !known);
+    const auto eta = job.eta_seconds();
+    cell(out, "Left", "eta", eta ? short_duration(static_cast<double>(*eta)) : "-", !eta);
     out += "</tr>\n";
 }
 
@@ -120,6 +124,7 @@ void credentials_tile(const Tile& tile, const page_facts& f, bool work) {
     const bool over = ends && f.credentials_left_seconds <= 0;
     const bool near = ends && f.credentials_left_seconds < credentials_near_seconds;
     std::string name = "credentials";
+    if (f.credentials == "trial") name += ": new or renewed, one request goes first, alone";
     if (over)
         name += fmt::format(", since {}{}", moment(f.credentials_until), work ? "" : ": renewed when there is work");
     else if (ends)
@@ -134,17 +139,21 @@ void credentials_tile(const Tile& tile, const page_facts& f, bool work) {
              f.credentials == "trial" ? "on trial" : std::string(f.credentials), name);
 }
 
-void tiles(std::string& out, const page_facts& f) {
+// In rows that are full: their number tells how many stand in each.
+void tiles(std::string& page, const page_facts& f) {
+    std::string out;
+    std::size_t number = 0;
     const auto tile = [&](std::string_view shade, const std::string& text, std::string_view name) {
+        ++number;
         fmt::format_to(std::back_inserter(out), "<div class=\"tile {}\"><b>{}</b><span>{}</span></div>", shade,
                        html(text), html(name));
     };
-    const auto count = [&](std::string_view state) {
-        return std::count_if(f.open.begin(), f.open.end(), [&](const job_line& j) { return j.state == state; });
+    const auto count = [&](job_state state) {
+        return std::count_if(f.open.begin(), f.open.end(), [&](const job_view& j) { return j.state == state; });
     };
-    const auto blocked = count("blocked"), paused = count("paused");
-    out += "<div class=\"tiles\">";
-    tile(count("running") > 0 ? "good" : "", grouped(f.open.size()), f.open.size() == 1 ? "open job" : "open jobs");
+    const auto blocked = count(job_state::blocked), paused = count(job_state::paused);
+    tile(count(job_state::running) > 0 ? "good" : "", grouped(f.open.size()),
+         f.open.size() == 1 ? "open job" : "open jobs");
     if (paused > 0)
         tile("warn", grouped(static_cast<std::uint64_t>(paused)), paused == 1 ? "job is paused" : "jobs are paused");
     if (blocked > 0)
@@ -152,16 +161,22 @@ void tiles(std::string& out, const page_facts& f) {
     if (f.rejected > 0)
         tile("warn", grouped(f.rejected),
              f.rejected == 1 ? "file rejected, see rejected/" : "files rejected, see rejected/");
-    tile("", fmt::format("{:g}/s", f.requests_per_second), "requests at the most");
-    tile("", std::to_string(f.in_flight), "requests under way");
+    tile("", fmt::format("{:g}/s", f.requests_per_second),
+         fmt::format("requests at the most; {} under way", f.in_flight));
     if (f.throttled_for_seconds)
         tile("warn", fmt::format("for {}", short_duration(std::ceil(*f.throttled_for_seconds))),
              "throttled by the API");
     else
         tile("good", "no", "throttled by the API");
-    tile(f.breaker_open ? "bad" : "good", f.breaker_open ? "open" : "closed", "circuit breaker");
-    credentials_tile(tile, f, count("running") > 0);
-    out += "</div>\n";
+    tile(f.breaker_open ? "bad" : "good", f.breaker_open ? "open" : "closed",
+         f.breaker_open ? "circuit breaker: the API fails, only probes go out" : "circuit breaker: requests go out");
+    const bool work = std::any_of(f.open.begin(), f.open.end(), [](const job_view& j) {
+        return j.state == job_state::running ||
+               (j.state == job_state::waiting && j.waits_for != standstill::not_before);
+    });
+    credentials_tile(tile, f, work);
+    fmt::format_to(std::back_inserter(page), "<div class=\"tiles of{}\">{}</div>\n", number, out);
+    out.clear();
     if (f.credentials == "refused")
         out +=
             "<p class=\"alarm\">The API refuses the credentials: all jobs wait, nothing is lost. They go on when the "
@@ -169,6 +184,7 @@ void tiles(std::string& out, const page_facts& f) {
     if (f.breaker_open)
         out +=
             "<p class=\"alarm\">The API fails or cannot be reached: one probe at a time is sent until it answers.</p>\n";
+    page += out;
 }
 
 void pictures(std::string& out, const page_facts& f) {
@@ -241,7 +257,7 @@ std::string status_page(const page_facts& f) {
         out += "<p class=\"soft\">None. A job file dropped into the spool's <code>incoming/</code> shows here.</p>";
     } else {
         table_head(out, false);
-        for (const job_line& job : f.open) row(out, job);
+        for (const job_view& job : f.open) row(out, job);
         out += "</tbody></table>";
     }
     out += "</section>\n<section id=\"finished\"><h2>Finished jobs</h2>";

@@ -81,6 +81,7 @@ void journal_audit::feed(const record_view& record, std::uint64_t line) {
         case record_type::job_paused:
             paused_ = true;
             summary_.reason = text_or_empty(record, "reason");
+            summary_.paused_by = person_in(record);
             break;
         case record_type::job_resumed: paused_ = false; break;
         case record_type::job_cancelled:

@@ -98,7 +98,7 @@ std::string_view chart_style() {
     // Hues that people with red-green blindness tell apart; on paper their greys differ too.
     return R"(
 :root{color-scheme:light dark;--page:#fff;--ink:#1a1d21;--soft:#5c6470;--line:#d8dce2;--panel:#f5f6f8;--link:#0a58a6;
---good:#177a6b;--calm:#7fb0d6;--bad:#c2410c;--dim:#9aa1ab;--warn:#b97a00;--plain:#4a74b4;--tint-good:#e0f2ee;--tint-bad:#fdeae1;--tint-warn:#fdf2d8}
+--good:#146c5f;--calm:#7fb0d6;--bad:#b03a08;--dim:#9aa1ab;--warn:#b97a00;--plain:#4a74b4;--tint-good:#e0f2ee;--tint-bad:#fdeae1;--tint-warn:#fdf2d8}
 @media (prefers-color-scheme:dark){:root{--page:#14171b;--ink:#e6e8eb;--soft:#9ca5b1;--line:#333a44;--panel:#1c2127;--link:#7db7f5;
 --good:#3fb8a2;--calm:#5b87ad;--bad:#f07a45;--dim:#69717d;--warn:#d9a636;--plain:#6f9ae0;--tint-good:#12352f;--tint-bad:#3f2114;--tint-warn:#3a2e10}}
 .chart{margin:0}.chart>svg{display:block;width:100%;height:auto}.chart text{font:11px system-ui,sans-serif;fill:var(--soft)}

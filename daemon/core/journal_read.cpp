@@ -140,6 +140,21 @@ result<void> read_record(std::string_view line, record_view& out) {
     return {};
 }
 
+std::optional<person> person_in(const record_view& record) {
+    const json_value* by = record.find("by");
+    if (by == nullptr || by->kind != json_kind::object) return std::nullopt;
+    std::optional<std::uint64_t> uid;
+    std::uint64_t pid = 0;
+    json_scanner scanner(by->raw);
+    json_member member;
+    while (scanner.next(member)) {
+        if (member.key == "uid") uid = member.value.u64().value_or(UINT32_MAX);
+        if (member.key == "pid") pid = member.value.u64().value_or(0);
+    }
+    if (!uid) return std::nullopt;
+    return person{static_cast<std::uint32_t>(*uid), static_cast<std::int32_t>(pid)};
+}
+
 result<job_totals> read_totals(const json_value& object) {
     job_totals out;
     const std::array<std::pair<std::string_view, std::uint64_t*>, 9> fields = {{{"ids", &out.ids},

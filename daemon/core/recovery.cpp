@@ -163,6 +163,7 @@ result<void> recovery::feed(const record_view& r) {
         case record_type::job_paused:
             job_.paused = true;
             job_.said = r.text("reason").value_or("");
+            job_.paused_by = person_in(r);
             return {};
         case record_type::job_resumed:
             job_.paused = false;

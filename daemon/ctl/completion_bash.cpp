@@ -67,7 +67,7 @@ _cullctl_jobs() {
 }
 
 _cullctl() {
-    local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} verb='' i
+    local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} verb='' i args=0
     local -a where=()
     COMPREPLY=()
     # --option=value comes as three words.
@@ -77,6 +77,10 @@ _cullctl() {
     for ((i = 1; i < COMP_CWORD; i++)); do
         case ${COMP_WORDS[i]} in
 )sh";
+    // What stands behind one of these is its value.
+    std::string values;
+    for (const command_model& verb : of.verbs)
+        if (const std::string pattern = pattern_of(verb.options, true); !pattern.empty()) values += pattern + "|";
     auto to = std::back_inserter(out);
     // Which journals and which daemon are meant decides which jobs there are.
     fmt::format_to(to,
@@ -85,9 +89,11 @@ _cullctl() {
                    "                [[ -n $value ]] && where+=(\"${{COMP_WORDS[i]}}\" \"$value\")\n"
                    "                [[ ${{COMP_WORDS[i+1]}} == = ]] && ((i++)); ((i++)) ;;\n"
                    "            -*|=) ;;\n"
-                   "            *) [[ -z $verb ]] && verb=${{COMP_WORDS[i]}} ;;\n"
+                   "            *) if [[ -z $verb ]]; then verb=${{COMP_WORDS[i]}}\n"
+                   "                else case ${{COMP_WORDS[i-1]}} in {}=) ;; *) ((args++)) ;; esac\n"
+                   "                fi ;;\n"
                    "        esac\n    done\n",
-                   pattern_of(of.common.options, true));
+                   pattern_of(of.common.options, true), values);
     out += "    case $prev in\n";
     value_cases(out, of.common.options, "        ");
     out += "    esac\n    case $verb in\n";
@@ -98,8 +104,9 @@ _cullctl() {
         value_cases(out, verb.options, "                ");
         fmt::format_to(to,
                        "            esac\n            if [[ $cur == -* ]]; then _cullctl_words '{} {}'\n"
-                       "            else {}\n            fi ;;\n",
-                       names_of(verb.options), names_of(of.common.options), generator_of(verb.positional));
+                       "            else {}{}\n            fi ;;\n",
+                       names_of(verb.options), names_of(of.common.options), verb.takes_many ? "" : "((args > 0)) || ",
+                       generator_of(verb.positional));
     }
     fmt::format_to(to,
                    "        '')\n            if [[ $cur == -* ]]; then _cullctl_words '{}'\n"

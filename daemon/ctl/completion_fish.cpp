@@ -73,7 +73,12 @@ complete -c cullctl -f
                        verb.name, fish_text(verb.help));
         const std::string condition = fmt::format(" -n '__fish_seen_subcommand_from {}'", verb.name);
         if (const std::string source = source_of(verb.positional); !source.empty())
-            fmt::format_to(to, "complete -c cullctl{}{}\n", condition, source);
+            fmt::format_to(
+                to, "complete -c cullctl -n '__fish_seen_subcommand_from {}{}'{}\n", verb.name,
+                verb.takes_many || verb.positional.what != completes_to::words
+                    ? std::string()
+                    : fmt::format("; and not __fish_seen_subcommand_from {}", fmt::join(verb.positional.words, " ")),
+                source);
         options_of(out, verb.options, condition);
     }
     return out;

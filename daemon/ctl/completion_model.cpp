@@ -34,10 +34,11 @@ std::string one_line(std::string text) {
 }
 
 command_model command_of(const CLI::App& app) {
-    command_model out{app.get_name(), one_line(app.get_description()), {}, {}};
+    command_model out{app.get_name(), one_line(app.get_description()), {}, {}, false};
     for (const CLI::Option* option : app.get_options()) {
         if (option->get_positional() && option->get_lnames().empty()) {
             out.positional = place_of(option->get_type_name(), option->get_name(true));
+            out.takes_many = option->get_items_expected_max() > 1;
             continue;
         }
         option_model one;

@@ -34,7 +34,8 @@ struct command_model {
     std::string name;  // empty for cullctl itself
     std::string help;
     std::vector<option_model> options;
-    value_place positional;  // of all its arguments
+    value_place positional;   // of all its arguments
+    bool takes_many = false;  // of them
 };
 
 struct command_line_model {

@@ -89,7 +89,8 @@ _cullctl_where() {
         fmt::format_to(to, "                {})\n                    _arguments \\\n", verb.name);
         arguments(out, verb.options, "                        ");
         arguments(out, of.common.options, "                        ");
-        fmt::format_to(to, "                        '*:{}' ;;\n", action_of(verb.positional));
+        fmt::format_to(to, "                        '{}:{}' ;;\n", verb.takes_many ? "*" : "1",
+                       action_of(verb.positional));
     }
     out += "            esac ;;\n    esac\n}\n\n_cullctl \"$@\"\n";
     return out;

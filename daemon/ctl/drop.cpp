@@ -80,9 +80,10 @@ dropping::~dropping() {
     if (!temporary_.empty() && file_) static_cast<void>(tmp_.remove(temporary_));
 }
 
-outcome<std::string> dropping::drop(name_policy policy) {
+outcome<std::string> dropping::drop(name_policy policy, const std::function<bool(std::string_view)>& taken) {
     for (std::uint32_t attempt = 0; attempt < (policy == name_policy::exactly ? 1 : names_tried); ++attempt) {
         std::string name = free_name(name_, attempt);
+        if (policy == name_policy::or_free && taken && taken(name)) continue;
         auto moved = tmp_.move(temporary_, incoming_, name);
         if (!moved) {
             if (::faccessat(incoming_.fd(), ".", W_OK, 0) != 0 && errno == EACCES)

@@ -2,6 +2,7 @@
 // renamed into incoming/, the folder fsynced.
 #pragma once
 
+#include <functional>
 #include <string>
 
 #include "context.hpp"
@@ -25,8 +26,12 @@ class dropping {
 
     // The copy, open for reading.
     [[nodiscard]] int fd() const { return file_.get(); }
-    // Into incoming/; the name it got there. Exit 75 if the name is taken and must not be another.
-    [[nodiscard]] outcome<std::string> drop(name_policy policy);
+    // The name it was made for.
+    [[nodiscard]] const std::string& name() const { return name_; }
+    // Into incoming/; the name it got there, none that is `taken`. Exit 75 if the name is taken and must not be
+    // another.
+    [[nodiscard]] outcome<std::string> drop(name_policy policy,
+                                            const std::function<bool(std::string_view)>& taken = {});
 
   private:
     dropping() = default;

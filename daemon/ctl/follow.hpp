@@ -25,7 +25,8 @@ enum class follow_style {
 };
 
 // Shows `job_id` until it is finished: a bar on a terminal, else a line every 10 s; with --json the job's
-// object on a line of stdout whenever something changed. Returns the job as it ended; none after Ctrl-C.
+// object on a line of stdout whenever something changed. Returns the job as it ended; none after Ctrl-C. As talk it
+// ends with exit code 75 where the job stays blocked: somebody has to mend what it is blocked by.
 [[nodiscard]] outcome<std::optional<job_facts>> follow(const context& with, const std::string& job_id,
                                                        follow_style style);
 

@@ -3,16 +3,16 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <boost/json.hpp>
-#include <chrono>
 #include <map>
 #include <utility>
 
 #include "control_client.hpp"
+#include "culld/core/job_document.hpp"
 #include "culld/core/json_text.hpp"
 #include "culld/core/nearest.hpp"
 #include "culld/core/time.hpp"
+#include "culld/io/spool.hpp"
 
 namespace culld::ctl {
 
@@ -42,7 +42,7 @@ job_facts facts_of(const json::object& o) {
     job_facts out;
     out.job_id = text_of(o, "job_id");
     out.file = text_of(o, "file");
-    out.state = text_of(o, "state");
+    out.state = job_state_named(text_of(o, "state")).value_or(job_state::waiting);
     out.status = text_of(o, "status");
     if (const json::value* t = o.if_contains("totals"); t != nullptr && t->is_object()) {
         const json::object& totals = t->as_object();
@@ -57,53 +57,36 @@ job_facts facts_of(const json::object& o) {
                       .throttled = count_in(totals, "throttled")};
     }
     out.in_flight = count_in(o, "in_flight");
-    out.remaining = count_in(o, "remaining");
     out.rate = number_in(o, "rate").value_or(0);
-    out.eta_seconds = number_in(o, "eta_seconds");
     out.reason = text_of(o, "reason");
     out.help = text_of(o, "help");
     out.accepted_at = text_of(o, "accepted_at");
     out.finished_at = text_of(o, "finished_at");
+    out.waits_for = standstill_named(text_of(o, "waits_for")).value_or(standstill::none);
+    out.since = text_of(o, "since");
+    out.until = text_of(o, "until");
+    if (const json::value* by = o.if_contains("paused_by"); by != nullptr && by->is_object())
+        out.paused_by = person{static_cast<std::uint32_t>(count_in(by->as_object(), "uid")),
+                               static_cast<std::int32_t>(count_in(by->as_object(), "pid"))};
+    if (number_in(o, "uid")) out.uid = static_cast<std::uint32_t>(count_in(o, "uid"));
     out.from_daemon = true;
     out.json = json::serialize(o);
     return out;
 }
 
-void or_null(json_object& o, std::string_view key, const std::string& text) {
-    if (text.empty())
-        o.raw(key, "null");
-    else
-        o.member(key, text);
-}
-
-// The same form as the daemon's.
 void write_json(job_facts& job) {
     job.json.clear();
-    json_object o(job.json);
-    or_null(o, "job_id", job.job_id);
-    o.member("file", job.file).member("state", job.state);
-    or_null(o, "status", job.status);
-    append_totals(o.begin("totals"), job.totals);
-    o.member("in_flight", job.in_flight).member("remaining", job.remaining).member("rate", job.rate);
-    if (job.eta_seconds)
-        o.member("eta_seconds", *job.eta_seconds);
-    else
-        o.raw("eta_seconds", "null");
-    or_null(o, "reason", job.reason);
-    or_null(o, "help", job.help);
-    or_null(o, "accepted_at", job.accepted_at);
-    or_null(o, "finished_at", job.finished_at);
-    o.close();
+    append_job(job.json, job);
 }
 
-job_facts rejected_facts(const ledger_entry& entry) {
+job_facts rejected_facts(const rejected_file& rejected) {
     job_facts out;
-    out.job_id = entry.job_id;
-    out.file = entry.file;
-    out.state = "finished";
+    out.job_id = rejected.job_id;
+    out.file = rejected.file;
+    out.state = job_state::finished;
     out.status = "rejected";
-    out.reason = entry.error;
-    out.finished_at = entry.ts;
+    out.reason = rejected.error;
+    out.finished_at = rejected.at;
     write_json(out);
     return out;
 }
@@ -112,7 +95,7 @@ job_facts finished_facts(const folder& dir, const ledger_entry& entry) {
     job_facts out;
     out.job_id = entry.job_id;
     out.file = entry.file;
-    out.state = "finished";
+    out.state = job_state::finished;
     out.status = entry.status;
     out.totals = entry.totals;
     // A journal that is gone or damaged is verify's to report; the ledger's word stands here.
@@ -122,12 +105,14 @@ job_facts finished_facts(const folder& dir, const ledger_entry& entry) {
     return out;
 }
 
-job_facts open_facts(const folder& dir, const std::string& job_id) {
+// What an open job waits for where no daemon was asked, or none answered.
+job_facts open_facts(const folder& dir, const std::string& job_id, bool asked) {
     job_facts out;
     out.job_id = job_id;
     auto read = read_journal(dir, job_id, expected_end::open);
     if (!read || !read->findings.empty()) {
-        out.state = "blocked";
+        out.state = job_state::blocked;
+        out.waits_for = standstill::repair;
         out.reason = read ? read->findings.front().text() : read.error().text();
         out.help = read ? "nothing more of it is sent: cullctl verify names all that is wrong" : read.error().hint;
         if (!read) {
@@ -135,16 +120,27 @@ job_facts open_facts(const folder& dir, const std::string& job_id) {
             return out;
         }
     } else {
-        out.state = read->summary.state.empty() ? "waiting" : read->summary.state;
+        out.state = job_state_named(read->summary.state).value_or(job_state::waiting);
         out.reason = read->summary.reason;
         out.help = read->summary.help;
+        if (out.state == job_state::paused) {
+            out.waits_for = standstill::person;
+            out.paused_by = read->summary.paused_by;
+        }
+        if (out.state == job_state::blocked) out.waits_for = standstill::repair;
     }
     out.file = read->summary.file;
     out.status = read->summary.status;
     out.totals = read->summary.totals;
-    out.remaining = read->summary.remaining();
     out.accepted_at = read->summary.accepted_at;
     out.finished_at = read->summary.finished_at;
+    out.stand_still(out.state == job_state::running || out.state == job_state::waiting
+                        ? standing{standstill::daemon,
+                                   asked ? "no daemon answers: this is what its journal says, and nothing moves"
+                                         : "this is what its journal says; no daemon was asked",
+                                   {},
+                                   {}}
+                        : standing{});
     write_json(out);
     return out;
 }
@@ -162,14 +158,30 @@ outcome<std::vector<job_facts>> from_daemon(const control_answer& answer) {
     return out;
 }
 
+// Once: who follows a job asks twice a second. In JSON the jobs say it themselves.
+void say_that_nobody_answers(const context& with, const problem& why) {
+    static bool said = false;
+    if (with.json || std::exchange(said, true)) return;
+    with.out.say(fmt::format("no daemon answers ({}): this is what the journals say", printable(why.text())));
+}
+
+// The daemon's word on one job; nothing where it has none, or does not answer.
+std::optional<job_facts> ask_for_one(const context& with, std::string_view id) {
+    if (!with.ask_daemon || !is_job_id(id)) return std::nullopt;
+    const auto answer = ask(with.settings.http.socket, "GET", fmt::format("/v1/jobs/{}", percent_encoded(id)));
+    if (!answer || answer->status != 200) return std::nullopt;
+    boost::system::error_code ec;
+    const json::value parsed = json::parse(answer->body, ec);
+    if (ec || !parsed.is_object()) return std::nullopt;
+    return facts_of(parsed.as_object());
+}
+
 // Nothing: the daemon does not answer, and the journals must.
 outcome<std::optional<std::vector<job_facts>>> ask_daemon(const context& with) {
     if (!with.ask_daemon) return std::nullopt;
     const auto answer = ask(with.settings.http.socket, "GET", "/v1/jobs");
     if (!answer) {
-        if (with.verbose)
-            with.out.say(
-                fmt::format("no answer from the daemon ({}); reading the journals", answer.error().about.text()));
+        say_that_nobody_answers(with, answer.error().about);
         return std::nullopt;
     }
     if (answer->status != 200) return give_up(static_cast<exit_code>(exit_code_of(*answer)), problem_of(*answer));
@@ -178,16 +190,46 @@ outcome<std::optional<std::vector<job_facts>>> ask_daemon(const context& with) {
     return std::optional(std::move(*jobs));
 }
 
+// NAME.reason.json of each: for those who may not read the ledger.
+std::vector<rejected_file> rejected_in_spool(const context& with, std::size_t most) {
+    constexpr std::string_view suffix = ".reason.json";
+    constexpr std::size_t reason_bytes_max = 1U << 20U;
+    std::vector<rejected_file> out;
+    auto dir = folder::open(with.settings.spool.dir + "/rejected");
+    auto scan = dir ? folder_scan::open(*dir) : result<folder_scan>(fail(dir.error()));
+    while (scan) {
+        auto name = scan->next();
+        if (!name || !*name) break;
+        if (!std::string_view(**name).ends_with(suffix)) continue;
+        auto text = read_small_file(dir->path() + "/" + std::string(**name), reason_bytes_max);
+        boost::system::error_code ec;
+        const json::value parsed = text ? json::parse(*text, ec) : json::value();
+        if (ec || !parsed.is_object()) continue;
+        const json::object& o = parsed.as_object();
+        out.push_back({text_of(o, "file"), "", text_of(o, "error"), text_of(o, "at")});
+    }
+    std::sort(out.begin(), out.end(), [](const rejected_file& a, const rejected_file& b) { return a.at > b.at; });
+    if (out.size() > most) out.resize(most);
+    return out;
+}
+
 void sort_by_age(std::vector<job_facts>& jobs) {
     std::stable_sort(jobs.begin(), jobs.end(), [](const job_facts& a, const job_facts& b) {
         return std::tie(a.accepted_at, a.job_id) < std::tie(b.accepted_at, b.job_id);
     });
 }
 
-constexpr std::size_t several = 2;
+}  // namespace
 
-// The place of the one that `name` means in `jobs`; ids.size() if none, with `why`.
+outcome<folder> open_journals(const context& with) {
+    auto dir = folder::open(with.settings.journal.dir);
+    if (dir) return std::move(*dir);
+    if (dir.error().hint.empty()) dir.error().hint = "--journal-dir DIR names another";
+    return give_up_on(with.settings.journal.dir, std::move(dir.error()));
+}
+
 std::size_t match(std::string_view name, const std::vector<job_facts>& jobs, problem& why) {
+    constexpr std::size_t several = 2;
     std::size_t by_file = jobs.size(), by_prefix = jobs.size(), prefixes = 0;
     std::vector<std::string_view> known;
     for (std::size_t i = 0; i < jobs.size(); ++i) {
@@ -210,33 +252,6 @@ std::size_t match(std::string_view name, const std::vector<job_facts>& jobs, pro
     return jobs.size();
 }
 
-double seconds_since(const std::string& rfc3339_time) {
-    const auto then = parse_rfc3339(rfc3339_time);
-    if (!then) return -1;
-    const auto now = std::chrono::time_point_cast<std::chrono::microseconds>(std::chrono::system_clock::now());
-    return std::chrono::duration<double>(now - *then).count();
-}
-
-colour colour_of(const job_facts& job) {
-    if (job.state == "blocked") return colour::red;
-    if (job.state == "paused" || job.state == "waiting") return colour::yellow;
-    if (!job.finished()) return colour::green;
-    switch (exit_code_of(job.status)) {
-        case all_well: return colour::green;
-        case some_failed: return colour::yellow;
-        default: return colour::red;
-    }
-}
-
-}  // namespace
-
-outcome<folder> open_journals(const context& with) {
-    auto dir = folder::open(with.settings.journal.dir);
-    if (dir) return std::move(*dir);
-    if (dir.error().hint.empty()) dir.error().hint = "--journal-dir DIR names another";
-    return give_up_on(with.settings.journal.dir, std::move(dir.error()));
-}
-
 outcome<std::vector<job_facts>> jobs_from_journals(const context& with) {
     auto dir = open_journals(with);
     if (!dir) return tl::unexpected(std::move(dir.error()));
@@ -252,7 +267,7 @@ outcome<std::vector<job_facts>> jobs_from_journals(const context& with) {
     out.reserve(finished.size() + ids->size());
     for (const auto& [id, entry] : finished) out.push_back(finished_facts(*dir, *entry));
     for (const std::string& id : *ids)
-        if (!finished.contains(id)) out.push_back(open_facts(*dir, id));
+        if (!finished.contains(id)) out.push_back(open_facts(*dir, id, with.ask_daemon));
     sort_by_age(out);
     return out;
 }
@@ -280,30 +295,50 @@ outcome<std::vector<job_facts>> all_jobs_ever(const context& with) {
     return out;
 }
 
+std::vector<rejected_file> rejected_files(const context& with, std::size_t most) {
+    std::vector<rejected_file> out;
+    if (auto dir = folder::open(with.settings.journal.dir))
+        if (auto ledger = read_ledger(*dir); ledger && ledger->there) {
+            const auto& entries = ledger->checked.entries();
+            for (auto e = entries.rbegin(); e != entries.rend() && out.size() < most; ++e)
+                if (e->rejected) out.push_back({e->file, e->job_id, e->error, e->ts});
+            return out;
+        }
+    return rejected_in_spool(with, most);
+}
+
 outcome<job_facts> find_job(const context& with, std::string_view name) {
+    if (auto one = ask_for_one(with, name); one && one->job_id == name) return std::move(*one);
     problem why;
+    std::optional<job_facts> found;
     auto told = ask_daemon(with);
     if (!told) return tl::unexpected(std::move(told.error()));
     if (*told) {
         std::vector<job_facts>& jobs = **told;
-        if (const std::size_t at = match(name, jobs, why); at != jobs.size()) return std::move(jobs[at]);
+        if (const std::size_t at = match(name, jobs, why); at != jobs.size()) found = std::move(jobs[at]);
     }
     // The daemon remembers the last finished jobs only; the journals hold them all.
-    auto jobs = jobs_from_journals(with);
-    if (!jobs) {
-        if (*told) return give_up(not_there, std::move(why));
-        return tl::unexpected(std::move(jobs.error()));
+    std::optional<failure> unread;
+    if (!found) {
+        if (auto jobs = jobs_from_journals(with); !jobs)
+            unread = std::move(jobs.error());
+        else if (const std::size_t at = match(name, *jobs, why); at != jobs->size())
+            found = std::move((*jobs)[at]);
     }
-    const std::size_t at = match(name, *jobs, why);
-    if (at != jobs->size()) return std::move((*jobs)[at]);
-    if (auto dir = open_journals(with)) {
-        if (auto ledger = read_ledger(*dir)) {
-            const auto& entries = ledger->checked.entries();
-            const auto entry = std::find_if(entries.rbegin(), entries.rend(),
-                                            [&](const ledger_entry& e) { return e.rejected && e.file == name; });
-            if (entry != entries.rend()) return rejected_facts(*entry);
+    // A file's name means the newest of that name, also where that one was no job.
+    if (!found || found->job_id != name) {
+        const auto rejected = rejected_files(with, SIZE_MAX);
+        const auto newest = std::find_if(rejected.begin(), rejected.end(), [&](const rejected_file& r) {
+            return r.file == name || (!found && r.job_id == name);
+        });
+        if (newest != rejected.end() && (!found || found->file != name || newest->at > found->accepted_at)) {
+            if (found && found->file == name && !with.json)
+                with.out.say(fmt::format("an earlier file of that name is job {}", printable(found->job_id)));
+            return rejected_facts(*newest);
         }
     }
+    if (found) return std::move(*found);
+    if (unread && !*told) return tl::unexpected(std::move(*unread));
     return give_up(not_there, std::move(why));
 }
 
@@ -342,58 +377,6 @@ outcome<std::string> find_journal(const context& with, const folder& dir, std::s
         return give_up(not_there, {.what = fmt::format("no job \"{}\"", printable(name)),
                                    .hint = fmt::format("{} begins so: write all of it", known[at].job_id)});
     return known[at].job_id;
-}
-
-void print_table(const context& with, const std::vector<job_facts>& jobs) {
-    constexpr std::size_t columns = 8;
-    using row = std::array<std::string, columns>;
-    std::vector<row> rows{{"JOB", "STATE", "DONE", "FAILED", "TOTAL", "RATE", "ETA", "AGE"}};
-    for (const job_facts& job : jobs)
-        rows.push_back({printable(job.job_id), job.finished() ? job.status : job.state, grouped(job.totals.settled()),
-                        grouped(job.totals.failed), grouped(job.totals.ids),
-                        job.finished() || job.rate == 0 ? "-" : fmt::format("{:.1f}/s", job.rate),
-                        job.eta_seconds ? short_duration(*job.eta_seconds) : "-",
-                        short_duration(seconds_since(job.accepted_at))});
-    // No wider than what it holds: it should fit a terminal.
-    std::array<std::size_t, columns> widths{};
-    for (const row& r : rows)
-        for (std::size_t c = 0; c < columns; ++c) widths[c] = std::max(widths[c], r[c].size());
-    for (std::size_t i = 0; i < rows.size(); ++i) {
-        const row& r = rows[i];
-        const std::string state = fmt::format("{:{}}", r[1], widths[1]);
-        std::string line = fmt::format("{:{}}  {}", r[0], widths[0],
-                                       i == 0 ? state : with.out.on_stdout(colour_of(jobs[i - 1]), state));
-        for (std::size_t c = 2; c < columns; ++c) line += fmt::format("  {:>{}}", r[c], widths[c]);
-        with.out.data((i == 0 ? with.out.on_stdout(colour::bold, line) : line) + "\n");
-    }
-}
-
-void print_job(const context& with, const job_facts& job) {
-    const auto row = [&](std::string_view key, std::string_view value) {
-        if (!value.empty()) with.out.data(fmt::format("{:12} {}\n", key, printable(value)));
-    };
-    row("job", job.job_id);
-    row("file", job.file);
-    with.out.data(fmt::format("{:12} {}\n", "state",
-                              with.out.on_stdout(colour_of(job), job.finished() ? job.status : job.state)));
-    row("reason", job.reason);
-    row("help", job.help);
-    row("ids", grouped(job.totals.ids));
-    row("deleted", grouped(job.totals.deleted));
-    row("absent", grouped(job.totals.absent));
-    row("failed", grouped(job.totals.failed));
-    row("skipped", grouped(job.totals.skipped));
-    row("duplicates", grouped(job.totals.duplicates));
-    row("requests", fmt::format("{} ({} retries, {} throttled)", grouped(job.totals.requests),
-                                grouped(job.totals.retries), grouped(job.totals.throttled)));
-    if (!job.finished()) {
-        row("in flight", grouped(job.in_flight));
-        row("remaining", grouped(job.remaining));
-        if (job.rate > 0) row("rate", fmt::format("{:.1f} ids/s", job.rate));
-        if (job.eta_seconds) row("eta", short_duration(*job.eta_seconds));
-    }
-    row("accepted", job.accepted_at);
-    row("finished", job.finished_at);
 }
 
 }  // namespace culld::ctl

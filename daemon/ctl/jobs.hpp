@@ -8,30 +8,15 @@
 #include <vector>
 
 #include "context.hpp"
-#include "culld/core/totals.hpp"
+#include "culld/core/job_view.hpp"
 #include "journal_folder.hpp"
 
 namespace culld::ctl {
 
-// GET /v1/jobs/ID (contract, section 7).
-struct job_facts {
-    std::string job_id;
-    std::string file;
-    std::string state;   // waiting, running, paused, blocked, finished
-    std::string status;  // of a finished job, else empty
-    job_totals totals;
-    std::uint64_t in_flight = 0;
-    std::uint64_t remaining = 0;
-    double rate = 0;  // ids a second
-    std::optional<double> eta_seconds;
-    std::string reason;       // why it is paused, blocked or was cancelled; of a rejected file the error
-    std::string help;         // of a blocked one: what to do about it
-    std::string accepted_at;  // RFC 3339, may be empty
-    std::string finished_at;
+// GET /v1/jobs/ID (contract, section 7), or what the journals say.
+struct job_facts : job_view {
     bool from_daemon = false;
     std::string json;  // the object, as it came or in the same form
-
-    [[nodiscard]] bool finished() const { return state == "finished"; }
 };
 
 // Those the daemon tells of (it remembers the last finished ones), else those of the journals; the oldest
@@ -39,12 +24,21 @@ struct job_facts {
 [[nodiscard]] outcome<std::vector<job_facts>> all_jobs(const context& with);
 // Those of the journals, with the daemon's word where it has one.
 [[nodiscard]] outcome<std::vector<job_facts>> all_jobs_ever(const context& with);
-// Without asking the daemon. An open journal that is damaged shows as a blocked job.
+// Without asking the daemon. An open journal that is damaged shows as a blocked job; one that is not waits for a
+// daemon.
 [[nodiscard]] outcome<std::vector<job_facts>> jobs_from_journals(const context& with);
 
-// The one that `name` means: a job's id, the file's name (its newest job), or the beginning of exactly one
-// id. A file that was rejected is found by its name too, as finished with status "rejected".
+// The one that `name` means: a job's id, the file's name (what became of the newest of that name: its job, or its
+// rejection, which shows as finished with status "rejected"), or the beginning of exactly one id.
 [[nodiscard]] outcome<job_facts> find_job(const context& with, std::string_view name);
+
+// A file that was rejected.
+struct rejected_file {
+    std::string file, job_id, error;  // job_id may be empty
+    std::string at;                   // RFC 3339
+};
+// The newest first, at most `most`: by the ledger, else by rejected/, else none.
+[[nodiscard]] std::vector<rejected_file> rejected_files(const context& with, std::size_t most);
 
 // How a job may be named to find_journal.
 enum class naming {
@@ -55,10 +49,15 @@ enum class naming {
 [[nodiscard]] outcome<std::string> find_journal(const context& with, const folder& dir, std::string_view name,
                                                 naming rule = naming::by_beginning);
 
-// `jobs` as a table for people.
-void print_table(const context& with, const std::vector<job_facts>& jobs);
-// One job in full, for people.
-void print_job(const context& with, const job_facts& job);
+// A file in the drop box that is no job yet, as far as this user may look there, and why where that shows from here.
+struct waiting_file {
+    std::string file, why, since;  // since: RFC 3339
+};
+// The oldest first. `jobs`: those that are known.
+[[nodiscard]] std::vector<waiting_file> waiting_files(const context& with, const std::vector<job_facts>& jobs);
+
+// The place of the one that `name` means in `jobs`; jobs.size() if none, with `why`.
+[[nodiscard]] std::size_t match(std::string_view name, const std::vector<job_facts>& jobs, problem& why);
 
 [[nodiscard]] outcome<folder> open_journals(const context& with);
 

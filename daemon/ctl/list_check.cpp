@@ -69,7 +69,7 @@ result<unique_fd> regular_file(const folder& dir, const std::string& name) {
 
 // Reads `fd` as the job `name`, its sidecar from `dir`.
 outcome<job_intake> run_intake(surroundings& around, const folder& plan, int fd, const std::string& name,
-                               const std::function<outcome<unique_fd>(const std::string& list)>& open_list) {
+                               const list_opener& open_list) {
     intake taking(around.over(plan), now(), 0);
     auto spec = taking.read_job(fd, name);
     if (!spec) return give_up(code_of(taking.fault()), std::move(spec.error()));
@@ -140,7 +140,7 @@ scratch_folder::~scratch_folder() {
     std::filesystem::remove_all(here_.path(), ignored);
 }
 
-outcome<job_intake> check_job(const context& with, int fd, const std::string& name, const std::string& beside) {
+outcome<job_intake> check_job(const context& with, int fd, const std::string& name, const list_opener& open_list) {
     config settings = with.settings;
     if (!with.have_config) {
         // Whether the daemon's configuration has them cannot be known here.
@@ -156,7 +156,11 @@ outcome<job_intake> check_job(const context& with, int fd, const std::string& na
     if (!around) return tl::unexpected(std::move(around.error()));
     auto scratch = scratch_folder::make();
     if (!scratch) return tl::unexpected(std::move(scratch.error()));
-    return run_intake(**around, scratch->here(), fd, name, [&](const std::string& list) -> outcome<unique_fd> {
+    return run_intake(**around, scratch->here(), fd, name, open_list);
+}
+
+outcome<job_intake> check_job(const context& with, int fd, const std::string& name, const std::string& beside) {
+    return check_job(with, fd, name, [&](const std::string& list) -> outcome<unique_fd> {
         auto dir = folder::open(beside);
         if (!dir) return give_up_on(beside, std::move(dir.error()));
         auto file = regular_file(*dir, list);

@@ -2,6 +2,7 @@
 // result (which id stood at this position?). Nothing is left behind.
 #pragma once
 
+#include <functional>
 #include <string>
 
 #include "context.hpp"
@@ -34,6 +35,11 @@ class scratch_folder {
 // The same for a bare list under `name` whose bytes come from `fd` (a seekable file).
 [[nodiscard]] outcome<job_intake> check_job(const context& with, int fd, const std::string& name,
                                             const std::string& beside);
+
+// The same for a job whose sidecar `open_list` opens.
+using list_opener = std::function<outcome<unique_fd>(const std::string& list)>;
+[[nodiscard]] outcome<job_intake> check_job(const context& with, int fd, const std::string& name,
+                                            const list_opener& open_list);
 
 // A regular file that the user named; links are followed.
 [[nodiscard]] outcome<unique_fd> open_own_file(const std::string& path);

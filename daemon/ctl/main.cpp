@@ -91,6 +91,15 @@ problem complaint_of(const CLI::App& app, const CLI::ParseError& error) {
             .hint = chosen.empty() ? "cullctl --help" : fmt::format("cullctl {} --help", chosen.front()->get_name())};
 }
 
+// `xargs cullctl pause` must not end well without having paused anything, whatever stands among its words.
+bool asks_for_help_beside_jobs(int argc, char** argv) {
+    constexpr std::array<std::string_view, 4> orders{"pause", "resume", "cancel", "rate"};
+    const std::vector<std::string_view> words(argv + 1, argv + argc);
+    const auto verb = std::find_first_of(words.begin(), words.end(), orders.begin(), orders.end());
+    return verb != words.end() &&
+           std::any_of(verb + 1, words.end(), [](std::string_view word) { return !word.starts_with('-'); });
+}
+
 int run(int argc, char** argv) {
     CLI::App app("Speaks with culld, and reads what it wrote.", "cullctl");
     app.set_version_flag("--version,-V", CULLD_VERSION);
@@ -107,9 +116,19 @@ int run(int argc, char** argv) {
                               lint_verb(app),       verify_verb(app, options),
                               sign_verb(app),       demo_verb(app),
                               completion_verb(app), config_verb(app, options)};
+    for (const verb& v : verbs)
+        v.command->footer(
+            std::string("--config, --socket, --json and the other options of all commands: cullctl --help\n\n") +
+            footer);
     try {
         app.parse(argc, argv);
     } catch (const CLI::CallForHelp& e) {
+        if (asks_for_help_beside_jobs(argc, argv)) {
+            talk(options.no_colour, false)
+                .complain(problem{.what = "--help stands among jobs: nothing was done",
+                                  .hint = "is it the name of a job? None begins with -; -- ends the options"});
+            return usage;
+        }
         return app.exit(e) == 0 ? all_well : io_error;
     } catch (const CLI::Success& e) {  // --version
         return app.exit(e) == 0 ? all_well : io_error;

@@ -10,6 +10,7 @@
 #include "culld/core/json_text.hpp"
 #include "culld/core/shell_word.hpp"
 #include "jobs.hpp"
+#include "own_journal.hpp"
 #include "report_facts.hpp"
 #include "report_page.hpp"
 #include "report_sink.hpp"
@@ -201,10 +202,10 @@ int run_report(const context& with, const report_options& options) {
                              {.what = "a page of HTML is nothing for a terminal",
                               .hint = fmt::format("-o {} writes it to a file; --json shows the facts",
                                                   shell_file(options.job + ".html"))}});
-    auto dir = open_journals(with);
-    if (!dir) return report(with, dir.error());
-    auto job = find_journal(with, *dir, options.job);
-    if (!job) return report(with, job.error());
+    auto journal = open_journal_of(with, options.job);
+    if (!journal) return report(with, journal.error());
+    const folder* const dir = &journal->dir();
+    const std::string* const job = &journal->job_id;
     auto facts = gather_facts(with, *dir, *job, options.rules);
     if (!facts) return report(with, facts.error());
     auto sink = report_sink::open(with, options.file);

@@ -9,6 +9,7 @@
 #include "culld/core/json_text.hpp"
 #include "jobs.hpp"
 #include "list_check.hpp"
+#include "own_journal.hpp"
 #include "result_rows.hpp"
 #include "verb.hpp"
 
@@ -225,10 +226,8 @@ verb result_verb(CLI::App& app) {
         ->check(CLI::IsMember({"failed", "deleted", "absent", "skipped", "remaining"}));
     command->add_flag("--ids", options->ids, "bare ids, one a line: a list that can be submitted again")->excludes(csv);
     return {command, [options](const context& with) -> int {
-                auto dir = open_journals(with);
-                if (!dir) return report(with, dir.error());
-                auto job = find_journal(with, *dir, options->job);
-                if (!job) return report(with, job.error());
+                auto journal = open_journal_of(with, options->job);
+                if (!journal) return report(with, journal.error());
                 row_form form = row_form::table;
                 if (options->ids)
                     form = row_form::ids;
@@ -236,7 +235,7 @@ verb result_verb(CLI::App& app) {
                     form = row_form::csv;
                 else if (with.json)
                     form = row_form::json;
-                return result_run(with, *dir, std::move(*job), *options, form).run();
+                return result_run(with, journal->dir(), journal->job_id, *options, form).run();
             }};
 }
 

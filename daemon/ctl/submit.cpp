@@ -1,4 +1,5 @@
 // cullctl submit FILE…: checked first, then dropped; with --wait followed to the end.
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <unistd.h>
 
@@ -19,6 +20,7 @@
 #include "drop.hpp"
 #include "follow.hpp"
 #include "list_check.hpp"
+#include "list_job.hpp"
 #include "verb.hpp"
 
 namespace culld::ctl {
@@ -31,6 +33,7 @@ struct submit_options {
     bool wait = false;
     bool yes = false;                      // ask nothing
     std::optional<std::uint64_t> confirm;  // so many distinct ids, over all files
+    job_settings settings;                 // for bare lists
 };
 
 // A file that was copied and found good, and lies in tmp/ until it is dropped or thrown away.
@@ -65,6 +68,33 @@ outcome<void> check_kind(const std::string& name) {
                   .file = name});
 }
 
+// A bare list and what the command line says of it: a job and its sidecar, read as the daemon will.
+outcome<prepared> prepare_list(const context& with, const std::string& path, const std::string& name, int file,
+                               const job_settings& settings) {
+    auto scratch = scratch_folder::make();
+    if (!scratch) return tl::unexpected(std::move(scratch.error()));
+    // What is checked is the copy that will be dropped: the original may change meanwhile, or be a pipe.
+    auto original = dropping::copy(with, file, name);
+    if (!original) return tl::unexpected(std::move(original.error()));
+    auto made = make_list_job(settings, original->fd(), name, scratch->here());
+    if (!made) return tl::unexpected(std::move(made.error()));
+    auto list = dropping::copy(with, made->list.get(), made->sidecar_name);
+    if (!list) return tl::unexpected(std::move(list.error()));
+    auto job = dropping::copy(with, made->job.get(), made->job_name);
+    if (!job) return tl::unexpected(std::move(job.error()));
+    auto checked = check_job(with, job->fd(), made->job_name, [&](const std::string&) -> outcome<unique_fd> {
+        unique_fd again(::fcntl(list->fd(), F_DUPFD_CLOEXEC, 3));
+        if (!again) return give_up(io_error, errno_problem("duplicate descriptor of", made->sidecar_name, errno));
+        return again;
+    });
+    if (!checked) {
+        problem& about = checked.error().about;
+        if (about.file.empty() || about.file == made->sidecar_name || about.file == made->job_name) about.file = path;
+        return tl::unexpected(std::move(checked.error()));
+    }
+    return prepared{path, std::move(*checked), std::move(*job), std::move(*list)};
+}
+
 outcome<prepared> prepare(const context& with, const std::string& path, const submit_options& options) {
     const bool from_stdin = path == "-";
     const std::string name = from_stdin ? options.name : std::filesystem::path(path).filename().string();
@@ -75,8 +105,10 @@ outcome<prepared> prepare(const context& with, const std::string& path, const su
         if (!opened) return tl::unexpected(std::move(opened.error()));
         file = std::move(*opened);
     }
+    const int from = from_stdin ? STDIN_FILENO : file.get();
+    if (options.settings.any()) return prepare_list(with, path, name, from, options.settings);
     // What is checked is the copy that will be dropped: the original may change meanwhile.
-    auto copy = dropping::copy(with, from_stdin ? STDIN_FILENO : file.get(), name);
+    auto copy = dropping::copy(with, from, name);
     if (!copy) return tl::unexpected(std::move(copy.error()));
     const std::filesystem::path parent = std::filesystem::path(path).parent_path();
     const std::string beside = from_stdin || parent.empty() ? "." : parent.string();
@@ -97,13 +129,59 @@ outcome<prepared> prepare(const context& with, const std::string& path, const su
     return prepared{path, std::move(*checked), std::move(*copy), std::move(list_copy)};
 }
 
-outcome<submitted> drop(prepared& job) {
+// What is known before the first file is dropped: asked once for all of them.
+class neighbours {
+  public:
+    explicit neighbours(const context& with) : with_(with) {
+        if (!with.ask_daemon) return;
+        const auto answer = ask(with.settings.http.socket, "GET", "/livez");
+        if (!answer) {
+            with.out.say(fmt::format("no daemon answers ({}): what is submitted waits until culld runs",
+                                     printable(answer.error().about.text())));
+            return;
+        }
+        if (auto jobs = all_jobs(with))
+            for (job_facts& job : *jobs)
+                if (!job.finished()) open_.push_back(std::move(job));
+    }
+
+    // What the daemon would reject though nothing is wrong with the file.
+    [[nodiscard]] outcome<void> welcome(const prepared& job) const {
+        const std::string& id = job.checked.spec.id;
+        bool used = false;
+        if (auto dir = folder::open(with_.settings.journal.dir)) used = dir->exists(journal_name(id));
+        if (!used && with_.ask_daemon) {
+            const auto known = ask(with_.settings.http.socket, "GET", "/v1/jobs/" + percent_encoded(id));
+            used = known && known->status == 200;
+        }
+        if (!used) return {};
+        return give_up(bad_job, {.what = fmt::format("a job with the id \"{}\" was accepted before", id),
+                                 .hint = "nothing was submitted; give it another id if it is meant to run again",
+                                 .file = job.path});
+    }
+    // The open job that was made of a file of that name, if there is one.
+    [[nodiscard]] const job_facts* job_of(std::string_view file) const {
+        const auto found =
+            std::find_if(open_.begin(), open_.end(), [&](const job_facts& job) { return job.file == file; });
+        return found == open_.end() ? nullptr : &*found;
+    }
+
+  private:
+    const context& with_;
+    std::vector<job_facts> open_;
+};
+
+outcome<submitted> drop(const context& with, prepared& job, const neighbours& others) {
+    if (const job_facts* same = others.job_of(job.copy.name()))
+        with.out.say(fmt::format("{} is the file of {}, which is open: this one gets another name",
+                                 printable(job.copy.name()), printable(same->job_id)));
     if (job.list) {
         auto dropped = job.list->drop(name_policy::exactly);
         if (!dropped) return tl::unexpected(std::move(dropped.error()));
     }
     submitted out{.file = {}, .ids = job.checked.ids, .at = now_text()};
-    auto dropped = job.copy.drop(name_policy::or_free);
+    auto dropped =
+        job.copy.drop(name_policy::or_free, [&](std::string_view name) { return others.job_of(name) != nullptr; });
     if (!dropped) return tl::unexpected(std::move(dropped.error()));
     out.file = std::move(*dropped);
     return out;
@@ -260,10 +338,11 @@ int run_submit(const context& with, const submit_options& options) {
         with.out.complain(problem{.what = "- stands for standard input, which can be read once"});
         return usage;
     }
+    const neighbours others(with);
     int worst = all_well;
     std::vector<submitted> done;
     const auto submit = [&](prepared& job) {
-        auto one = drop(job);
+        auto one = drop(with, job, others);
         if (!one) {
             worst = std::max(worst, report(with, one.error()));
             return;
@@ -274,6 +353,8 @@ int run_submit(const context& with, const submit_options& options) {
     if (options.confirm) {
         auto jobs = prepare_confirmed(with, options);
         if (!jobs) return report(with, jobs.error());
+        for (const prepared& job : *jobs)
+            if (auto welcome = others.welcome(job); !welcome) return report(with, welcome.error());
         for (prepared& job : *jobs) submit(job);
     } else {
         const bool ask_first = !options.yes && ::isatty(STDIN_FILENO) == 1 && with.out.stderr_is_terminal();
@@ -281,6 +362,10 @@ int run_submit(const context& with, const submit_options& options) {
             auto job = prepare(with, path, options);
             if (!job) {
                 worst = std::max(worst, report(with, job.error()));
+                continue;
+            }
+            if (auto welcome = others.welcome(*job); !welcome) {
+                worst = std::max(worst, report(with, welcome.error()));
                 continue;
             }
             if (ask_first && !job->checked.spec.dry_run && !asked_and_confirmed(with, *job)) {
@@ -312,6 +397,25 @@ verb submit_verb(CLI::App& app) {
     command->add_option("--confirm", options->confirm,
                         "submit only if the files hold exactly this many distinct ids, all together");
     command->add_flag("-y,--yes", options->yes, "on a terminal, too, ask nothing");
+    job_settings& settings = options->settings;
+    command->add_flag("--dry-run", settings.dry_run, "of a bare list: everything but the delete");
+    command->add_option("--id", settings.id, "of a bare list: the job's id; a list submitted twice runs once");
+    command->add_option("--workspace", settings.workspace_id, "of a bare list: the workspace its ids are in");
+    command
+        ->add_option_function<std::vector<std::string>>(
+            "--label",
+            [options](const std::vector<std::string>& pairs) {
+                for (const std::string& pair : pairs) {
+                    const std::size_t equals = pair.find('=');
+                    if (equals == std::string::npos || equals == 0)
+                        throw CLI::ValidationError("--label", fmt::format("\"{}\" is not KEY=VALUE", printable(pair)));
+                    options->settings.labels[pair.substr(0, equals)] = pair.substr(equals + 1);
+                }
+            },
+            "of a bare list: KEY=VALUE, as often as there are labels")
+        ->allow_extra_args(false);
+    command->add_option("--batch-size", settings.batch_size, "of a bare list: ids in a request, 1 to 999");
+    command->add_option("--priority", settings.priority, "of a bare list: 0 (first) to 9");
     return {command, [options](const context& with) { return run_submit(with, *options); }};
 }
 

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "follow.hpp"
+#include "job_screens.hpp"
 #include "verb.hpp"
 
 namespace culld::ctl {
@@ -17,21 +18,11 @@ namespace {
 
 using clock = std::chrono::steady_clock;
 constexpr std::chrono::seconds plain_interval(10);
+constexpr std::chrono::seconds blocked_patience(3);
 
 volatile std::sig_atomic_t interrupts = 0;
 extern "C" void on_interrupt(int) {
     interrupts = 1;
-}
-
-std::string line_of(const job_facts& job) {
-    std::string out =
-        fmt::format("{} {} {}/{} done, {} failed", printable(job.job_id), job.finished() ? job.status : job.state,
-                    grouped(job.totals.settled()), grouped(job.totals.ids), grouped(job.totals.failed));
-    if (!job.finished() && job.rate > 0) out += fmt::format(", {:.1f}/s", job.rate);
-    if (job.eta_seconds) out += fmt::format(", {} left", short_duration(*job.eta_seconds));
-    if (!job.reason.empty()) out += ": " + printable(job.reason);
-    if (!job.help.empty()) out += "; " + printable(job.help);
-    return out;
 }
 
 std::string bar_of(const context& with, const job_facts& job) {
@@ -41,12 +32,14 @@ std::string bar_of(const context& with, const job_facts& job) {
     const auto full = std::min(width, static_cast<std::size_t>(part * static_cast<double>(width)));
     std::string bar;
     for (std::size_t i = 0; i < width; ++i) bar += i < full ? "█" : "░";
-    std::string out = fmt::format("{} {} {:5.1f}% {}/{}", job.finished() ? job.status : job.state,
-                                  with.out.on_stderr(job.totals.failed > 0 ? colour::yellow : colour::green, bar),
-                                  part * 100, grouped(job.totals.settled()), grouped(job.totals.ids));
+    std::string out =
+        fmt::format("{} {} {:5.1f}% {}/{}", job.finished() ? std::string_view(job.status) : name_of(job.state),
+                    with.out.on_stderr(job.totals.failed > 0 ? colour::yellow : colour::green, bar), part * 100,
+                    grouped(job.totals.settled()), grouped(job.totals.ids));
     if (job.totals.failed > 0) out += fmt::format(" {} failed", grouped(job.totals.failed));
+    if (job.totals.skipped > 0) out += fmt::format(" {} skipped", grouped(job.totals.skipped));
     if (!job.finished() && job.rate > 0) out += fmt::format(" {:.1f}/s", job.rate);
-    if (job.eta_seconds) out += fmt::format(" ETA {}", short_duration(*job.eta_seconds));
+    if (const auto eta = job.eta_seconds()) out += fmt::format(" ETA {}", short_duration(static_cast<double>(*eta)));
     return out;
 }
 
@@ -63,7 +56,8 @@ class teller {
             return;
         }
         seen& before = last_[job.job_id];
-        const std::string state = job.state + job.status + job.reason + job.help;
+        const std::string state =
+            std::string(name_of(job.state)) + job.status + std::string(name_of(job.waits_for)) + job.reason + job.help;
         const auto now = clock::now();
         if (bar && with_.out.stderr_is_terminal() && !job.finished()) {
             // A bar has no room for why it stands still: that is said once, above it.
@@ -97,7 +91,7 @@ class teller {
 };
 
 // Without a daemon nothing moves, save where one is just starting, or ends its work without a socket.
-class standstill {
+class no_progress {
   public:
     [[nodiscard]] bool is_one(bool from_daemon, const std::string& seen) {
         const auto now = clock::now();
@@ -105,7 +99,7 @@ class standstill {
             seen_ = seen;
             since_ = now;
         }
-        return now - since_ >= standstill_max;
+        return now - since_ >= no_progress_max;
     }
     [[nodiscard]] static tl::unexpected<failure> failed(const context& with) {
         return give_up(no_daemon, {.what = "no daemon answers, and nothing moves",
@@ -114,7 +108,7 @@ class standstill {
     }
 
   private:
-    static constexpr std::chrono::seconds standstill_max{10};
+    static constexpr std::chrono::seconds no_progress_max{10};
     std::string seen_;
     clock::time_point since_ = clock::now();
 };
@@ -123,7 +117,7 @@ int watch_all(const context& with) {
     const interrupt_guard guard;
     teller tell(with, follow_style::data);
     std::map<std::string, bool> open;
-    standstill still;
+    no_progress still;
     while (!interrupt_guard::interrupted() && !tell.broken()) {
         auto jobs = all_jobs(with);
         if (!jobs) return report(with, jobs.error());
@@ -138,7 +132,7 @@ int watch_all(const context& with) {
         std::string all;
         for (const job_facts& job : *jobs) all += job.json;
         if (unfinished > 0 && still.is_one(jobs->front().from_daemon, all))
-            return report(with, standstill::failed(with).value());
+            return report(with, no_progress::failed(with).value());
         if (unfinished == 0) {
             if (open.empty()) with.out.say("no job is open");
             return tell.broken() ? io_error : all_well;
@@ -173,7 +167,8 @@ void pause_between_looks() {
 outcome<std::optional<job_facts>> follow(const context& with, const std::string& job_id, follow_style style) {
     const interrupt_guard guard;
     teller tell(with, style);
-    standstill still;
+    no_progress still;
+    std::optional<clock::time_point> blocked_since;
     while (!interrupt_guard::interrupted() && !tell.broken()) {
         auto job = find_job(with, job_id);
         if (!job) {
@@ -185,7 +180,17 @@ outcome<std::optional<job_facts>> follow(const context& with, const std::string&
             with.out.end_progress();
             return std::optional(std::move(*job));
         }
-        if (still.is_one(job->from_daemon, job->json)) return standstill::failed(with);
+        // What a moment ends, nobody has to mend.
+        if (job->state != job_state::blocked) blocked_since.reset();
+        if (style == follow_style::talk && job->state == job_state::blocked) {
+            const auto now = clock::now();
+            if (now - blocked_since.emplace(blocked_since.value_or(now)) >= blocked_patience) {
+                with.out.end_progress();
+                return give_up(try_later, {.what = fmt::format("{} is blocked: {}", job->job_id, job->reason),
+                                           .hint = job->help.empty() ? "it goes on when that is mended" : job->help});
+            }
+        }
+        if (still.is_one(job->from_daemon, job->json)) return no_progress::failed(with);
         pause_between_looks();
     }
     with.out.end_progress();

@@ -112,6 +112,12 @@ class server final : public http_server {
                                    .body = std::move(in.body()),
                                    .from = from};
             server_answer reply = handler_(request);
+            if (reply.later) {
+                const auto make = std::move(reply.later);
+                task<server_answer> made = make();
+                server_answer waited_for = co_await std::move(made);
+                reply = std::move(waited_for);
+            }
             http::response<http::string_body> out(static_cast<http::status>(reply.status), in.version());
             out.set(http::field::server, "culld");
             out.set(http::field::content_type, reply.content_type);

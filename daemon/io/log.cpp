@@ -220,7 +220,7 @@ std::string format_log_line(log_style style, wall_time at, log_level level, std:
         case log_style::journald: out = fmt::format("{} {} ", time, facts.name); break;
     }
     append_shown(out, message, false);
-    if (style != log_style::terminal && style != log_style::terminal_color) append_pair(out, "event", event);
+    append_pair(out, "event", event);
     append_pairs(out, fields);
     out.push_back('\n');
     return out;
@@ -232,6 +232,10 @@ std::vector<std::string> journald_fields(log_level level, std::string_view event
     out.reserve(fields.size() + 5);
     out.emplace_back("MESSAGE=");
     append_shown(out.back(), message, false);
+    // journalctl shows this alone, unless it is asked for more: what happened, and to which job or file.
+    append_pair(out.back(), "event", event);
+    for (const log_field& field : fields)
+        if (field.name == "job_id" || field.name == "file") append_pair(out.back(), field.name, value_text(field));
     out.push_back(fmt::format("PRIORITY={}", facts_of(level).priority));
     out.emplace_back("SYSLOG_IDENTIFIER=culld");
     out.push_back(fmt::format("CULLD_EVENT={}", event));

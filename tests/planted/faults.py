@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Plants bugs in how culld bears a failing disk, few resources and a hostile drop box, and sees that the tests notice.
+"""Plants bugs in how culld bears a failing disk, few resources, a hostile drop box and people, and sees that the tests
+notice.
 
     tests/planted/faults.py [NAME…]        (default: every bug)
 
@@ -161,6 +162,11 @@ BUGS = {
                                "HttpClientTls.RefusesACertificateThat*"),
     "unpacked-without-bound": ("daemon/io/unpack.cpp", "if (got > most - out.size())", "if (got > most)", SHELL,
                                "Unpack.NothingGrows*"),
+    "verdicts-counted-again": ("daemon/app/job_table.cpp",
+                               "if (!job->fresh()) before_us_.try_emplace(id, job->totals());", "",
+                               WHOLE, "StandingStill.ARestartCounts*"),
+    "strangers-command": ("daemon/app/control.cpp", "owner && *owner == request.from->uid &&", "owner &&",
+                          WHOLE, "Commands.ASubmitter*"),
 }
 
 planted.main(BUGS)

@@ -93,6 +93,13 @@ TEST_F(CullctlCompletion, BashOffersJobsFilesAndWords) {
     EXPECT_EQ(bash("cullctl result job-1 --only = ski"), "skipped\n");
     EXPECT_EQ(bash("cullctl completion z"), "zsh\n");
     EXPECT_EQ(bash("cullctl ver"), "verify\n");
+    // What stands there already is not offered again, where one argument is all.
+    EXPECT_EQ(bash("cullctl config ''"), "show\n");
+    EXPECT_EQ(bash("cullctl config show ''"), "\n");
+    EXPECT_EQ(bash("cullctl completion zsh ''"), "\n");
+    EXPECT_EQ(bash(where + "status job-1 ''"), "\n");
+    EXPECT_EQ(bash(where + "result --only failed ''"), "job-1\njob-2\n") << "failed is a value";
+    EXPECT_EQ(bash(where + "pause job-2 ''"), "job-2\n") << "takes many";
     write(root + "/some file.yaml", "");
     EXPECT_EQ(bash("cullctl submit som"), "some file.yaml\n");
     EXPECT_EQ(bash("cullctl report job-1 -o som"), "some file.yaml\n");

@@ -83,6 +83,60 @@ TEST_F(CullctlSubmit, WaitFollowsTheJobToItsEnd) {
     EXPECT_EQ(here("submit --wait list.txt").code, 1);
 }
 
+TEST_F(CullctlSubmit, AListWithSettingsBecomesAJobAndItsSidecar) {
+    write(root + "/list.txt", "a\nb\n");
+    const std::string flags =
+        " --dry-run --id weekly --workspace w1 --label ticket=S-1 --label by=alice --batch-size 7 --priority 2";
+    const ran r = here("submit list.txt" + flags);
+    ASSERT_EQ(r.code, 0) << r.err;
+    EXPECT_EQ(r.out, "list.json\n");
+    const std::string job = read(spool + "/incoming/list.json");
+    for (const char* part : {R"("id":"weekly")", R"("workspace_id":"w1")", R"("dry_run":true)", R"("batch_size":7)",
+                             R"("priority":2)", R"("labels":{"by":"alice","ticket":"S-1"})"})
+        EXPECT_NE(job.find(part), std::string::npos) << job;
+    const std::size_t at = job.find("list-");
+    const std::string sidecar = job.substr(at, job.find('"', at) - at);
+    EXPECT_EQ(read(spool + "/incoming/" + sidecar), "a\nb\n");
+    EXPECT_TRUE(std::filesystem::is_empty(spool + "/tmp"));
+    EXPECT_EQ(here("lint " + spool + "/incoming/list.json").code, 0);
+    // What the daemon would refuse is refused here.
+    EXPECT_EQ(here("submit list.txt --batch-size 1000").code, 65);
+    EXPECT_EQ(here("submit list.txt --id=-x").code, 65);
+    EXPECT_EQ(here("submit list.txt --label nothing").code, 64);
+    write(root + "/job.json", good_job);
+    EXPECT_EQ(here("submit job.json --dry-run").code, 64) << "it says for itself";
+}
+
+TEST_F(CullctlSubmit, ACsvWithSettingsBecomesAPlainList) {
+    write(root + "/list.csv", "name,id\nx,a\ny,b\n");
+    ASSERT_EQ(here("submit list.csv --priority 1").code, 0);
+    for (const auto& entry : std::filesystem::directory_iterator(spool + "/incoming"))
+        if (entry.path().extension() == ".ids") EXPECT_EQ(read(entry.path().string()), "a\nb\n");
+    write(root + "/bad.csv", "name,id\nx,a!\n");
+    const ran bad = here("submit bad.csv --priority 1");
+    EXPECT_EQ(bad.code, 65);
+    EXPECT_NE(bad.err.find("bad.csv"), std::string::npos) << bad.err;
+}
+
+TEST_F(CullctlSubmit, AUsedIdIsSaidBeforeAnythingIsDropped) {
+    prepare();
+    write(root + "/job.json", R"({"version":1,"id":"job-1","project_id":"p","workspace_id":"w","ids":["a"]})");
+    for (const char* words : {"submit job.json", "submit --confirm 1 job.json"}) {
+        const ran r = here(words);
+        EXPECT_EQ(r.code, 65) << r.err;
+        EXPECT_NE(r.err.find("was accepted before"), std::string::npos) << r.err;
+    }
+    EXPECT_TRUE(std::filesystem::is_empty(spool + "/incoming"));
+    EXPECT_TRUE(std::filesystem::is_empty(spool + "/tmp"));
+}
+
+TEST_F(CullctlSubmit, ADaemonThatIsNotThereIsSaid) {
+    write(root + "/list.txt", "a\n");
+    const ran r = here("submit list.txt --socket " + root + "/none");
+    EXPECT_EQ(r.code, 0);
+    EXPECT_LT(r.err.find("no daemon answers"), r.err.find("submitted")) << r.err;
+}
+
 using CullctlLint = CullctlTest;
 
 TEST_F(CullctlLint, GoodFilesAreCounted) {

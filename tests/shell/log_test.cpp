@@ -28,7 +28,7 @@ TEST(LogLine, LooksAsItsStyleSays) {
               "2026-11-25T01:02:03.123456Z info accepted event=job.accepted job_id=\"a b\" ids=12 offset=-3 "
               "dry_run=false\n");
     EXPECT_EQ(line(log_style::terminal, "accepted", fields),
-              "01:02:03Z info  accepted job_id=\"a b\" ids=12 offset=-3 dry_run=false\n");
+              "01:02:03Z info  accepted event=job.accepted job_id=\"a b\" ids=12 offset=-3 dry_run=false\n");
     EXPECT_EQ(line(log_style::prefixed, "accepted"), "<6>accepted event=job.accepted\n");
     EXPECT_EQ(line(log_style::json, "accepted", fields),
               R"({"ts":"2026-11-25T01:02:03.123456Z","level":"info","event":"job.accepted","msg":"accepted",)"
@@ -70,8 +70,8 @@ TEST(Journald, GetsFieldsOfOurOwn) {
     const std::vector<log_field> fields{{"job_id", "x"}, {"http_status", 429U}, {"odd-name", "a\nb"}};
     EXPECT_THAT(
         journald_fields(log_level::warn, "gateway.throttled", "slow\ndown", fields),
-        ElementsAre("MESSAGE=slow\\ndown", "PRIORITY=4", "SYSLOG_IDENTIFIER=culld", "CULLD_EVENT=gateway.throttled",
-                    "CULLD_JOB_ID=x", "CULLD_HTTP_STATUS=429", "CULLD_ODD_NAME=a\nb"));
+        ElementsAre("MESSAGE=slow\\ndown event=gateway.throttled job_id=x", "PRIORITY=4", "SYSLOG_IDENTIFIER=culld",
+                    "CULLD_EVENT=gateway.throttled", "CULLD_JOB_ID=x", "CULLD_HTTP_STATUS=429", "CULLD_ODD_NAME=a\nb"));
 }
 
 TEST(LogStyle, FollowsFormatAndSurroundings) {

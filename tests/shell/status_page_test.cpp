@@ -25,10 +25,10 @@ page_facts idle() {
             .requests_per_second = 5,
             .credentials = "good"};
 }
-job_line job(std::string_view id, std::string_view state) {
-    return {.job_id = id,
+job_view job(std::string_view id, std::string_view state) {
+    return {.job_id = std::string(id),
             .file = "a.txt",
-            .state = state,
+            .state = job_state_named(state).value(),
             .totals = {.ids = 200, .deleted = 90, .failed = 10},
             .rate = 12.5};
 }
@@ -76,7 +76,7 @@ TEST(StatusPage, ShowsWhatIsWrong) {
     f.breaker_open = true;
     f.throttled_for_seconds = 12.2;
     f.rejected = 1;
-    job_line blocked = job("stuck", "blocked");
+    job_view blocked = job("stuck", "blocked");
     blocked.reason = "APIGW.0301: Incorrect IAM authentication information";
     blocked.help = "put a new token there";
     f.open = {blocked};
@@ -114,7 +114,7 @@ TEST(StatusPage, ShowsHowLongTheCredentialsLast) {
 
 TEST(StatusPage, NamesAreNeverMarkup) {
     page_facts f = idle();
-    job_line j = job("x", "blocked");
+    job_view j = job("x", "blocked");
     j.reason = "</script><script>alert(1)</script>";
     f.open = {j};
     f.endpoint = "\"><i>";
@@ -129,7 +129,7 @@ TEST(StatusPage, SurvivesThousandsOfJobs) {
     page_facts f = idle();
     for (int i = 0; i < 1000; ++i) f.open.push_back(job(names[static_cast<std::size_t>(i)], "waiting"));
     for (int i = 1000; i < 2000; ++i) {
-        job_line over = job(names[static_cast<std::size_t>(i)], "finished");
+        job_view over = job(names[static_cast<std::size_t>(i)], "finished");
         over.status = "completed";
         f.finished.push_back(over);
     }

@@ -449,12 +449,12 @@ def strangers(it):
 
 @check
 def control(it):
-    """the control socket obeys root and culld's group, and nobody else"""
+    """the control socket obeys root and culld's group, submitters for their own jobs, and nobody else"""
     it.under_way("controlled", 400)
     job = it.job("controlled")["job_id"]
-    for user in "alice", "mallory":
+    for user in "bob", "mallory":
         it.run("cullctl", "cancel", job, user=user, ok=77)
-    it.run("cullctl", "pause", job)
+    it.run("cullctl", "pause", job, user="alice")  # her own
     until("a pause", lambda: it.job("controlled")["state"] == "paused")
     expect(it.show("StatusText") == "1 jobs open, none running", it.show("StatusText"))
     it.run("systemctl", "restart", "culld")

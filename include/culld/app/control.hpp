@@ -40,16 +40,14 @@ class control {
         wall_time at = wall_now();
     } reloaded;
 
-    // {"job_id","file","state","status","totals","in_flight","remaining","rate","eta_seconds","reason","help",
-    //  "accepted_at","finished_at"}
-    static void append_job(std::string& out, const job_run& job);
-    static void append_job(std::string& out, const finished_job& job);
-    static void append_job(std::string& out, const stuck_job& job);
-
   private:
     [[nodiscard]] std::string job_list() const;
     [[nodiscard]] std::optional<std::string> job_json(std::string_view id) const;
     [[nodiscard]] server_answer command(const server_request& request, std::string_view id, std::string_view verb);
+    // A piece of its journal, for those who may see it.
+    [[nodiscard]] server_answer journal(const server_request& request, std::string_view id, std::string_view query);
+    [[nodiscard]] task<server_answer> read_journal(std::string id, std::uint64_t offset,
+                                                   std::optional<std::uint32_t> uid);
     [[nodiscard]] std::string metrics();
     [[nodiscard]] std::string page();
     void sample();
@@ -65,6 +63,7 @@ class control {
     sender& sending_;
     const notifier& telling_;
     disk_figures disks_;
+    std::optional<worker_thread> reading_;  // from the first on who asks for a journal
     loop_timer sampling_;
     bool sampling_on_ = false;  // or over for good
     steady_time started_ = steady_now();

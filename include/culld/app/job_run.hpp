@@ -12,6 +12,7 @@
 #include "culld/app/services.hpp"
 #include "culld/core/answer.hpp"
 #include "culld/core/job_spec.hpp"
+#include "culld/core/job_view.hpp"
 #include "culld/core/journal_write.hpp"
 #include "culld/core/pace.hpp"
 #include "culld/core/plan.hpp"
@@ -21,9 +22,6 @@
 #include "culld/io/journal_file.hpp"
 
 namespace culld {
-
-enum class job_state : std::uint8_t { waiting, running, paused, blocked, finished };
-[[nodiscard]] std::string_view name_of(job_state s);
 
 // What stands in a job's way, and so what may end it.
 enum class block_cause : std::uint8_t {
@@ -57,7 +55,8 @@ struct job_seed {
     std::uint64_t requests = 0, retries = 0, throttled = 0;
     wall_time accepted_at;
     bool paused = false;
-    std::string said;  // why, by whoever paused or cancelled it
+    std::string said;                 // why, by whoever paused or cancelled it
+    std::optional<person> paused_by;  // where that is known
     std::optional<double> rate;
     std::optional<skip_reason> stopped;  // it was being cancelled, aborted, or ran out of time
     spans in_doubt;                      // open intents whose fate is unknown
@@ -167,6 +166,18 @@ class job_run {
     [[nodiscard]] std::uint32_t submitter() const { return uid_; }
     [[nodiscard]] const std::string& active_file() const { return active_file_; }
     [[nodiscard]] const std::string& active_list() const { return active_list_; }
+    [[nodiscard]] const std::optional<person>& paused_by() const { return paused_by_; }
+    // By a person's order, even where something blocks it as well.
+    [[nodiscard]] bool stands_paused() const {
+        return state_ == job_state::paused || (state_ == job_state::blocked && paused_before_block_);
+    }
+    [[nodiscard]] bool being_cancelled() const { return stop_reason_ == skip_reason::cancelled; }
+    // Accepted by this process, not by one before it.
+    [[nodiscard]] bool fresh() const { return fresh_; }
+    // A request of it is under way, or could be, but for what all jobs share.
+    [[nodiscard]] bool has_something_to_send(steady_time now) const;
+    // What its next request waits for, but for what all jobs share.
+    [[nodiscard]] job_outlook look_ahead(steady_time now, wall_time wall) const;
 
   private:
     void apply_rules();
@@ -221,6 +232,7 @@ class job_run {
     bool asks_refused_ = false;  // it was said
     steady_time heard_at_{};     // while it is being ended: when it began, or the last answer came
     std::string said_;           // by whoever paused or cancelled it
+    std::optional<person> paused_by_;
     std::uint64_t requests_, retries_, throttled_;
     job_totals pending_, shown_;                            // at the commit under way; durable
     reason_counts failed_, failed_pending_, failed_shown_;  // recorded; and as the totals

@@ -28,6 +28,7 @@ struct stuck_job {
     std::string active_file = {}, active_list = {};  // in active/; empty: its journal does not tell, or has none
     std::optional<journal_mark> left = {};           // what its next run must find
     std::shared_ptr<unique_fd> journal = {};         // kept open: its content is lost with it where it was removed
+    std::optional<std::uint32_t> uid = {};           // the submitter's, likewise
 };
 
 // What is left of a job when it is over.
@@ -35,6 +36,7 @@ struct finished_job {
     std::string job_id, file, status;
     job_totals totals;
     wall_time accepted_at, finished_at;
+    std::uint32_t uid = 0;  // the submitter's
 };
 
 class job_table {
@@ -70,20 +72,24 @@ class job_table {
     struct counters {
         std::uint64_t accepted = 0, rejected = 0;
         std::map<std::string, std::uint64_t> finished;  // by status
-        job_totals verdicts;                            // of jobs that are not here any more
+        job_totals verdicts;                            // of jobs that are not here any more, by this process
         reason_counts failed_by_reason;                 // of runs that are not
         histogram<job_steps> durations;                 // of finished jobs, from accepted to finished
     };
     counters counted;
 
-    // Verdicts of all jobs, whatever became of them: what was told once is told again, so that neither sum ever falls.
+    // Verdicts that this process recorded, of all jobs, whatever became of them: what was told once is told again, so
+    // that neither sum ever falls; and what a process before this one told is not.
     [[nodiscard]] job_totals verdicts() const;
     [[nodiscard]] reason_counts failed_by_reason() const;  // of this process's runs
 
   private:
+    [[nodiscard]] job_totals ours(const std::string& job_id, const job_totals& all) const;
+
     std::map<std::string, std::unique_ptr<job_run>, std::less<>> running_;
     std::map<std::string, stuck_job, std::less<>> stuck_;
     std::map<std::uint32_t, std::size_t> open_of_;
+    std::map<std::string, job_totals, std::less<>> before_us_;  // of open jobs that a process before this one began
     std::deque<finished_job> finished_;
     int worst_ = 0;
 };

@@ -11,6 +11,7 @@
 #include "culld/app/job_run.hpp"
 #include "culld/app/services.hpp"
 #include "culld/core/histogram.hpp"
+#include "culld/core/standstill.hpp"
 #include "culld/core/traffic.hpp"
 #include "culld/core/turns.hpp"
 #include "culld/core/wake_lead.hpp"
@@ -64,6 +65,8 @@ class sender {
     [[nodiscard]] std::uint32_t in_flight() const { return in_flight_; }
     [[nodiscard]] std::optional<wall_time> last_sent() const { return last_sent_; }
     [[nodiscard]] std::optional<steady_time> credentials_end() const { return who_->end(); }
+    // What holds all jobs up now, but for the jobs themselves.
+    [[nodiscard]] outlook trouble() const;
     // The last try to renew them brought none; those we hold may serve for a while.
     [[nodiscard]] bool renewal_fails() const { return renewal_fails_; }
 
@@ -111,7 +114,7 @@ class sender {
     void miss(worker& w, plan::miss how, std::string_view error_class, const http_answer& answer, std::string_view code,
               std::string_view detail, steady_time earliest);
     void went_well(const worker& w);
-    void went_badly(std::string_view why);
+    void went_badly(std::string_view why, bool answered = true);
 
     // ---- credentials (sender_credentials.cpp) ----
 
@@ -171,6 +174,8 @@ class sender {
     loop_timer wake_;
     std::optional<steady_time> wake_at_;
     std::optional<wall_time> last_sent_;
+    std::optional<outlook::trouble> failing_;         // no request went well since
+    std::optional<outlook::trouble> no_credentials_;  // since
     counters counted_;
 };
 

@@ -9,21 +9,11 @@
 #include <string_view>
 #include <vector>
 
+#include "culld/core/job_view.hpp"
 #include "culld/core/recent_past.hpp"
 #include "culld/core/totals.hpp"
 
 namespace culld {
-
-struct job_line {
-    std::string_view job_id, file;
-    std::string_view state;   // waiting, running, paused, blocked, finished
-    std::string_view status;  // of a finished job
-    std::string reason;       // why it stands still
-    std::string help;         // and what to do about it
-    job_totals totals;
-    double rate = 0;                       // ids a second
-    std::string accepted_at, finished_at;  // RFC 3339, may be empty
-};
 
 // Series of page_facts::past.
 enum : std::size_t {
@@ -51,7 +41,7 @@ struct page_facts {
     job_totals since_start;                       // of open jobs and of those finished since
     const reason_counts* failed_by_reason = nullptr;
     const recent_past* past = nullptr;
-    std::vector<job_line> open, finished;  // finished: the newest first
+    std::vector<job_view> open, finished;  // finished: the newest first
 };
 
 [[nodiscard]] std::string status_page(const page_facts& facts);

@@ -22,13 +22,14 @@ namespace culld {
 struct audit_summary {
     std::string job_id;
     std::string file;
-    std::string accepted_at;  // ts of job.accepted; empty before it
-    std::string finished_at;  // empty: not finished
-    std::string status;       // of job.finished
-    job_totals totals;        // counted from the records; ids and duplicates from job.accepted
-    std::string state;        // waiting, running, paused, blocked, finished: as the records leave it
-    std::string reason;       // of the last pause, block or cancellation that is in force
-    std::string help;         // while it is blocked: what would help
+    std::string accepted_at;          // ts of job.accepted; empty before it
+    std::string finished_at;          // empty: not finished
+    std::string status;               // of job.finished
+    job_totals totals;                // counted from the records; ids and duplicates from job.accepted
+    std::string state;                // waiting, running, paused, blocked, finished: as the records leave it
+    std::string reason;               // of the last pause, block or cancellation that is in force
+    std::string help;                 // while it is blocked: what would help
+    std::optional<person> paused_by;  // of the last pause
     [[nodiscard]] std::uint64_t remaining() const { return totals.ids - std::min(totals.ids, totals.settled()); }
 };
 

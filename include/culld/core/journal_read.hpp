@@ -6,6 +6,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -73,6 +74,9 @@ struct record_view {
 
 // `line` without its newline. Fills `out` (a large value: reuse it); problem::column is the byte at fault.
 [[nodiscard]] result<void> read_record(std::string_view line, record_view& out);
+
+// `by` of what a person ordered; nothing where it is missing.
+[[nodiscard]] std::optional<person> person_in(const record_view& record);
 
 // {"ids":…,"deleted":…,…}: every key once, in any order, others ignored.
 [[nodiscard]] result<job_totals> read_totals(const json_value& object);

@@ -28,7 +28,8 @@ struct recovered_job {
     bool rested = false;
     std::uint64_t requests = 0, retries = 0, throttled = 0;
     bool paused = false;
-    std::string said;  // why, by whoever paused or cancelled it
+    std::string said;                 // why, by whoever paused or cancelled it
+    std::optional<person> paused_by;  // where the records read say so
     std::optional<double> rate;
     std::optional<skip_reason> stopped;
     std::optional<std::string> status;  // of job.finished

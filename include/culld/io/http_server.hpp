@@ -37,6 +37,8 @@ struct server_answer {
     std::string allow;  // for 405
     // Content-Security-Policy: what a browser may load for it.
     std::string policy = "default-src 'none'; frame-ancestors 'none'";
+    // The answer has to be waited for: then this makes it, and nothing else here counts.
+    std::function<task<server_answer>()> later = {};
 };
 
 // Called on the loop. What it throws ends the loop: nobody else could know of it.

@@ -70,7 +70,7 @@ void log_always(log_level shown_as, std::string_view event, std::string_view mes
 // How lines look.
 enum class log_style {
     text,            // 2026-11-25T01:02:03.123456Z info accepted event=job.accepted job_id=x
-    terminal,        // 01:02:03Z info  accepted job_id=x
+    terminal,        // 01:02:03Z info  accepted event=job.accepted job_id=x
     terminal_color,  // the same in colour
     prefixed,        // <6>accepted event=job.accepted job_id=x: sd-daemon(3), the reader adds the time
     json,            // {"ts":"…","level":"info","event":"job.accepted","msg":"accepted","job_id":"x"}
