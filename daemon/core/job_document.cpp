@@ -263,7 +263,7 @@ result<void> job_document::field(const scalar& v, place at) {
     }
     if (key_ == "id")
         return checked(spec_.id, is_job_id,
-                       "a string of 1 to 100 of A-Z a-z 0-9 . _ -, with no dot in front, and not \"ledger\"");
+                       "a string of 1 to 100 of A-Z a-z 0-9 . _ -, with no dot or - in front, and not \"ledger\"");
     if (key_ == "project_id") return checked(spec_.project_id, is_api_id, "a string of 1 to 64 of A-Z a-z 0-9 -");
     if (key_ == "workspace_id") return checked(spec_.workspace_id, is_api_id, "a string of 1 to 64 of A-Z a-z 0-9 -");
     if (key_ == "ids_file")
@@ -358,7 +358,7 @@ result<job_spec> bare_list_spec(const job_rules& rules) {
 }
 
 bool is_job_id(std::string_view text) {
-    return !text.empty() && text.size() <= 100 && text.front() != '.' && text != "ledger" &&
+    return !text.empty() && text.size() <= 100 && text.front() != '.' && text.front() != '-' && text != "ledger" &&
            std::ranges::all_of(text, name_byte);
 }
 
@@ -372,8 +372,8 @@ std::string make_job_id(std::string_view stem, wall_time now, std::uint32_t chan
     std::string clean;
     for (const char c : stem)
         if (clean.size() < 60 && (name_byte(c) || !clean.ends_with('_'))) clean.push_back(name_byte(c) ? c : '_');
-    const std::size_t dots = clean.find_first_not_of('.');
-    clean.erase(0, dots == std::string::npos ? clean.size() : dots);
+    // Nothing that hides a file, and nothing that a command takes for an option.
+    clean.erase(0, std::min(clean.find_first_not_of(".-"), clean.size()));
     if (clean.empty()) clean = "job";
     return fmt::format("{}-{}-{:04x}", clean, basic_utc(now), chance & 0xFFFFU);
 }

@@ -133,7 +133,7 @@ TEST_F(JobDocument, AWrongValueNamesFieldPlaceAndWhatItMustBe) {
         {"expect_count", num("-1"), "whole number from 0"},
         {"id", text("a b"), "id must be a string"},
         {"id", text("ledger"), "not \"ledger\""},
-        {"id", text(".a"), "no dot in front"},
+        {"id", text(".a"), "no dot or - in front"},
         {"id", text(""), "1 to 100"},
         {"id", num("5"), "not 5"},
         {"project_id", text("../x"), "project_id must be"},
@@ -358,6 +358,9 @@ TEST(JobId, IsMadeFromStemTimeAndChance) {
     EXPECT_EQ(make_job_id("cleanup", now, 0xBEEF), "cleanup-20261125T010203Z-beef");
     EXPECT_EQ(make_job_id("clean up", now, 1), "clean_up-20261125T010203Z-0001");
     EXPECT_EQ(make_job_id("..", now, 0), "job-20261125T010203Z-0000");
+    EXPECT_EQ(make_job_id("--help", now, 0), "help-20261125T010203Z-0000") << "no option of anybody's";
+    EXPECT_FALSE(is_job_id("-x"));
+    EXPECT_TRUE(is_job_id("_x-"));
     EXPECT_EQ(make_job_id("", now, 0), "job-20261125T010203Z-0000");
 }
 

@@ -89,7 +89,7 @@ class job_document {
 // bits). Whatever the stem holds, the result is a valid job id.
 [[nodiscard]] std::string make_job_id(std::string_view stem, wall_time now, std::uint32_t chance);
 
-// [A-Za-z0-9._-]{1,100}, not `ledger`, no dot in front.
+// [A-Za-z0-9_][A-Za-z0-9._-]{0,99}, not `ledger`.
 [[nodiscard]] bool is_job_id(std::string_view text);
 
 // One path component that ends in .ids, .ids.gz or .ids.zst and does not begin with a dot.
