@@ -150,6 +150,10 @@ class strict_run {
         if (parser_.error == YAML_MEMORY_ERROR) throw std::bad_alloc();
         const std::string why = parser_.problem == nullptr ? "damaged" : parser_.problem;
         const bool context = parser_.context != nullptr;
+        if (context && std::string_view(parser_.context) == "while scanning a quoted scalar" &&
+            why == "found unexpected end of stream")
+            return complaint(input_.place_of(parser_.context_mark),
+                             "no valid YAML: the quote that opens here is never closed", "was the file cut?");
         problem out =
             complaint(input_.place_of(parser_.problem_mark),
                       fmt::format("no valid YAML: {}{}{}", context ? parser_.context : "", context ? ", " : "", why));

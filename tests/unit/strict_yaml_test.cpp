@@ -103,7 +103,9 @@ TEST(StrictYaml, NulBytesDoNotTurnTheTextIntoUtf16) {
 // Half a file must not pass for a whole one.
 TEST(StrictYaml, AQuoteThatIsNeverClosedIsAnError) {
     for (const char* text : {"a: \"open\n", "a: 'open\n", "a: \"b\\\"", "a: 'b''", "# \xC3\xA4\na: {b: \"x", "\"a"})
-        EXPECT_FALSE(parse_strict_yaml(text)) << text;
+        EXPECT_EQ(only_problem(text).what, "no valid YAML: the quote that opens here is never closed") << text;
+    EXPECT_EQ(only_problem("a: 1\nb: {c: \"x").line, 2U);
+    EXPECT_EQ(only_problem("a: 1\nb: {c: \"x").column, 8U);
     for (const char* text :
          {"a: \"\"", "a: ''", "a: \"b\\\"\"", "a: 'b'''", "# \xC3\xA4\r\na: {b: \"x\"}", "a: |\n  \"b\n"})
         EXPECT_TRUE(parse_strict_yaml(text)) << text;
