@@ -75,7 +75,7 @@ outcome<job_facts> job_of_daemon(const context& with, const std::string& name, n
     std::vector<std::string> begin;
     for (job_facts& job : *jobs) {
         if (job.job_id == name) return std::move(job);
-        if (job.finished()) continue;
+        if (job.finished() || job.is_file()) continue;
         if (job.file == name) of_file.push_back(&job);
         if (job.job_id.starts_with(name)) begin.push_back(printable(job.job_id));
     }
@@ -164,7 +164,7 @@ int run_rate(const context& with, const std::vector<std::string>& words, bool ye
         auto all = jobs_of_daemon(with);
         if (!all) return report(with, all.error());
         for (const job_facts& job : *all)
-            if (!job.finished()) ids.push_back(job.job_id);
+            if (!job.finished() && !job.is_file()) ids.push_back(job.job_id);
         if (ids.empty()) {
             with.out.say("no job is open: nothing changed");
             return all_well;

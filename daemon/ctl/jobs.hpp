@@ -16,6 +16,8 @@ namespace culld::ctl {
 // GET /v1/jobs/ID (contract, section 7), or what the journals say.
 struct job_facts : job_view {
     bool from_daemon = false;
+    // The daemon tells of files, too, that it knows of and that are no jobs yet.
+    [[nodiscard]] bool is_file() const { return job_id.empty() && !finished(); }
     std::string json;  // the object, as it came or in the same form
 };
 

@@ -98,14 +98,15 @@ int run_list(const context& with, const list_options& options) {
     auto jobs = options.everything ? all_jobs_ever(with) : all_jobs(with);
     if (!jobs) return report(with, jobs.error());
     const std::vector<job_facts> all = *jobs;
+    const auto waiting = waiting_files(with, all);
     if (options.open_only) std::erase_if(*jobs, [](const job_facts& job) { return job.finished(); });
     const auto rejected = options.open_only ? std::vector<rejected_file>()
                                             : rejected_files(with, options.everything ? SIZE_MAX : rejected_shown);
-    const auto waiting = waiting_files(with, all);
     if (with.json) {
         print_json(with, *jobs, waiting, rejected);
         return all_well;
     }
+    std::erase_if(*jobs, [](const job_facts& job) { return job.is_file(); });
     if (jobs->empty())
         with.out.say("no jobs");
     else

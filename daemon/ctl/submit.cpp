@@ -142,7 +142,7 @@ class neighbours {
         }
         if (auto jobs = all_jobs(with))
             for (job_facts& job : *jobs)
-                if (!job.finished()) open_.push_back(std::move(job));
+                if (!job.finished() && !job.is_file()) open_.push_back(std::move(job));
     }
 
     // What the daemon would reject though nothing is wrong with the file.

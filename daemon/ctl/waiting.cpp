@@ -33,6 +33,8 @@ std::string why_it_waits(const std::string& name, const std::vector<job_facts>& 
 
 std::vector<waiting_file> waiting_files(const context& with, const std::vector<job_facts>& jobs) {
     std::vector<waiting_file> out;
+    for (const job_facts& file : jobs)
+        if (file.is_file()) out.push_back({file.file, file.reason, file.since});
     const auto dir = folder::open(with.settings.spool.dir + "/incoming");
     auto scan = dir ? folder_scan::open(*dir) : result<folder_scan>(fail(dir.error()));
     const auto now = std::chrono::time_point_cast<std::chrono::microseconds>(std::chrono::system_clock::now());
@@ -42,6 +44,7 @@ std::vector<waiting_file> waiting_files(const context& with, const std::vector<j
         const std::string name(**next);
         const file_kind kind = type_of(name).kind;
         if (kind == file_kind::ignored || kind == file_kind::sidecar) continue;
+        if (std::any_of(out.begin(), out.end(), [&](const waiting_file& f) { return f.file == name; })) continue;
         const auto facts = dir->stat(name);
         if (!facts || now - changed_at(*facts) < taken_within) continue;
         out.push_back({name, why_it_waits(name, jobs), rfc3339(changed_at(*facts))});

@@ -121,6 +121,7 @@ int watch_all(const context& with) {
     while (!interrupt_guard::interrupted() && !tell.broken()) {
         auto jobs = all_jobs(with);
         if (!jobs) return report(with, jobs.error());
+        std::erase_if(*jobs, [](const job_facts& job) { return job.is_file(); });
         const auto unfinished =
             std::count_if(jobs->begin(), jobs->end(), [](const job_facts& j) { return !j.finished(); });
         for (const job_facts& job : *jobs) {
