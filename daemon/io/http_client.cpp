@@ -77,8 +77,8 @@ struct http_connection::parts {
     [[nodiscard]] const std::string& peer_host() const { return to.via ? to.via->host : to.host; }
     [[nodiscard]] const std::string& peer_port() const { return to.via ? to.via->port : to.port; }
 
-    // Addresses that no resolver has to be asked for: those that stand there, and localhost, which is this host whatever
-    // a name server says (RFC 6761, section 6.3): http is let through to it.
+    // Addresses that no resolver has to be asked for: those that stand there, and localhost, which is this host
+    // whatever a name server says (RFC 6761, section 6.3): http is let through to it.
     [[nodiscard]] std::vector<asio::ip::tcp::endpoint> without_asking() const {
         unsigned short port = 0;
         std::from_chars(peer_port().data(), peer_port().data() + peer_port().size(), port);
