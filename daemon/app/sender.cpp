@@ -327,7 +327,12 @@ task<void> sender::handle(worker& w) {
 
 void sender::withhold_secrets(worker& w, http_answer& answer) {
     w.secrets = redactor(known_secrets());
-    w.secrets.add_authorization(w.request.head());
+    const std::string_view signature = signature_in(w.request.head());
+    const auto repeats = [&](const std::string& id) { return may_repeat(id, signature); };
+    // What was done as it should be says little: there it is seldom worth its cost.
+    if (answer.failure != transport_failure::none || answer.status != 200 ||
+        std::ranges::any_of(answer.request_ids, repeats))
+        w.secrets.add(signature);
     answer.detail = w.secrets(answer.detail);
     for (std::string& id : answer.request_ids) id = w.secrets(id);
 }

@@ -3,10 +3,9 @@
 #include <xxhash.h>
 
 #include <algorithm>
-#include <array>
 #include <cstring>
 
-#include "culld/core/ascii.hpp"
+#include "culld/core/id_text.hpp"
 #include "culld/core/loose_json.hpp"
 
 namespace culld {
@@ -28,22 +27,8 @@ fate fate_of(std::uint8_t marks, bool data_speaks) {
     return in_either_success ? fate::deleted : fate::refused;
 }
 
-// Dashed or bare, as the service writes both (secmaster-api.md, 1.1).
-bool is_uuid(std::string_view id) {
-    if (id.size() != 36 && id.size() != 32) return false;
-    for (std::size_t i = 0; i < id.size(); ++i) {
-        const bool dash = id.size() == 36 && (i == 8 || i == 13 || i == 18 || i == 23);
-        if (dash ? id[i] != '-' : hex_value(id[i]) < 0) return false;
-    }
-    return true;
-}
-
-// UUIDs are compared without regard to case (contract, section 2).
-std::uint64_t hash_of(std::string_view id) {
-    if (!is_uuid(id)) return XXH3_64bits(id.data(), id.size());
-    std::array<char, 36> small{};
-    std::transform(id.begin(), id.end(), small.begin(), ascii_lower);
-    return XXH3_64bits(small.data(), id.size());
+std::uint64_t hash_of(std::string_view compared) {
+    return XXH3_64bits(compared.data(), compared.size());
 }
 
 }  // namespace
@@ -101,18 +86,18 @@ struct judge::reader {
             while (size < count * 2) size *= 2;
             table.assign(size, 0);
             for (std::size_t i = 0; i < count; ++i) {
-                std::size_t slot = hash_of(id(i)) & (size - 1);
+                std::size_t slot = hash_of(compared_id(id(i)).text()) & (size - 1);
                 while (table[slot] != 0) slot = (slot + 1) & (size - 1);
                 table[slot] = static_cast<std::uint32_t>(i + 1);
             }
         }
-        const bool uuid = is_uuid(name);
+        const compared_id wanted(name);
         std::size_t alike = count;
-        std::size_t slot = hash_of(name) & (table.size() - 1);
+        std::size_t slot = hash_of(wanted.text()) & (table.size() - 1);
         for (; table[slot] != 0; slot = (slot + 1) & (table.size() - 1)) {
             const std::size_t i = table[slot] - 1;
             if (id(i) == name) return i;
-            if (uuid && alike == count && same_ignoring_case(id(i), name)) alike = i;
+            if (alike == count && compared_id(id(i)).text() == wanted.text()) alike = i;
         }
         return alike;
     }

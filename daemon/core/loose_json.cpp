@@ -11,7 +11,7 @@ namespace {
 
 constexpr std::string_view byte_order_mark = "\xEF\xBB\xBF";
 
-bool is_blank(char c) {
+bool is_json_blank(char c) {
     return c == ' ' || c == '\n' || c == '\r' || c == '\t';
 }
 
@@ -28,7 +28,7 @@ bool loose_json::breaks(const char* why) {
 }
 
 void loose_json::blanks() {
-    while (at_ < text_.size() && is_blank(text_[at_])) ++at_;
+    while (at_ < text_.size() && is_json_blank(text_[at_])) ++at_;
 }
 
 loose_json::kind loose_json::what() {
@@ -106,7 +106,7 @@ std::string_view loose_json::skip() {
         case kind::nothing: static_cast<void>(breaks("a value is missing")); return {};
         case kind::string: static_cast<void>(string()); break;
         case kind::other:
-            while (at_ < text_.size() && !is_blank(text_[at_]) &&
+            while (at_ < text_.size() && !is_json_blank(text_[at_]) &&
                    std::string_view("\"{}[],:").find(text_[at_]) == std::string_view::npos)
                 ++at_;
             break;

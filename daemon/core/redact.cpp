@@ -14,7 +14,10 @@ namespace {
 constexpr std::size_t window_bytes = 8;
 constexpr std::size_t secret_bytes_min = 4;
 constexpr std::string_view hidden_mark = "[redacted]";
+constexpr std::string_view base64url = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 constexpr int layers_max = 3;  // of escapes over one another
+
+static_assert(std::endian::native == std::endian::little, "a window's first byte is its lowest");
 
 std::uint64_t load(const char* from, std::size_t size = window_bytes) {
     std::uint64_t out = 0;
@@ -174,18 +177,6 @@ void redactor::add(std::string_view secret) {
     add_form(form);
 }
 
-void redactor::add_authorization(std::string_view head) {
-    constexpr std::string_view name = "authorization:";
-    while (!head.empty()) {
-        std::string_view line = head.substr(0, head.find("\r\n"));
-        head.remove_prefix(std::min(head.size(), line.size() + 2));
-        if (line.size() < name.size() || !same_ignoring_case(line.substr(0, name.size()), name)) continue;
-        // `SDK-HMAC-SHA256 Access=…, SignedHeaders=…, Signature=…`, `Basic …`: its last word.
-        const std::size_t last = line.find_last_of(" =", line.find_last_not_of(" ="));
-        add(line.substr(last + 1));
-    }
-}
-
 void redactor::add_form(std::string_view secret) {
     if (secret.size() < secret_bytes_min) return;
     if (secret.size() < window_bytes) {
@@ -193,13 +184,33 @@ void redactor::add_form(std::string_view secret) {
         return;
     }
     const std::size_t windows = secret.size() - window_bytes + 1;
-    grow(used_ + windows);
+    grow(used_ + windows + 4 * secret.size());
     for (std::size_t i = 0; i < windows; ++i) insert(load(secret.data() + i));
+    for (std::size_t before = 0; before < 3; ++before) add_base64(secret, before);
+}
+
+// The characters that the secret alone decides where so many bytes stand before it. A piece that holds 8 of its bytes
+// has 9 of them.
+void redactor::add_base64(std::string_view secret, std::size_t before) {
+    const auto bits_of = [&](std::size_t bit) {  // 16 of them, from the one that is `bit` bits into the secret
+        const auto byte = [&](std::size_t i) -> unsigned {
+            return i < secret.size() ? static_cast<unsigned char>(secret[i]) : 0U;
+        };
+        return byte(bit / 8) << 8U | byte(bit / 8 + 1);
+    };
+    std::uint64_t window = 0;
+    std::size_t seen = 0;
+    for (std::size_t at = (before * 8 + 5) / 6 * 6; at + 6 <= 8 * (before + secret.size()); at += 6) {
+        const std::size_t bit = at - 8 * before;
+        const unsigned value = bits_of(bit) >> (10 - bit % 8) & 63U;
+        window = window >> 8U | static_cast<std::uint64_t>(static_cast<unsigned char>(base64url[value])) << 56U;
+        if (++seen >= window_bytes) insert(window);
+    }
 }
 
 void redactor::grow(std::size_t windows) {
-    if (windows * 2 <= table_.size()) return;
-    std::pmr::vector<std::uint64_t> before(std::bit_ceil(windows * 2), 0, table_.get_allocator());
+    if (windows * 3 <= table_.size() * 2) return;
+    std::pmr::vector<std::uint64_t> before(std::bit_ceil(windows * 3 / 2 + 1), 0, table_.get_allocator());
     before.swap(table_);
     used_ = 0;
     for (const std::uint64_t window : before)
@@ -270,8 +281,21 @@ void redactor::search_base64(const reading_of& in, std::vector<bool>& hidden) co
     }
 }
 
+// Nearly every request id and code ends here: no escapes, none of base64's other letters, and no piece.
+bool redactor::holds_any(std::string_view text) const {
+    for (const char c : text)
+        if (c == '%' || c == '\\' || c == '&' || c == '+' || c == '/') return true;
+    for (const redactor* r = this; r != nullptr; r = r->also_.get()) {
+        if (!r->short_.empty()) return true;
+        if (r->table_.empty()) continue;
+        for (std::size_t i = 0; i + window_bytes <= text.size(); ++i)
+            if (r->holds(load(text.data() + i))) return true;
+    }
+    return false;
+}
+
 std::string redactor::operator()(std::string_view text) const {
-    if (text.empty() || shortest() == 0) return std::string(text);
+    if (shortest() == 0 || !holds_any(text)) return std::string(text);
     std::vector<bool> hidden(text.size());
     reading_of layer = reading_of::text(text);
     for (int depth = 0; depth <= layers_max; ++depth) {
@@ -295,6 +319,36 @@ std::string redactor::operator()(std::string_view text) const {
         shown = i;
     }
     return out;
+}
+
+std::string_view signature_in(std::string_view head) {
+    // Ours end with it: `…, Signature=<64 hex>`.
+    constexpr std::string_view before = "Signature=", after = "\r\n\r\n", name = "authorization:";
+    constexpr std::size_t hex_bytes = 64, all = before.size() + hex_bytes + after.size();
+    if (head.size() > all && head.substr(head.size() - all, before.size()) == before)
+        return head.substr(head.size() - hex_bytes - after.size(), hex_bytes);
+    while (!head.empty()) {
+        const std::string_view line = head.substr(0, head.find("\r\n"));
+        head.remove_prefix(std::min(head.size(), line.size() + 2));
+        if (line.size() > name.size() && same_ignoring_case(line.substr(0, name.size()), name))
+            return line.substr(line.find_last_of(" =", line.find_last_not_of(" =")) + 1);
+    }
+    return {};
+}
+
+bool may_repeat(std::string_view text, std::string_view secret) {
+    std::array<std::uint64_t, 32> filter{};
+    const auto bit_of = [](const char* at) { return load(at) * 0x9E3779B97F4A7C15U >> 53U; };
+    if (text.size() < window_bytes || secret.size() < window_bytes) return false;
+    for (std::size_t i = 0; i + window_bytes <= text.size(); ++i) {
+        const std::uint64_t bit = bit_of(text.data() + i);
+        filter[bit / 64] |= std::uint64_t{1} << bit % 64;
+    }
+    for (std::size_t i = 0; i + window_bytes <= secret.size(); ++i) {
+        const std::uint64_t bit = bit_of(secret.data() + i);
+        if ((filter[bit / 64] >> bit % 64 & 1U) != 0) return true;
+    }
+    return false;
 }
 
 }  // namespace culld

@@ -18,7 +18,7 @@ task<call_answer> http_call::operator()(std::string request, std::string_view wa
     const http_answer got = co_await connection.exchange(request);
     open_ = nullptr;
     call_answer out;
-    out.secrets.add_authorization(std::string_view(request).substr(0, request.find("\r\n\r\n")));
+    out.secrets.add(signature_in(std::string_view(request).substr(0, request.find("\r\n\r\n"))));
     wipe(request);
     out.failure = got.failure;
     out.detail = out.secrets(got.detail);

@@ -307,11 +307,11 @@ struct http_connection::parts {
         co_return take_answer();
     }
 
-    // Why it cannot be unpacked; then there is no body. Empty: it is as it should be.
-    std::string unpack_body(const http::response<http::string_body>& message) {
-        for (const http::field coding : {http::field::transfer_encoding, http::field::content_encoding}) {
-            const auto value = message[coding];
-            const std::string_view how(value.data(), std::min(value.size(), value.find(',')));
+    // Why it cannot be unpacked; then there is no body. Empty: it is as it should be. What was done to the body last is
+    // undone first: the transfer's coding, then the content's.
+    std::string unpack_body(std::string_view transfer, std::string_view content) {
+        for (const std::string_view coding : {transfer, content}) {
+            const std::string_view how = coding.substr(0, coding.find(','));
             if (!is_packed(how, body)) continue;
             auto plain = unpack(how, body, body_limit);
             body = plain ? std::move(*plain) : std::string();
@@ -329,13 +329,18 @@ struct http_connection::parts {
         out.sent = true;
         out.status = message.result_int();
         out.retry_after = std::string(message[http::field::retry_after]);
-        for (const auto& field : message)
+        std::string_view transfer, content;
+        for (const auto& field : message) {
+            const std::string_view value(field.value().data(), field.value().size());
+            if (field.name() == http::field::transfer_encoding) transfer = value;
+            if (field.name() == http::field::content_encoding) content = value;
             if (beast::iequals(field.name_string(), "X-Request-Id") && out.request_ids.size() < 4)
-                out.request_ids.push_back(clean_message({field.value().data(), field.value().size()}, 128));
+                out.request_ids.push_back(clean_message(value, 128));
+        }
         // Bytes behind it that were read already would be taken for the next answer.
         const bool keep = parser->keep_alive() && buffer.size() == 0 && !line.left_over();
         body.swap(message.body());
-        const std::string problem = unpack_body(message);
+        const std::string problem = unpack_body(transfer, content);
         // What was done nobody knows; any other status says enough by itself.
         if (!problem.empty() && out.status == 200) return failed(transport_failure::protocol, problem, {}, true);
         out.body = body;

@@ -106,13 +106,16 @@ TEST(Redact, NoPartOfACharacterStays) {
 TEST(Redact, WhatAnotherHidesIsHiddenToo) {
     const auto all = std::make_shared<redactor>(knowing(token));
     redactor mine(all);
-    mine.add_authorization(
-        "POST / HTTP/1.1\r\nHost: h\r\nauthorization: SDK-HMAC-SHA256 Access=AKEXAMPLE12345, "
-        "SignedHeaders=host, Signature=0123456789abcdef0123456789abcdef\r\nX: y\r\n");
+    mine.add(
+        signature_in("POST / HTTP/1.1\r\nHost: h\r\nauthorization: SDK-HMAC-SHA256 Access=AKEXAMPLE12345, "
+                     "SignedHeaders=host, Signature=0123456789abcdef0123456789abcdef\r\nX: y\r\n"));
     EXPECT_EQ(mine(token + " 0123456789abcdef0123456789abcdef AKEXAMPLE12345"), "[redacted] [redacted] AKEXAMPLE12345");
-    redactor none(all);
-    none.add_authorization("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
-    EXPECT_EQ(none("GET / HTTP/1.1"), "GET / HTTP/1.1");
+    EXPECT_EQ(signature_in("GET / HTTP/1.1\r\nHost: h\r\n\r\n"), "");
+    const std::string hex(64, 'e');
+    EXPECT_EQ(signature_in("GET / HTTP/1.1\r\nAuthorization: x Signature=" + hex + "\r\n\r\n"), hex);
+    EXPECT_TRUE(may_repeat("id-bcdefghi-1", "abcdefghijkl"));
+    EXPECT_FALSE(may_repeat("id-bcdefgh", "abcdefghijkl"));
+    EXPECT_FALSE(may_repeat("short", "abcdefghijkl"));
 }
 
 TEST(Redact, TheGatewaysEchoOfATokenIsNotTold) {

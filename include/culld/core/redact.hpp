@@ -25,8 +25,6 @@ class redactor {
                       std::pmr::memory_resource* memory = std::pmr::get_default_resource());
 
     void add(std::string_view secret);
-    // The signature, or login, that a request's head carries in its Authorization. Nothing where it has none.
-    void add_authorization(std::string_view head);
 
     // `text` with "[redacted]" for each piece of a secret; no part of a character is left behind.
     [[nodiscard]] std::string operator()(std::string_view text) const;
@@ -43,17 +41,25 @@ class redactor {
     };
 
     void add_form(std::string_view secret);
+    void add_base64(std::string_view secret, std::size_t before);
     void insert(std::uint64_t window);
     void grow(std::size_t windows);
     [[nodiscard]] bool holds(std::uint64_t window) const;
+    [[nodiscard]] bool holds_any(std::string_view text) const;
     [[nodiscard]] std::size_t shortest() const;
     void search(const reading_of& in, std::vector<bool>& hidden) const;
     void search_base64(const reading_of& in, std::vector<bool>& hidden) const;
 
     std::shared_ptr<const redactor> also_;
-    std::pmr::vector<std::uint64_t> table_;  // open addressing: eight bytes of a secret; 0: free
+    std::pmr::vector<std::uint64_t> table_;  // open addressing: eight bytes of a secret, or of its base64url; 0: free
     std::size_t used_ = 0;
     std::pmr::vector<short_secret> short_;
 };
+
+// The signature, or login, that a request's head carries in its Authorization; empty where it has none.
+[[nodiscard]] std::string_view signature_in(std::string_view head);
+
+// Whether `text` repeats 8 bytes of `secret` as they are. It may say so without cause, and is cheap.
+[[nodiscard]] bool may_repeat(std::string_view text, std::string_view secret);
 
 }  // namespace culld
