@@ -38,7 +38,7 @@ bool may_command(const server_request& r) {
 
 }  // namespace
 
-std::string control::job_list() const {
+std::string control::job_list(bool with_files) const {
     std::string out = "{\"jobs\":[";
     bool first = true;
     const auto add = [&](const job_view& job) {
@@ -50,6 +50,8 @@ std::string control::job_list() const {
     for (const auto& [id, job] : jobs_.running()) add(view_of(*job, all));
     for (const auto& [id, job] : jobs_.stuck()) add(view_of(job));
     for (const finished_job& job : jobs_.finished()) add(view_of(job));
+    if (with_files && with_.waiting_files)
+        for (const waiting_file& file : with_.waiting_files()) add(view_of(file));
     return out + "]}\n";
 }
 
@@ -100,7 +102,7 @@ server_answer control::answer(const server_request& request, bool writable) {
         out.allow = "GET, HEAD";
         return out;
     }
-    if (path == "/v1/jobs") return {.body = job_list()};
+    if (path == "/v1/jobs") return {.body = job_list(writable && may_command(request))};
     if (path == "/livez") {
         const bool ok = !live || live();
         return {.status = ok ? 200U : 503U,

@@ -64,4 +64,13 @@ job_view view_of(const stuck_job& job) {
             .uid = job.uid};
 }
 
+job_view view_of(const waiting_file& file) {
+    return {.job_id = {},
+            .file = file.file,
+            .state = job_state::waiting,
+            .status = {},
+            .totals = {},
+            .reason = file.reason};
+}
+
 }  // namespace culld

@@ -33,7 +33,7 @@
     const {jobs} = await (await get("v1/jobs")).json();
     const shown = new Map();
     for (const row of document.querySelectorAll("#open tr[data-job]")) shown.set(row.dataset.job, row);
-    const open = jobs.filter(j => j.state !== "finished");
+    const open = jobs.filter(j => j.state !== "finished" && j.job_id !== null);
     if (open.length !== shown.size || open.some(j => shown.get(j.job_id)?.dataset.state !== j.state)) return true;
     for (const j of open) {
       const row = shown.get(j.job_id), t = j.totals, done = t.deleted + t.absent + t.failed + t.skipped;

@@ -17,6 +17,7 @@ namespace {
 // Of one submitter: jobs accepted and not over, and files on their way. Further files wait where they are, and nobody
 // else's with them.
 constexpr std::size_t open_jobs_max = 10'000, on_their_way_max = 128;
+constexpr std::size_t waiting_told_max = 1000;
 constexpr std::uint64_t large_file = 1U << 20U;  // bytes; packed ones count eightfold
 constexpr auto try_again_after = std::chrono::seconds(5);
 // Descriptors: of a job that runs (its journal and its store), of one on its way (its file, its list, the store, two
@@ -53,9 +54,23 @@ taker::taker(services& with, job_table& jobs, std::shared_ptr<const intake_setti
     };
     arrivals_.handed_out = [this](std::uint32_t uid) { ++on_their_way_[uid]; };
     with_.protect = {rules_, &rules_->protect};
+    with_.waiting_files = [this] { return waiting(); };
 }
 
-taker::~taker() = default;
+taker::~taker() {
+    with_.waiting_files = {};
+}
+
+std::vector<waiting_file> taker::waiting() const {
+    std::vector<waiting_file> out;
+    for (const auto& [file, reason] : waits_)
+        if (out.size() < waiting_told_max) out.push_back({file, reason});
+    for (std::string& name : arrivals_.being_written(waiting_told_max - out.size()))
+        out.push_back({std::move(name), "somebody has it open for writing"});
+    for (std::string& name : arrivals_.held(waiting_told_max - out.size()))
+        out.push_back({std::move(name), "other files of its submitter come first"});
+    return out;
+}
 
 void taker::arrived(std::uint32_t uid) {
     const auto it = on_their_way_.find(uid);
@@ -152,10 +167,13 @@ task<void> taker::take(arrived_file file, bool orphan) {
     if (!orphan) arrived(uid);
     if (stopping_ || !(again || anew || awaits_project)) co_return;
     // In active/ by now: nobody but us will look at it again.
-    if (awaits_project)
+    if (awaits_project) {
+        const wait_note told(*this, file.name, "the id of its project is being asked for");
         co_await changed_.wait_until(steady_now() + try_again_after);
-    else if (again)
+    } else if (again) {
+        const wait_note told(*this, file.name, "our own disk did not let it be taken: the log says more");
         co_await sit_out(steady_now() + try_again_after, false);
+    }
     if (!stopping_) start(take(std::move(file), true));
 }
 
@@ -368,6 +386,7 @@ task<bool> taker::claim(attempt& a) {
         const bool ours = co_await in_lane(large, a.job.job.facts.uid, std::move(look_now));
         if (ours) break;
         // Perhaps nothing comes of the other one: whose list never comes, say.
+        const wait_note told(*this, a.name, fmt::format("another job of the id \"{}\" is being read", a.spec.id));
         co_await changed_.wait_until(steady_now() + std::chrono::milliseconds(100));
         if (stopping_) co_return false;
     }

@@ -52,6 +52,20 @@ struct taker::attempt {
     bool awaits_project = false;         // likewise, once IAM has told the project's id
 };
 
+// While it lives the file is told to wait for this.
+class taker::wait_note {
+  public:
+    wait_note(taker& of, const std::string& file, std::string reason)
+        : of_(of), at_(of.waits_.emplace(file, std::move(reason))) {}
+    ~wait_note() { of_.waits_.erase(at_); }
+    wait_note(const wait_note&) = delete;
+    wait_note& operator=(const wait_note&) = delete;
+
+  private:
+    taker& of_;
+    std::multimap<std::string, std::string>::iterator at_;
+};
+
 template <class Work>
 task<std::invoke_result_t<Work&>> taker::in_lane(bool large, std::uint32_t uid, Work work) {
     if (!large) {

@@ -106,6 +106,8 @@ task<bool> taker::fetch_sidecar(attempt& a) {
         const bool lets_go = a.counted && waiting_for_lists_[owner] < waiting_for_lists_max;
         if (lets_go) arrived(owner);
         ++waiting_for_lists_[owner];
+        const wait_note told(*this, a.name,
+                             fmt::format("its list {} is not there yet, or not complete", a.spec.ids_file));
         sidecar_answer answer = co_await arrivals_.sidecar(a.spec.ids_file, deadline, of);
         if (--waiting_for_lists_[owner] == 0) waiting_for_lists_.erase(owner);
         if (lets_go) ++on_their_way_[owner];

@@ -21,10 +21,7 @@ wall_time changed_at(const struct stat& facts) {
         std::chrono::seconds(facts.st_ctim.tv_sec) + std::chrono::nanoseconds(facts.st_ctim.tv_nsec)));
 }
 
-std::string why_it_waits(const std::string& name, const std::vector<job_facts>& jobs) {
-    const auto same = std::find_if(jobs.begin(), jobs.end(),
-                                   [&](const job_facts& job) { return !job.finished() && job.file == name; });
-    if (same != jobs.end()) return fmt::format("waits for the name: it is that of {}, which is open", same->job_id);
+std::string why_it_waits(const std::vector<job_facts>& jobs) {
     const bool from_daemon = jobs.empty() || jobs.front().from_daemon;
     return from_daemon ? "not taken yet: somebody still writes it, or culld's log says why" : "no daemon takes it";
 }
@@ -47,7 +44,7 @@ std::vector<waiting_file> waiting_files(const context& with, const std::vector<j
         if (std::any_of(out.begin(), out.end(), [&](const waiting_file& f) { return f.file == name; })) continue;
         const auto facts = dir->stat(name);
         if (!facts || now - changed_at(*facts) < taken_within) continue;
-        out.push_back({name, why_it_waits(name, jobs), rfc3339(changed_at(*facts))});
+        out.push_back({name, why_it_waits(jobs), rfc3339(changed_at(*facts))});
     }
     std::sort(out.begin(), out.end(), [](const waiting_file& a, const waiting_file& b) {
         return std::tie(a.since, a.file) < std::tie(b.since, b.file);

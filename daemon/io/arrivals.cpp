@@ -120,6 +120,24 @@ void arrivals::again(const std::string& name, nanoseconds delay) {
     wake_.cancel();
 }
 
+std::vector<std::string> arrivals::being_written(std::size_t most) const {
+    std::vector<std::string> out;
+    for (const auto& [name, known] : entries_)
+        if (known.where == entry::place::waiting && known.state.being_written() && out.size() < most)
+            out.push_back(name);
+    return out;
+}
+
+std::vector<std::string> arrivals::held(std::size_t most) const {
+    std::vector<std::string> out;
+    for (const auto& [uid, of] : owners_) {
+        if (of.ready.empty() || !may_take || may_take(uid)) continue;
+        for (const arrived_file& file : of.ready)
+            if (out.size() < most) out.push_back(file.name);
+    }
+    return out;
+}
+
 void arrivals::rescan() {
     want_scan(now_steady());
     wake_.cancel();

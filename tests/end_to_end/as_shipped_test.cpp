@@ -117,6 +117,33 @@ TEST_F(HalfWritten, IsWaitedForLongerWhereTheKernelDoesNotTell) {
     EXPECT_EQ(count(log(), "the kernel does not tell"), 1U) << log();
 }
 
+// What waits is told with what it waits for.
+TEST_F(HalfWritten, WhatIsWaitedForIsListed) {
+    configure({});
+    std::string text = read("culld.yaml");
+    text.replace(text.find("700ms"), 5, "60s");
+    here_.write("culld.yaml", text);
+    being_written slow(at("spool/incoming/slow.txt"), alice);
+    slow.write("slow-0\n");
+    child daemon = started();
+    drop("job.yaml", "version: 1\nid: job\nids_file: late.ids\n");
+    const auto waits = [&](std::string_view file, std::string_view reason) {
+        return eventually([&] {
+            const std::string answer = emulator_test::get_from_socket(here_.path("control.sock"), "/v1/jobs");
+            const auto jobs = emulator_test::json(answer.substr(answer.find("\r\n\r\n") + 4));
+            for (const json::value& job : jobs.at("jobs").as_array())
+                if (job.at("file").as_string() == file && job.at("state").as_string() == "waiting")
+                    return job.at("reason").as_string().find(reason) != std::string::npos;
+            return false;
+        });
+    };
+    EXPECT_TRUE(waits("slow.txt", "open for writing")) << log();
+    EXPECT_TRUE(waits("job.yaml", "late.ids")) << log();
+    slow.close();
+    drop("late.ids", "late-0\n");
+    ASSERT_TRUE(eventually([&] { return in("done", "slow.txt") && in("done", "job.yaml"); })) << log();
+}
+
 class Owners : public AsShipped {
   protected:
     [[nodiscard]] uid_t owner_of(const std::string& name) const {

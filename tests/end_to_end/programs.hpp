@@ -103,7 +103,9 @@ class Programs : public testing::Test {
   protected:
     static constexpr auto patience = 60s;  // for what a test waits for that must end by itself
 
-    explicit Programs(bool as_shipped = std::getenv("AS_SHIPPED") != nullptr) : as_shipped_(as_shipped) {}
+    explicit Programs(bool as_shipped = std::getenv("AS_SHIPPED") != nullptr) : as_shipped_(as_shipped) {
+        ::umask(0022);  // a file that others may write is rejected
+    }
     void SetUp() override {
         if (as_shipped_ && ::geteuid() != 0)
             GTEST_SKIP() << "NOT TESTED: culld as its unit runs it, among files of other users; run this as root";

@@ -23,6 +23,7 @@ namespace culld {
 class SpoolTest : public testing::Test {
   protected:
     SpoolTest() {
+        ::umask(0022);  // a file that others may write is refused
         std::string pattern = testing::TempDir() + "culld-spool-XXXXXX";
         if (::mkdtemp(pattern.data()) == nullptr) throw std::runtime_error("mkdtemp");
         top_ = pattern;

@@ -41,7 +41,8 @@ class control {
     } reloaded;
 
   private:
-    [[nodiscard]] std::string job_list() const;
+    // `with_files`: those too that are no job yet, and wait; their job_id is null.
+    [[nodiscard]] std::string job_list(bool with_files) const;
     [[nodiscard]] std::optional<std::string> job_json(std::string_view id) const;
     [[nodiscard]] server_answer command(const server_request& request, std::string_view id, std::string_view verb);
     // A piece of its journal, for those who may see it.

@@ -1,4 +1,4 @@
-// The three kinds of jobs that the daemon knows, as they are told of. Loop thread.
+// The three kinds of jobs that the daemon knows, and the files that are none yet, as they are told of. Loop thread.
 #pragma once
 
 #include "culld/app/job_table.hpp"
@@ -13,5 +13,6 @@ namespace culld {
 [[nodiscard]] job_view view_of(const job_run& job, const outlook& all);
 [[nodiscard]] job_view view_of(const finished_job& job);
 [[nodiscard]] job_view view_of(const stuck_job& job);
+[[nodiscard]] job_view view_of(const waiting_file& file);  // no job yet
 
 }  // namespace culld

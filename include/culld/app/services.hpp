@@ -6,6 +6,7 @@
 #include <memory>
 #include <random>
 #include <string>
+#include <vector>
 
 #include "culld/app/checkpoints.hpp"
 #include "culld/core/config.hpp"
@@ -20,6 +21,11 @@ namespace culld {
 
 class job_run;
 class protected_ids;
+
+// A file that is no job yet, and does not get on by itself.
+struct waiting_file {
+    std::string file, reason;
+};
 
 struct services {
     loop_executor loop;
@@ -56,6 +62,8 @@ struct services {
     std::function<void()> limits_changed;
     // A job's state or place in the queue changed.
     std::function<void()> jobs_changed;
+    // Files that wait, and what for; a thousand at most. The taker's.
+    std::function<std::vector<waiting_file>()> waiting_files{};
 
     [[nodiscard]] double chance() { return std::uniform_real_distribution<double>(0.0, 1.0)(dice); }
 };

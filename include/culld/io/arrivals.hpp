@@ -74,6 +74,9 @@ class arrivals {
     void settled(const std::string& name);
     // It could not be taken yet (its name is busy in active/): hand it out again after `delay`.
     void again(const std::string& name, nanoseconds delay);
+    // Names of files that somebody has open for writing, and of those that may not be taken now; `most` of each.
+    [[nodiscard]] std::vector<std::string> being_written(std::size_t most) const;
+    [[nodiscard]] std::vector<std::string> held(std::size_t most) const;
     // Scan now, as on SIGHUP.
     void rescan();
     // Asked before a file of this owner is handed out (more() says that the answer may have changed), and told when one
