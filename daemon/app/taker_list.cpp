@@ -91,7 +91,7 @@ task<bool> taker::fetch_sidecar(attempt& a) {
             case outcome::refused:
             case outcome::written: break;
         }
-        if (a.list.what == outcome::refused && a.list.job.facts.uid == owner) {
+        if (a.list.what == outcome::refused && (any || a.list.job.facts.uid == owner)) {
             why = a.list.why;
             break;
         }
@@ -130,7 +130,7 @@ task<bool> taker::fetch_sidecar(attempt& a) {
     if (a.list.what == outcome::refused) {
         r.list = a.list.job.name;
         r.list_as = a.spec.ids_file;
-        r.owner = owner;
+        r.owner = a.list.job.facts.uid;  // it is at fault itself
     }
     a.bad = std::move(r);
     co_return false;

@@ -1,6 +1,5 @@
 // What lies in incoming/ and is no job yet. A file that is complete is taken at once: what is still there after some
 // seconds waits for something.
-#include <fmt/format.h>
 #include <sys/stat.h>
 
 #include <algorithm>

@@ -195,6 +195,9 @@ TEST_F(Owners, AFileThatItsGroupMayWriteIsNobodys) {
     drop_as(alice, "open.ids", "open-0\n", 0666);
     drop("open.yaml", "version: 1\nid: open\nids_file: open.ids\n");
     ASSERT_TRUE(eventually([&] { return in("rejected", "open.yaml"); })) << log();
+    drop_as(alice, "roots.ids", "open-0\n", 0666);
+    drop_as({0, 0, {}}, "roots.yaml", "version: 1\nid: roots\nids_file: roots.ids\n", 0644);
+    ASSERT_TRUE(eventually([&] { return in("rejected", "roots.yaml"); })) << log();
     EXPECT_EQ(truth("api_requests"), 0);
 }
 
