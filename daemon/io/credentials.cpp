@@ -28,7 +28,7 @@ class token_file final : public credentials {
           token_(std::move(token)),
           memory_(std::move(memory)),
           generation_(++memory_->generations) {
-        make_known(token_.view());
+        make_known("token", token_.view());
     }
 
     void authenticate(std::string& head, const request_facts&, wall_time) override {
@@ -42,7 +42,7 @@ class token_file final : public credentials {
         if (!token) co_return renewal{renewal::outcome::refused, std::move(token.error())};
         if (token->equals(token_)) co_return renewal{};
         token_ = std::move(*token);
-        make_known(token_.view());
+        make_known("token", token_.view());
         generation_ = ++memory_->generations;
         co_return renewal{renewal::outcome::changed, {}};
     }

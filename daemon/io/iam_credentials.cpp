@@ -12,6 +12,7 @@ namespace {
 
 constexpr nanoseconds renew_ahead = std::chrono::minutes(30);
 constexpr std::size_t order_bytes = 8192;  // reserved, so that a growing body leaves no copy of the password behind
+constexpr std::size_t tokens_kept = 4;     // of the latest two renewals: an agency takes two each
 
 // A value that goes into a header line.
 bool fits_header(std::string_view text) {
@@ -92,7 +93,7 @@ task<iam_credentials::ordered> iam_credentials::order(std::string body, std::str
         out.unauthorized = got.status == 401;
         co_return out;
     }
-    make_known(got.header);
+    make_known("token of IAM", got.header, tokens_kept);
     const auto read = read_token_answer(got.body);
     if (!read || !fits_header(got.header)) {
         end(renewal::outcome::later, fmt::format("IAM at {}: {}", iam_.to.authority,
@@ -144,7 +145,7 @@ task<renewal> iam_credentials::renew(renewal_cause why) {
         password.error().field = "auth.iam.password_file";
         co_return renewal{renewal::outcome::refused, std::move(password.error())};
     }
-    make_known(password->view());
+    make_known("password", password->view());
     std::string login = fingerprint(*password);
     if (why == renewal_cause::look && login == used_login_) co_return renewal{};
     if (login == memory_->refused_login) {

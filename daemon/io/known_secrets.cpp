@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <deque>
+#include <map>
 #include <memory_resource>
 #include <mutex>
 #include <new>
@@ -15,8 +16,7 @@ namespace culld {
 
 namespace {
 
-// Tokens follow one another for as long as we run; a server repeats one that it was sent lately.
-constexpr std::size_t kept_max = 32;
+constexpr std::size_t words_max = 16;
 
 // What a redactor holds is as good as the secrets themselves.
 class secret_pages final : public std::pmr::memory_resource {
@@ -39,7 +39,7 @@ class secret_pages final : public std::pmr::memory_resource {
 
 struct room {
     std::mutex lock;
-    std::deque<secret> kept;  // the latest last
+    std::map<std::string_view, std::deque<secret>> kept;  // by source, the latest last
     std::shared_ptr<const redactor> now = std::make_shared<const redactor>();
 };
 
@@ -55,35 +55,36 @@ std::pmr::memory_resource* pages() {
 
 }  // namespace
 
-void make_known(std::string_view secret_text) {
+void make_known(std::string_view source, std::string_view secret_text, std::size_t most) {
     if (secret_text.empty()) return;
     room& r = the_room();
     const std::lock_guard hold(r.lock);
-    const auto same = std::ranges::find_if(r.kept, [&](const secret& s) { return s.view() == secret_text; });
-    if (same != r.kept.end()) {
-        std::rotate(same, same + 1, r.kept.end());
+    std::deque<secret>& kept = r.kept[source];
+    const auto same = std::ranges::find_if(kept, [&](const secret& s) { return s.view() == secret_text; });
+    if (same != kept.end()) {
+        std::rotate(same, same + 1, kept.end());
         return;
     }
     auto copy = secret::of(secret_text);
     if (!copy) throw std::bad_alloc();
-    r.kept.push_back(std::move(*copy));
-    if (r.kept.size() > kept_max) r.kept.pop_front();
+    kept.push_back(std::move(*copy));
+    if (kept.size() > most) kept.pop_front();
     const auto next = std::make_shared<redactor>(nullptr, pages());
-    for (const secret& s : r.kept) next->add(s.view());
+    for (const auto& [name, all] : r.kept)
+        for (const secret& s : all) next->add(s.view());
     r.now = next;
 }
 
-void make_value_known(std::string_view value) {
-    constexpr std::size_t word_min = 8;  // a scheme's name is shorter
+void make_words_known(std::string_view source, std::string_view text, std::string_view between, std::size_t shortest) {
     bool any = false;
-    for (std::string_view rest = value; !rest.empty();) {
-        const std::string_view word = rest.substr(0, rest.find(' '));
+    for (std::string_view rest = text; !rest.empty();) {
+        const std::string_view word = rest.substr(0, rest.find_first_of(between));
         rest.remove_prefix(std::min(rest.size(), word.size() + 1));
-        if (word.size() < word_min) continue;
-        make_known(word);
+        if (word.size() < shortest) continue;
+        make_known(source, word, words_max);
         any = true;
     }
-    if (!any) make_known(value);
+    if (!any) make_known(source, text, words_max);
 }
 
 std::shared_ptr<const redactor> known_secrets() {

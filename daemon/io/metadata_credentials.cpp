@@ -63,7 +63,7 @@ task<renewal> metadata_credentials::fetch() {
     if (token.status == 200) {
         const std::string_view text =
             trimmed_header(std::string_view(token.body).substr(0, token.body.find_first_of("\r\n")));
-        make_known(text);
+        make_known("token of the metadata service", text);
         ask.append("X-Metadata-Token: ").append(text).append("\r\n");
     }
     ask += "\r\n";

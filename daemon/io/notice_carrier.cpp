@@ -20,6 +20,9 @@ namespace culld {
 
 namespace {
 
+// What of a secret text is secret: an address is made of words such as "services", a header's value has its scheme.
+constexpr std::size_t part_min = 12, word_min = 8;
+
 class by_command final : public notice_carrier {
   public:
     explicit by_command(const config& settings) : run_(settings.notify.command), limit_(settings.notify.timeout) {}
@@ -90,16 +93,6 @@ tl::unexpected<problem> at_notify(problem p, std::string_view setting) {
     return fail(std::move(p));
 }
 
-// Of an address that is a secret: its parts, of which one or the other is.
-void make_parts_known(std::string_view target) {
-    constexpr std::size_t part_min = 12;  // shorter ones are words such as "services"
-    while (!target.empty()) {
-        const std::string_view part = target.substr(0, target.find_first_of("/?&="));
-        target.remove_prefix(std::min(target.size(), part.size() + 1));
-        if (part.size() >= part_min) make_known(part);
-    }
-}
-
 // One header line of somebody else's that goes between ours.
 bool fit_header(std::string_view line) {
     const std::size_t colon = line.find(':');
@@ -127,7 +120,7 @@ result<std::shared_ptr<notice_carrier>> make_webhook(const config& settings, con
     }
     const auto target = secret::of(where->target);
     wipe(where->target);
-    if (target && n.webhook.empty()) make_parts_known(target->view());
+    if (target && n.webhook.empty()) make_words_known("webhook address", target->view(), "/?&=", part_min);
     if (!target) return at_notify(target.error(), url_setting);
     secret header;
     if (!n.header_file.empty()) {
@@ -139,7 +132,7 @@ result<std::shared_ptr<notice_carrier>> make_webhook(const config& settings, con
                               .file = secret_location(n.header_file, secrets.folder)},
                              "notify.header_file");
         header = std::move(*line);
-        make_value_known(header.view().substr(header.view().find(':') + 1));
+        make_words_known("webhook header", header.view().substr(header.view().find(':') + 1), " ", word_min);
     }
     if (where->plain() && (!header.empty() || !n.webhook_file.empty()))
         return at_notify(

@@ -22,7 +22,7 @@ result<secret> read_if_named(const std::string& name, const secret_access& secre
 void make_login_known(std::string_view authorization) {
     const std::string_view sent = authorization.substr(authorization.find(' ') + 1);
     if (sent.empty()) return;
-    make_known(sent);
+    make_known("proxy login", sent, 4);
     std::string login(sent.size(), '\0');
     const int size =
         ::EVP_DecodeBlock(reinterpret_cast<unsigned char*>(login.data()),
@@ -30,7 +30,7 @@ void make_login_known(std::string_view authorization) {
     if (size > 0) {
         std::string_view password = std::string_view(login).substr(0, static_cast<std::size_t>(size));
         while (password.ends_with('\0')) password.remove_suffix(1);  // where the padding was
-        make_known(password.substr(password.find(':') + 1));
+        make_known("proxy login", password.substr(password.find(':') + 1), 4);
     }
     wipe(login);
 }

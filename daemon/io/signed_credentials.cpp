@@ -28,8 +28,8 @@ bool signed_credentials::take(signing_keys keys, nanoseconds ahead, steady_time 
     const bool same = keys.equals(keys_);
     lease_ = lease(now, keys.life, ahead);
     keys_ = std::move(keys);
-    make_known(keys_.secret_key.view());
-    make_known(keys_.security_token.view());
+    make_known("secret key", keys_.secret_key.view());
+    make_known("security token", keys_.security_token.view());
     memory_->guard.use(keys_.access.view());
     if (!same) generation_ = ++memory_->generations;
     return !same;

@@ -11,25 +11,29 @@
 namespace culld {
 namespace {
 
-TEST(KnownSecrets, TheLatestAreKnownAndOldOnesFallOut) {
-    make_known("the-first-secret-of-all");
+TEST(KnownSecrets, OfEachSourceTheLatestAreKnownAndOldOnesFallOut) {
+    make_known("password", "the-password-that-never-changes");
+    make_known("token", "the-first-token-of-all");
     const auto then = known_secrets();
-    EXPECT_EQ((*then)("the-first-secret-of-all"), "[redacted]");
-    for (int i = 0; i < 20; ++i) make_known("used again and again");
-    for (int i = 0; i < 30; ++i) make_known(fmt::format("token-number-{}-{}", i, i * 7919));
-    EXPECT_EQ((*known_secrets())("the-first-secret-of-all"), "[redacted]");
-    make_known("the-first-secret-of-all");
-    for (int i = 30; i < 60; ++i) make_known(fmt::format("token-number-{}-{}", i, i * 7919));
-    EXPECT_EQ((*known_secrets())("the-first-secret-of-all used again"), "[redacted] used again");
-    EXPECT_EQ((*then)("the-first-secret-of-all"), "[redacted]") << "whoever holds them keeps them";
-    make_known("");
+    EXPECT_EQ((*then)("the-first-token-of-all"), "[redacted]");
+    make_known("token", "the-second-one-of-them");
+    make_known("token", "the-first-token-of-all");
+    make_known("token", "and-then-comes-a-third");
+    EXPECT_EQ((*known_secrets())("the-first-token-of-all the-second-one-of-them"), "[redacted] the-second-one-of-them");
+    for (int i = 0; i < 100; ++i) make_known("token", fmt::format("{}-token-number", i * 7919));
+    EXPECT_EQ((*known_secrets())("the-first-token-of-all"), "the-first-token-of-all");
+    EXPECT_EQ((*known_secrets())("the-password-that-never-changes"), "[redacted]");
+    EXPECT_EQ((*then)("the-first-token-of-all"), "[redacted]") << "whoever holds them keeps them";
+    make_known("token", "");
 }
 
-TEST(KnownSecrets, OfAHeadersValueTheLongWords) {
-    make_value_known(" Bearer abcdefgh12345678");
+TEST(KnownSecrets, OfATextTheLongWords) {
+    make_words_known("header", " Bearer abcdefgh12345678", " ", 8);
     EXPECT_EQ((*known_secrets())("Bearer abcdefgh12345678"), "Bearer [redacted]");
-    make_value_known(" pa ss wo");
-    EXPECT_EQ((*known_secrets())("pa ss wo"), "[redacted]");
+    make_words_known("other header", "pa ss wo", " ", 8);
+    EXPECT_EQ((*known_secrets())("it is pa ss wo"), "it is [redacted]");
+    make_words_known("address", "/services/T0123456789ab/x?key=zyxwvutsrqpon", "/?&=", 12);
+    EXPECT_EQ((*known_secrets())("services T0123456789ab zyxwvutsrqpon"), "services [redacted] [redacted]");
 }
 
 TEST(KnownSecrets, TheProxysPasswordAndItsLoginAsItIsSent) {
