@@ -31,6 +31,8 @@ class Stuck : public Programs {
     }
     void serve(const std::string& deletions, const std::string& asks, setup s = {}) {
         answers(deletions, asks);
+        api_.reset();
+        fs::remove(here_.path("api.log"));
         api_.emplace(std::vector<std::string>{"/usr/bin/python3", "-S", SCRIPTED_SERVER, "0", here_.path("rules.json"),
                                               here_.path("seen.jsonl")},
                      here_.path("api.log"));
