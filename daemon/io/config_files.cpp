@@ -99,6 +99,11 @@ class loader {
                                             .file = file});
                 return;
             }
+            if (facts.st_uid != 0 && facts.st_uid != ::geteuid())
+                writable_.push_back(
+                    problem{.what = fmt::format("user {}, who owns it, may write it", facts.st_uid),
+                            .hint = fmt::format("chown root {}, unless that is meant", shell_file(file)),
+                            .file = file});
             if ((facts.st_mode & S_IWGRP) != 0 && facts.st_gid != 0)
                 writable_.push_back(problem{.what = fmt::format("group {} may write it", facts.st_gid),
                                             .hint = fmt::format("chmod g-w {}, unless that is meant", shell_file(file)),

@@ -62,7 +62,10 @@ result<column_choice> choose(std::string_view header) {
                     problem{.what = fmt::format("the header has two columns \"{}\"", wanted), .line = 1, .column = 1});
             return column_choice{separator, static_cast<std::size_t>(found - names.begin()), names.size()};
         }
-    return fail(problem{.what = "the header has no column \"id\" or \"incident_id\"",
+    // The one that was found tells which file this is.
+    const std::string_view start = trimmed(header.substr(0, 200));
+    return fail(problem{.what = fmt::format("the header has no column \"id\" or \"incident_id\", it is: {}{}",
+                                            made_visible(start), header.size() > 200 ? "..." : ""),
                         .hint = "a csv begins with the names of its columns; a list without them is a .txt",
                         .line = 1,
                         .column = 1});

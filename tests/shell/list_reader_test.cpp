@@ -137,7 +137,9 @@ TEST(ListCsv, BlankLinesAreSkipped) {
 }
 
 TEST(ListCsv, MistakesAreNamedByPlace) {
-    EXPECT_EQ(csv_error("a\nb\n"), "1:1 the header has no column \"id\" or \"incident_id\"");
+    EXPECT_EQ(csv_error("a\nb\n"), "1:1 the header has no column \"id\" or \"incident_id\", it is: a");
+    EXPECT_EQ(csv_error("\xC3\xA4,\"x\ny\"\r\n1,2\n"),
+              "1:1 the header has no column \"id\" or \"incident_id\", it is: \xC3\xA4,\"x\\ny\"");
     EXPECT_EQ(csv_error("\nid\n"), "1:1 an empty header");
     EXPECT_EQ(csv_error("id,Id\na,b\n"), "1:1 the header has two columns \"id\"");
     EXPECT_EQ(csv_error("id,t\na,x\nb,x,y\n"), "3:1 3 fields where the header has 2");
