@@ -214,7 +214,7 @@ server_answer control::command(const server_request& request, std::string_view i
         if (done) what = "it was paused already";
         done = done || job->pause(by, reason);
     } else if (verb == "resume") {
-        done = job->dispatchable();
+        done = job->dispatchable() && !job->blocked();
         if (done) {
             what = "nothing held it up";
         } else if (job->resume(by, reason)) {

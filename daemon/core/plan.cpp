@@ -118,9 +118,8 @@ bool plan::fresh_ready() const {
     return next_ < intended_ && (intended_ == ids_ || intended_ - next_ >= rules_.batch_size);
 }
 
-batch plan::next_fresh() {
+batch plan::next_fresh(std::uint64_t room) {
     batch b{.number = next_batch_++};
-    std::uint64_t room = rules_.batch_size;
     while (room > 0 && next_ < intended_) {
         position stop = std::min(intended_, next_ + room);
         if (hole_ < holes_.size()) stop = std::min(stop, holes_[hole_].first);
@@ -135,7 +134,11 @@ batch plan::next_fresh() {
 // ---- choosing and taking ----
 
 plan::choice plan::choose(steady_time now) const {
-    if (nothing_passes() && !suspects_.empty()) return {source::suspect, &suspects_.begin()->first};
+    if (nothing_passes()) {
+        // Rather another id: those that were refused may be bad all of them, and nothing else be wrong.
+        if (next_ < intended_) return {source::single, nullptr};
+        if (!suspects_.empty()) return {source::suspect, &suspects_.begin()->first};
+    }
     if (!parked_.empty() && parked_.begin()->first <= now) return {source::parked, nullptr};
     const bool fresh_waits = fresh_left() && !full_;
     for (const auto& [k, q] : again_) {
@@ -203,7 +206,8 @@ const batch* plan::take(steady_time now) {
         case source::none: return nullptr;
         case source::parked: return unpark(parked_);
         case source::ask_parked: return unpark(asks_parked_);
-        case source::fresh: return launch(next_fresh());
+        case source::fresh: return launch(next_fresh(rules_.batch_size));
+        case source::single: all_refused_ = true; return launch(next_fresh(1));
         case source::again: {
             const key of = *c.of;
             batch b = next_of(again_, of, batch::purpose::remove, rules_.batch_size, now);

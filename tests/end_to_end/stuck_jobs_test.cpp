@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <sys/stat.h>
 
+#include <sstream>
+
 #include "programs.hpp"
 
 namespace culld::programs {
@@ -186,7 +188,7 @@ TEST_F(Stuck, A429ThatPausesForNothingStillBacksOff) {
     {
         child daemon = started();
         ASSERT_TRUE(eventually([&] { return log().find("as before the restart") != std::string::npos; })) << log();
-        ASSERT_TRUE(reaches("zero", "running"));
+        ASSERT_TRUE(eventually([&] { return state("zero") != "none"; })) << log();
         EXPECT_EQ(seen("POST"), before);
     }
     fs::remove(at("journal/.limits"));
@@ -241,7 +243,11 @@ TEST_F(Stuck, AnIdThatIsProtectedWhileItsJobWaitsOrRunsIsNeverSent) {
     for (const char* id : {"runs-399", "runs-398", "pauses-3"}) {
         const std::string job = std::string(id).substr(0, std::string(id).find('-'));
         EXPECT_EQ(verdicts(job).at(id), "skipped") << id;
-        EXPECT_EQ(count(read("seen.jsonl"), fmt::format("\"{}\"", id)), 0U) << id;
+        std::istringstream requests(read("seen.jsonl"));  // if a kill left it in doubt, it is asked for
+        for (std::string line; std::getline(requests, line);)
+            EXPECT_FALSE(line.find("\"POST\"") != std::string::npos &&
+                         line.find(fmt::format("\"{}\"", id)) != std::string::npos)
+                << line;
     }
     EXPECT_EQ(reasons("runs", "ids.skipped"), std::set<std::string>{"protected"});
     expect_verified();

@@ -70,6 +70,11 @@ class history {
                 write_command(chain_, buffer_, wall_, "job.cancelled", {}, "", std::nullopt);
                 record(plan_->stop(skip_reason::cancelled, now_));
             }
+            // Blocked: it is up to a person.
+            if (plan_->nothing_passes() && chance(0.02)) {
+                write_command(chain_, buffer_, wall_, "job.cancelled", {}, "", std::nullopt);
+                record(plan_->stop(skip_reason::cancelled, now_));
+            }
             if (plan_->stopping() && chance(0.02)) {
                 unasked_ = true;
                 record(plan_->end_asking());

@@ -221,8 +221,20 @@ TEST(PlanRefused, AFirstBatchRefusedIdByIdFailsNoIdBeforeSomethingPasses) {
         EXPECT_THAT(p.landed(b, judged(b), start, 0), IsEmpty());
     }
     EXPECT_EQ(p.counts(), (verdict_counts{.deleted = 1000}));
-    EXPECT_EQ(p.first_bad(), 100U) << "counted by their first answer, and once";
-    EXPECT_EQ(p.first_good(), 900U);
+    EXPECT_EQ(p.first_bad(), 105U) << "counted by their first answer, and once";
+    EXPECT_EQ(p.first_good(), 895U);
+}
+
+// Those at the list's head may be bad, each of them.
+TEST(PlanRefused, AGoodIdBehindABadFirstBatchIsFound) {
+    plan p(rules_of(verify_mode::none, 4), {.ids = 40}, start);
+    int probes = 0;
+    for (const batch* b = take(p); b != nullptr; b = take(p)) {
+        if (p.nothing_passes()) ++probes;
+        static_cast<void>(b->at.front().first < 4 ? p.halved(b, start) : p.landed(b, judged(b), start, 0));
+    }
+    EXPECT_EQ(probes, 1);
+    EXPECT_EQ(p.counts(), (verdict_counts{.deleted = 36, .failed = 4}));
 }
 
 TEST(PlanRefused, BadIdsAmongGoodOnesFailAsSoonAsOnePasses) {

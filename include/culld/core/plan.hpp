@@ -170,8 +170,8 @@ class plan {
     // Nobody is asked any more, now and later.
     [[nodiscard]] std::vector<verdict> end_asking();
     [[nodiscard]] bool asking() const { return !asks_.empty() || !asks_parked_.empty(); }
-    // A whole first batch was refused id by id, and nothing has ever passed. Until something does, one of these ids
-    // after the other is ready, and nothing else.
+    // A whole first batch was refused id by id, and nothing has ever passed. Until something does, one id after
+    // the other is ready, alone: a fresh one, or where none is left one of these.
     [[nodiscard]] bool nothing_passes() const;
 
     // No further fresh ids and no further tries: what was never sent is skipped for `reason`, what has failed so far
@@ -205,7 +205,7 @@ class plan {
         std::uint64_t ids = 0;
     };
     using queues = std::map<key, queue>;
-    enum class source : std::uint8_t { none, parked, again, fresh, ask_parked, ask, suspect };
+    enum class source : std::uint8_t { none, parked, again, fresh, ask_parked, ask, suspect, single };
     struct choice {
         source from = source::none;
         const key* of = nullptr;
@@ -217,7 +217,7 @@ class plan {
     // The runs of [from, to) that are not settled ahead of their turn, `most` positions of them; from >= next_.
     [[nodiscard]] spans unsettled(position from, position to, std::uint64_t most = UINT64_MAX) const;
     void skip_holes();
-    [[nodiscard]] batch next_fresh();
+    [[nodiscard]] batch next_fresh(std::uint64_t room);
     [[nodiscard]] batch next_of(queues& from, const key& of, batch::purpose what, std::uint64_t most, steady_time now);
 
     const batch* launch(batch b);
