@@ -30,10 +30,10 @@ yaml_map::yaml_map(const yaml_node& node, std::string file, std::string path)
 }
 
 void yaml_map::complain(const yaml_node& at, std::string_view key, std::string what, std::string hint) {
-    complain(place{at.line, at.column}, key, std::move(what), std::move(hint));
+    complain(culld::place{at.line, at.column}, key, std::move(what), std::move(hint));
 }
 
-void yaml_map::complain(place at, std::string_view key, std::string what, std::string hint) {
+void yaml_map::complain(culld::place at, std::string_view key, std::string what, std::string hint) {
     if (first_) return;
     first_ = problem{.what = std::move(what),
                      .hint = std::move(hint),
@@ -133,7 +133,7 @@ void yaml_map::choose(std::string_view key, const std::string_view* names, std::
 std::optional<problem> yaml_map::finish() {
     for (const yaml_node::member* m : members_)
         if (std::find(known_.begin(), known_.end(), m->name) == known_.end())
-            complain(place{m->line, m->column}, m->name, fmt::format("unknown setting \"{}{}\"", path_, m->name),
+            complain(culld::place{m->line, m->column}, m->name, fmt::format("unknown setting \"{}{}\"", path_, m->name),
                      did_you_mean(m->name, known_));
     return first_;
 }

@@ -48,7 +48,7 @@ class yaml_map {
 
   private:
     void choose(std::string_view key, const std::string_view* names, std::size_t count, std::size_t& to);
-    void complain(place at, std::string_view key, std::string what, std::string hint);
+    void complain(culld::place at, std::string_view key, std::string what, std::string hint);
     [[nodiscard]] const std::string* scalar(std::string_view key);
 
     std::string file_;

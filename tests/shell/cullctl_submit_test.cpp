@@ -110,8 +110,11 @@ TEST_F(CullctlSubmit, AListWithSettingsBecomesAJobAndItsSidecar) {
 TEST_F(CullctlSubmit, ACsvWithSettingsBecomesAPlainList) {
     write(root + "/list.csv", "name,id\nx,a\ny,b\n");
     ASSERT_EQ(here("submit list.csv --priority 1").code, 0);
-    for (const auto& entry : std::filesystem::directory_iterator(spool + "/incoming"))
-        if (entry.path().extension() == ".ids") EXPECT_EQ(read(entry.path().string()), "a\nb\n");
+    for (const auto& entry : std::filesystem::directory_iterator(spool + "/incoming")) {
+        if (entry.path().extension() == ".ids") {
+            EXPECT_EQ(read(entry.path().string()), "a\nb\n");
+        }
+    }
     write(root + "/bad.csv", "name,id\nx,a!\n");
     const ran bad = here("submit bad.csv --priority 1");
     EXPECT_EQ(bad.code, 65);

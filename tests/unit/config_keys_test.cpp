@@ -96,7 +96,7 @@ const std::vector<row>& rows() {
                        {"", "0", "-1", "nan", "inf", "1e3", "100001", "0.000001", "5/s", "ten"}});
         out.push_back({"limits.adaptive", {{"true", "true"}, {"false", "false"}}, {"", "yes", "on", "1", "True"}});
         for (const char* name : {"api.connect_timeout", "api.request_timeout", "retry.base_delay", "retry.max_delay",
-                                 "retry.give_up_after", "breaker.probe"})
+                                 "retry.give_up_after", "breaker.probe", "retry.blocked_probe"})
             out.push_back({name, {{"1.5s", R"("1500ms")"}, {"24h", R"("1d")"}}, also(no_duration, {"0s", "1us"})});
         out.push_back({"spool.rescan", {{"100ms", R"("100ms")"}}, also(no_duration, {"0s", "99ms"})});
         out.push_back({"spool.sidecar_wait", {{"0s", R"("0s")"}, {"1m", R"("1m")"}}, no_duration});
