@@ -6,8 +6,10 @@
 
 #include "culld/app/daemon.hpp"
 #include "culld/core/exit_code.hpp"
+#include "culld/io/process.hpp"
 
 int main(int argc, char** argv) {
+    culld::open_standard_files();
     culld::daemon_options options;
     bool check = false;
     CLI::App app("Bulk-deletes SecMaster incidents named in job files, and journals what happened to every one.");

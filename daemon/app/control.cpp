@@ -29,41 +29,123 @@ server_answer problem_answer(unsigned status, std::string_view what, std::string
     return out;
 }
 
-bool may_command(const server_request& r) {
-    if (!r.from) return false;
-    const peer& who = *r.from;
-    return who.uid == 0 || who.uid == ::geteuid() || who.gid == ::getegid() ||
-           std::ranges::find(who.groups, ::getegid()) != who.groups.end();
+constexpr std::uint64_t page_max = 500;  // jobs in one answer: some 250 KiB
+constexpr std::size_t rows_shown = 200;  // open jobs on the page
+
+constexpr std::string_view not_for_you = "told on the control socket, to root, culld's group and the job's submitter";
+
+// The value of `name` in a query, undecoded: neither a number nor a job id needs it.
+std::optional<std::string_view> parameter(std::string_view query, std::string_view name) {
+    while (!query.empty()) {
+        const std::string_view part = query.substr(0, query.find('&'));
+        query.remove_prefix(std::min(query.size(), part.size() + 1));
+        const std::size_t equals = std::min(part.find('='), part.size());
+        if (part.substr(0, equals) == name) return part.substr(std::min(part.size(), equals + 1));
+    }
+    return std::nullopt;
+}
+
+// For whoever may not see it in full: that it stands still, and not why.
+job_view seen_by(const viewer& by, job_view job) {
+    if (by.sees(job.uid)) return job;
+    job.file.clear();
+    job.help.clear();
+    job.paused_by.reset();
+    job.uid.reset();
+    if (!job.reason.empty()) job.reason = not_for_you;
+    return job;
+}
+
+viewer viewer_of(const server_request& r) {
+    if (!r.from) return {};
+    return {control::may_command(*r.from), r.from->uid};
 }
 
 }  // namespace
 
-std::string control::job_list(bool with_files) const {
-    std::string out = "{\"jobs\":[";
-    bool first = true;
-    const auto add = [&](const job_view& job) {
-        if (!first) out += ',';
-        first = false;
-        append_job(out, job);
-    };
-    const outlook all = outlook_of(jobs_, sending_);
-    for (const auto& [id, job] : jobs_.running()) add(view_of(*job, all));
-    for (const auto& [id, job] : jobs_.stuck()) add(view_of(job));
-    for (const finished_job& job : jobs_.finished()) add(view_of(job));
-    if (with_files && with_.waiting_files)
-        for (const waiting_file& file : with_.waiting_files()) add(view_of(file));
-    return out + "]}\n";
+bool control::may_command(const peer& who) {
+    return who.uid == 0 || who.uid == ::geteuid() || who.gid == ::getegid() ||
+           std::ranges::find(who.groups, ::getegid()) != who.groups.end();
 }
 
-std::optional<std::string> control::job_json(std::string_view id) const {
+// By id, whatever becomes of them between one page and the next: none is missed that is there all the time.
+server_answer control::job_list(std::string_view query, const viewer& by) const {
+    std::uint64_t limit = page_max;
+    if (const auto wanted = parameter(query, "limit")) {
+        const auto [end, wrong] = std::from_chars(wanted->data(), wanted->data() + wanted->size(), limit);
+        if (wrong != std::errc{} || end != wanted->data() + wanted->size() || limit == 0)
+            return problem_answer(400, "limit must be a number above 0");
+        limit = std::min(limit, page_max);
+    }
+    const std::string_view after = parameter(query, "after").value_or("");
+    const std::string_view state = parameter(query, "state").value_or("");
+    if (!state.empty() && state != "open") return problem_answer(400, "state can be \"open\" only");
+
+    std::vector<const finished_job*> over;
+    if (state.empty())
+        for (const finished_job& job : jobs_.finished())
+            if (job.job_id > after) over.push_back(&job);
+    const std::size_t wanted = std::min<std::size_t>(over.size(), limit + 1);
+    std::partial_sort(over.begin(), over.begin() + static_cast<std::ptrdiff_t>(wanted), over.end(),
+                      [](const finished_job* a, const finished_job* b) { return a->job_id < b->job_id; });
+    over.resize(wanted);
+    auto running = jobs_.running().upper_bound(after);
+    auto stuck = jobs_.stuck().upper_bound(after);
+    auto done = over.begin();
+
+    const outlook all = outlook_of(jobs_, sending_);
+    std::string out = "{\"jobs\":[";
+    std::string last;
+    for (std::uint64_t n = 0;; ++n) {
+        const std::string* const r = running == jobs_.running().end() ? nullptr : &running->first;
+        const std::string* const s = stuck == jobs_.stuck().end() ? nullptr : &stuck->first;
+        const std::string* const f = done == over.end() ? nullptr : &(*done)->job_id;
+        const std::string* next = nullptr;
+        for (const std::string* id : {r, s, f})
+            if (id != nullptr && (next == nullptr || *id < *next)) next = id;
+        if (next == nullptr) {
+            if (by.everything && with_.waiting_files)
+                for (const waiting_file& file : with_.waiting_files()) {
+                    if (n++ > 0) out += ',';
+                    append_job(out, view_of(file));
+                }
+            out += "]}\n";
+            break;
+        }
+        if (n == limit) {
+            out += "],";
+            // Ids need no escaping.
+            out += fmt::format("\"next\":\"{}\"}}\n", last);
+            break;
+        }
+        last = *next;
+        if (n > 0) out += ',';
+        if (next == r) {
+            append_job(out, seen_by(by, view_of(*running->second, all)));
+            ++running;
+        } else if (next == s) {
+            append_job(out, seen_by(by, view_of(stuck->second)));
+            ++stuck;
+        } else {
+            append_job(out, seen_by(by, view_of(**done)));
+            ++done;
+        }
+    }
+    return {.body = std::move(out)};
+}
+
+std::optional<std::string> control::job_json(std::string_view id, const viewer& by) const {
     std::string out;
     if (const job_run* job = jobs_.find(id)) {
-        append_job(out, view_of(*job, outlook_of(jobs_, sending_)));
+        append_job(out, seen_by(by, view_of(*job, outlook_of(jobs_, sending_))));
     } else if (const auto stuck = jobs_.stuck().find(id); stuck != jobs_.stuck().end()) {
-        append_job(out, view_of(stuck->second));
+        append_job(out, seen_by(by, view_of(stuck->second)));
     } else {
         for (const finished_job& f : jobs_.finished())
-            if (f.job_id == id) append_job(out, view_of(f));
+            if (f.job_id == id) {
+                out.clear();  // the last of that id
+                append_job(out, seen_by(by, view_of(f)));
+            }
         if (out.empty()) return std::nullopt;
     }
     return out + "\n";
@@ -71,6 +153,9 @@ std::optional<std::string> control::job_json(std::string_view id) const {
 
 server_answer control::answer(const server_request& request, bool writable) {
     const std::string_view path = std::string_view(request.target).substr(0, request.target.find('?'));
+    const std::string_view query =
+        std::string_view(request.target).substr(std::min(request.target.size(), path.size() + 1));
+    const viewer by = viewer_of(request);
     const bool get = request.method == "GET" || request.method == "HEAD";
     constexpr std::string_view jobs_prefix = "/v1/jobs/";
     if (path.starts_with(jobs_prefix)) {
@@ -90,7 +175,7 @@ server_answer control::answer(const server_request& request, bool writable) {
             return command(request, rest.substr(0, slash), rest.substr(slash + 1));
         }
         if (get) {
-            auto job = job_json(rest);
+            auto job = job_json(rest, by);
             if (!job)
                 return problem_answer(404, fmt::format("no job \"{}\" is known here", rest),
                                       "`cullctl list --all` reads the ledger");
@@ -102,7 +187,7 @@ server_answer control::answer(const server_request& request, bool writable) {
         out.allow = "GET, HEAD";
         return out;
     }
-    if (path == "/v1/jobs") return {.body = job_list(writable && may_command(request))};
+    if (path == "/v1/jobs") return job_list(query, by);
     if (path == "/livez") {
         const bool ok = !live || live();
         return {.status = ok ? 200U : 503U,
@@ -117,7 +202,7 @@ server_answer control::answer(const server_request& request, bool writable) {
                                             : not_ready + "\n"};
     if (path == "/metrics") return {.content_type = "text/plain; version=0.0.4; charset=utf-8", .body = metrics()};
     if (path == "/")
-        return {.content_type = "text/html; charset=utf-8", .body = page(), .policy = status_page_policy()};
+        return {.content_type = "text/html; charset=utf-8", .body = page(by), .policy = status_page_policy()};
     return problem_answer(404, "there is nothing here", "try /v1/jobs, /metrics, /livez, /readyz or /");
 }
 
@@ -132,7 +217,7 @@ server_answer control::journal(const server_request& request, std::string_view i
         if (!named || std::from_chars(query.data() + key.size(), end, offset).ptr != end)
             return problem_answer(400, "the query can be offset=N");
     }
-    const auto uid = may_command(request) ? std::nullopt : std::optional(request.from->uid);
+    const auto uid = may_command(*request.from) ? std::nullopt : std::optional(request.from->uid);
     server_answer out;
     out.later = [this, id = std::string(id), offset, uid] { return read_journal(id, offset, uid); };
     return out;
@@ -169,6 +254,7 @@ server_answer control::command(const server_request& request, std::string_view i
         if (!request.from) return problem_answer(status, what, hint);
         return logged(problem_answer(status, what, hint), log_level::warn, "command.refused", what, {});
     };
+    const viewer sees = viewer_of(request);
     job_run* job = jobs_.find(id);
     const auto stuck = jobs_.stuck().find(id);
     const std::optional<std::uint32_t> owner = job != nullptr                 ? std::optional(job->submitter())
@@ -176,7 +262,7 @@ server_answer control::command(const server_request& request, std::string_view i
                                                                               : std::nullopt;
     const bool own = request.from && owner && *owner == request.from->uid &&
                      (verb == "pause" || verb == "resume" || verb == "cancel");
-    const bool commander = may_command(request);
+    const bool commander = sees.everything;
     if (!commander && !own)
         return refuse(403,
                       "only root, culld's own user and its group may change jobs, and submitters pause, resume and "
@@ -186,14 +272,15 @@ server_answer control::command(const server_request& request, std::string_view i
             const auto& over = jobs_.finished();
             const auto done = std::find_if(over.begin(), over.end(), [&](const auto& f) { return f.job_id == id; });
             if (done == over.end()) return refuse(404, fmt::format("no job \"{}\" is open", id));
-            if (verb == "cancel" && done->status == "cancelled") return {.body = job_json(id).value_or("{}\n")};
+            if (verb == "cancel" && done->status == "cancelled") return {.body = job_json(id, sees).value_or("{}\n")};
             return refuse(404, fmt::format("job \"{}\" is over: {}", id, done->status));
         }
         if (verb != "resume" || stuck->second.damaged)
             return refuse(409,
                           fmt::format("the job is blocked, and {} does not apply: {}", verb, stuck->second.why.detail));
         try_again();
-        return logged({.body = job_json(id).value_or("{}\n")}, log_level::info, "command", "it is looked at again", {});
+        return logged({.body = job_json(id, sees).value_or("{}\n")}, log_level::info, "command",
+                      "it is looked at again", {});
     }
     std::string reason;
     std::optional<double> rate;
@@ -237,7 +324,7 @@ server_answer control::command(const server_request& request, std::string_view i
     if (!done) return refuse(409, fmt::format("the job is {}: {} does not apply", name_of(job->state()), verb));
     server_answer out = logged({}, log_level::info, "command", what, reason);
     with_.pump();
-    out.body = job_json(id).value_or("{}\n");
+    out.body = job_json(id, sees).value_or("{}\n");
     return out;
 }
 
@@ -285,7 +372,7 @@ void control::end() {
     sampling_.cancel();
 }
 
-std::string control::page() {
+std::string control::page(const viewer& by) {
     sample();
     const auto& traffic = sending_.state();
     const auto reasons = jobs_.failed_by_reason();
@@ -311,13 +398,12 @@ std::string control::page() {
     }
     if (const auto until = traffic.paused_until(); until && *until > steady_now())
         facts.throttled_for_seconds = std::chrono::duration<double>(*until - steady_now()).count();
-    const outlook all = outlook_of(jobs_, sending_);
-    for (const auto& [id, job] : jobs_.stuck()) facts.open.push_back(view_of(job));
+    // What needs somebody first, then what moves; of thousands that wait only the first are shown.
+    std::vector<const job_run*> open;
     for (const auto& [id, job] : jobs_.running())
-        if (job->state() != job_state::finished) facts.open.push_back(view_of(*job, all));
-    // What needs somebody first, then what moves.
-    const auto order = [](const job_view& j) {
-        switch (j.state) {
+        if (job->state() != job_state::finished) open.push_back(job.get());
+    const auto order = [](const job_run* j) {
+        switch (j->state()) {
             case job_state::blocked: return 0;
             case job_state::running: return 1;
             case job_state::paused: return 2;
@@ -326,10 +412,16 @@ std::string control::page() {
         }
         return 3;
     };
-    std::stable_sort(facts.open.begin(), facts.open.end(),
-                     [&](const job_view& a, const job_view& b) { return order(a) < order(b); });
-    for (auto it = jobs_.finished().rbegin(); it != jobs_.finished().rend(); ++it)
-        facts.finished.push_back(view_of(*it));
+    const outlook all = outlook_of(jobs_, sending_);
+    std::ranges::stable_sort(open, {}, order);
+    for (const auto& [id, job] : jobs_.stuck())
+        if (facts.open.size() < rows_shown) facts.open.push_back(seen_by(by, view_of(job)));
+    for (const job_run* job : open)
+        if (facts.open.size() < rows_shown) facts.open.push_back(seen_by(by, view_of(*job, all)));
+    facts.open_not_shown = jobs_.stuck().size() + open.size() - facts.open.size();
+    for (auto it = jobs_.finished().rbegin(); it != jobs_.finished().rend() && facts.finished.size() < rows_shown; ++it)
+        facts.finished.push_back(seen_by(by, view_of(*it)));
+    facts.finished_not_shown = jobs_.finished().size() - facts.finished.size();
     return status_page(facts);
 }
 

@@ -13,6 +13,7 @@
 #include <random>
 
 #include "culld/app/control.hpp"
+#include "culld/app/doors.hpp"
 #include "culld/app/ground.hpp"
 #include "culld/app/heartbeat.hpp"
 #include "culld/app/job_table.hpp"
@@ -24,6 +25,7 @@
 #include "culld/app/taker.hpp"
 #include "culld/core/exit_code.hpp"
 #include "culld/core/resource.hpp"
+#include "culld/io/http_client.hpp"
 #include "culld/io/key_mark.hpp"
 #include "culld/io/log.hpp"
 #include "culld/io/process.hpp"
@@ -37,6 +39,7 @@ namespace {
 constexpr auto look_again_every = std::chrono::seconds(5);    // at whatever does not get on by itself
 constexpr int active_tries = 5;                               // to read active/ at the start
 constexpr auto last_words = std::chrono::milliseconds(1500);  // of the end, beside what answers in flight may take
+constexpr auto last_lines = std::chrono::milliseconds(200);   // of the log, behind that
 
 class life {
   public:
@@ -51,8 +54,14 @@ class life {
           mark_(mark),
           rules_(from.rules),
           disk_(loop_),
+          filing_(loop_),
+          ids_(loop_),
+          papers_(loop_),
+          manager_(loop_),
           with_{.loop = loop_,
                 .disk = disk_,
+                .filing = filing_,
+                .ids = ids_,
                 .files = files,
                 .journals = journals,
                 .plans = plans,
@@ -61,6 +70,7 @@ class life {
                 .config_sha256 = from.file.sha256,
                 .checkpoints = options.checkpoints,
                 .dice = std::mt19937_64(std::random_device{}()),
+                .few_jobs = [this] { return jobs_.few(); },
                 .announce = [this](const notice& n) { notifier_.tell(n); },
                 .pump = [this] { sender_->pump(); },
                 .wake = [this](job_run& job) { sender_->wake(job); },
@@ -76,16 +86,19 @@ class life {
           hangup_(loop_, SIGHUP),
           changed_(loop_),
           ground_(with_, owned, [this](const std::optional<problem>& lost) { ground_seen(lost); }),
-          heart_(loop_, disk_, [this] { return status_line(); }),
+          heart_(loop_, {&disk_, &ids_}, manager_, [this] { return status_line(); }),
           look_again_(loop_) {
         memory_->guard_changed = [this] { keep_key_mark(with_, memory_->guard.mark(steady_now(), wall_now())); };
+        memory_->files = &papers_;
         limits_.restore();
     }
 
     // What the disk thread still does for a job (putting its file away) uses that job: it ends before the jobs go.
     ~life() {
         memory_->guard_changed = {};
+        memory_->files = nullptr;
         disk_.join();
+        filing_.join();
     }
     life(const life&) = delete;
     life& operator=(const life&) = delete;
@@ -116,7 +129,7 @@ class life {
         control_.begin();
         notifier_.begin();
         let_go_of_code();
-        tell(notify_ready(status_line()));
+        manager_.ready(status_line());
         log(log_level::info, "ready", fmt::format("culld {} watches {}", CULLD_VERSION, with_.files.path()),
             {{"open_jobs", jobs_.open()}, {"requests_per_second", with_.settings->limits.requests_per_second}});
         while (!stop_asked_) {
@@ -142,32 +155,14 @@ class life {
     }
 
     result<void> open_doors() {
-        const config& c = *with_.settings;
         control_.live = [this] { return heart_.disk_answers(); };
         control_.try_again = [this] {
             look_due_ = true;
             changed_.notify();
         };
-        if (!c.http.socket.empty()) {
-            auto socket = http_server::on_socket(loop_, c.http.socket, 0666,
-                                                 [this](const server_request& r) { return control_.answer(r, true); });
-            if (socket)
-                servers_.push_back(std::move(*socket));
-            else if (options_.once)  // nobody needs to talk to a run that ends by itself
-                log(log_level::debug, "control.none", socket.error());
-            else
-                return fail(std::move(socket.error()));
-        }
-        if (!c.http.listen.empty()) {
-            auto listener = http_server::on_address(
-                loop_, c.http.listen, [this](const server_request& r) { return control_.answer(r, false); });
-            if (listener)
-                servers_.push_back(std::move(*listener));
-            else if (options_.once)
-                log(log_level::debug, "status.none", listener.error());
-            else
-                return fail(std::move(listener.error()));
-        }
+        auto opened = culld::open_doors(loop_, *with_.settings, control_, options_.once);
+        if (!opened) return fail(std::move(opened.error()));
+        servers_ = std::move(*opened);
         return {};
     }
 
@@ -206,11 +201,7 @@ class life {
         }
         if (!orphans) co_return give_up(orphans.error());
         if (file_unknown_) {
-            for (const std::string& name : *orphans)
-                log(log_level::error, "recovery.left",
-                    "stays in active/: it may be the list of a job whose journal cannot be read; mend or move that journal, "
-                    "then restart culld",
-                    {{"left", name}});
+            say_left_alone(*orphans);
             co_return;
         }
         taker_.take_orphans(std::move(*orphans));
@@ -238,7 +229,7 @@ class life {
         if (id) {
             log(log_level::info, "project.found", fmt::format("the id of the project is {}", *id),
                 {{"project_id", *id}});
-            use_project(*id);
+            co_await use_project(*id);
         } else {
             log(log_level::error, "project.failed", id.error());
         }
@@ -246,15 +237,15 @@ class life {
         changed_.notify();
     }
 
-    void use_project(const std::string& id) {
+    task<void> use_project(std::string id) {
         config settings = *with_.settings;
-        settings.api.project_id = id;
+        settings.api.project_id = std::move(id);
         with_.settings = std::make_shared<const config>(std::move(settings));
-        auto rules = intake_settings::load(with_.settings);
-        if (!rules) {
-            log(log_level::error, "project.failed", rules.error());
-            return;
-        }
+        const auto now = with_.settings;
+        auto load = [now] { return intake_settings::load(now); };
+        auto rules = co_await papers_.run(std::move(load));
+        if (with_.settings != now) co_return;  // a reload came in between
+        if (!rules) co_return log(log_level::error, "project.failed", rules.error());
         rules_ = std::move(*rules);
         taker_.apply(rules_, with_.settings->spool.rescan);
     }
@@ -311,7 +302,7 @@ class life {
     task<void> tend() {
         for (const std::string& id : jobs_.reap(*sender_))
             log(log_level::warn, "job.aside", "its journal will be read again", {{"job_id", id}});
-        tell(notify_status(status_line()));
+        manager_.status(status_line());
         if (control_.ready) control_.keep_sampling();
         const bool needs_looks = !jobs_.stuck().empty() || sender_->wants_look() ||
                                  std::any_of(jobs_.running().begin(), jobs_.running().end(), [](const auto& e) {
@@ -338,6 +329,7 @@ class life {
         sender_->look_at_credentials();
         for (const auto& [id, job] : jobs_.running()) {
             if (job->waits_for_disk() && heart_.disk_answers()) job->unblock("trying again");
+            job->look_at_store();
             // Nobody asks a job for batches that is paused, blocked, or behind one that has to wait.
             job->check_deadline();
             job->check_end();
@@ -361,37 +353,37 @@ class life {
     void wait_for_hangup() {
         hangup_.async_wait([this](boost::system::error_code ec, int) {
             if (ec) return;
-            reload();
+            // One that comes during another reads again what that one may have read too early.
+            reload_asked_ = true;
+            if (!reloading_) asio::co_spawn(loop_, reload_as_asked(), or_leave_the_loop);
             wait_for_hangup();
         });
     }
 
-    void reload() {
-        tell(notify_reloading());
+    task<void> reload_as_asked() {
+        for (reloading_ = true; std::exchange(reload_asked_, false) && !stop_asked_;) co_await reload();
+        reloading_ = false;
+    }
+
+    task<void> reload() {
+        manager_.reloading();
         control_.reloaded.successful = false;
-        auto fresh = load_everything(options_, memory_);
-        if (!fresh) {
-            for (const config_complaint& c : fresh.error()) log(log_level::error, "reload.failed", c.about);
-            log(log_level::error, "reload.failed", "the configuration stays as it was");
-        } else if (const auto fixed = unchangeable(*with_.settings, *fresh->settings); !fixed.empty()) {
-            log(log_level::error, "reload.failed",
-                fmt::format("{} cannot change while culld runs: restart it; the configuration stays as it was",
-                            fmt::join(fixed, ", ")));
-        } else if (const auto kept = keeps_protecting(rules_->protect, fresh->rules->protect); !kept) {
-            log(log_level::error, "reload.failed", kept.error().text() + "; the configuration stays as it was");
-        } else {
+        // The configuration, certificates, keys, secrets and the protected list: whatever disk they are on.
+        auto load = [this] { return std::make_shared<loaded_or_not>(load_everything(options_)); };
+        const auto read = co_await papers_.run(std::move(load));
+        if (stop_asked_) co_return;
+        loaded_or_not& fresh = *read;
+        if (!reload_refused(fresh, *with_.settings, rules_->protect)) {
+            fresh->who->adopt(memory_);
             with_.settings = fresh->settings;
             with_.config_sha256 = fresh->file.sha256;
             rules_ = fresh->rules;
             taker_.apply(fresh->rules, with_.settings->spool.rescan);
             sender_->apply(*with_.settings, std::move(fresh->who));
             notifier_.apply(*with_.settings, std::move(fresh->carriers));
-            if (project_) {
-                next_project_ = std::move(fresh->project);  // the look-up under way sees that things have changed
-            } else {
-                project_ = std::move(fresh->project);
-                learn_project();
-            }
+            const bool looked_up = project_ != nullptr;  // the look-up under way sees that things have changed
+            (looked_up ? next_project_ : project_) = std::move(fresh->project);
+            if (!looked_up) learn_project();
             // The ledger is the disk thread's. Shared: what is posted must be copyable.
             auto signing = std::make_shared<std::optional<ledger_signing>>(std::move(fresh->signing));
             auto swap_key = [this, signing] { return with_.ledger.sign_with(std::move(*signing)); };
@@ -407,7 +399,7 @@ class life {
                  {"protected_sha256", rules_->protect.sha256()},
                  {"protected_count", rules_->protect.size()}});
         }
-        tell(notify_ready(status_line()));
+        manager_.ready(status_line());
         changed_.notify();
     }
 
@@ -416,7 +408,7 @@ class life {
     bool once_is_over() { return taker_.at_rest() && jobs_.all_stuck(); }
 
     task<void> close_down() {
-        tell(notify_stopping("letting answers in flight land"));
+        manager_.stopping("letting answers in flight land");
         heart_.bound_the_end(with_.settings->api.request_timeout + last_words);
         const steady_time answers_until = steady_now() + with_.settings->api.request_timeout;
         boost::system::error_code ignored;
@@ -437,16 +429,15 @@ class life {
         for (auto& server : servers_) co_await server->stop();
         // The last thing the disk thread does: whatever it was at before is over then, too.
         auto leave = [this, sent = sender_->last_sent()] { return mark_.leave(sent, wall_now()); };
-        if (const auto left = co_await disk_.run(leave); !left) log(log_level::warn, "rate.mark", left.error());
+        if (const auto done = co_await disk_.run(leave); !done) log(log_level::warn, "rate.mark", done.error());
+        // What hangs is bounded by the limit on the end, which a destructor that joins is not.
+        while (filing_.busy_since() || ids_.busy_since() || papers_.busy_since() || reloading_)
+            co_await changed_.wait_until(steady_now() + std::chrono::milliseconds(20));
         heart_.ended();
-        if (exit_code_ == 0 && options_.once) {
-            if (jobs_.open() > 0 || taker_.waits_for_project() || disk_awaited || with_.ground_lost)
-                exit_code_ = try_later;
-            else if (jobs_.counted.rejected > 0)
-                exit_code_ = bad_job;
-            else
-                exit_code_ = jobs_.worst();
-        }
+        manager_.end();
+        const bool left = jobs_.open() > 0 || taker_.waits_for_project() || disk_awaited || with_.ground_lost;
+        if (exit_code_ == 0 && options_.once)
+            exit_code_ = left ? try_later : jobs_.counted.rejected > 0 ? bad_job : jobs_.worst();
     }
 
     const daemon_options& options_;
@@ -457,7 +448,9 @@ class life {
     const folder& journals_;
     rate_mark& mark_;
     std::shared_ptr<const intake_settings> rules_;
-    worker_thread disk_;
+    worker_thread disk_, filing_, ids_;  // as in services
+    worker_thread papers_;               // reads what the configuration names
+    service_manager manager_;
     services with_;
     job_table jobs_;
     std::unique_ptr<sender> sender_;
@@ -474,7 +467,7 @@ class life {
     loop_timer look_again_;
     bool looking_ = false;
     bool look_due_ = false;
-    bool stop_asked_ = false;
+    bool stop_asked_ = false, reload_asked_ = false, reloading_ = false;
     bool file_unknown_ = false;  // some file in active/ belongs to a job set aside, nobody knows which
     std::atomic<bool> stop_reading_{false};
     int exit_code_ = 0;
@@ -485,12 +478,13 @@ class life {
 int run_daemon(const daemon_options& options) {
     give_memory_back();
     static_cast<void>(::umask(0027));  // journals are 0640, whoever starts us; umask has no errors
-    const auto memory = std::make_shared<credential_memory>();
-    auto from = load_everything(options, memory);
+    auto from = load_everything(options);
     if (!from) {
         complain(from.error());
         return bad_config;
     }
+    const auto memory = std::make_shared<credential_memory>();
+    from->who->adopt(memory);
     const config& c = *from->settings;
     start_log(style_of(c.log.format, look_around()), log_level_of(c.log.level).value_or(log_level::info));
     for (const config_complaint& w : from->file.warnings) log(log_level::warn, "config.warning", w.about);
@@ -524,6 +518,8 @@ int run_daemon(const daemon_options& options) {
         log(log_level::warn, "key.mark",
             fmt::format("{}/.refused-keys holds lines that are none of ours: they are not counted", journals->path()));
 
+    // From here on nothing that does not read holds up the loop.
+    log_from_a_thread();
     // One thread runs it all.
     asio::io_context context(1);
     int code = 0;
@@ -539,11 +535,15 @@ int run_daemon(const daemon_options& options) {
             // A broken invariant. Nothing more is sent or written: what is durable stays, and a restart goes on from
             // it. Not unwound, since coroutines are in the middle of things.
             log(log_level::error, "internal.error", fmt::format("please report this: {}", e.what()));
+            static_cast<void>(end_log(last_lines));  // it ends either way
             std::_Exit(internal_error);
         }
         code = alive.exit_code();
     }
     log(log_level::info, "stopped", fmt::format("exit code {}", code));
+    const bool written = end_log(last_lines);
+    // What others hold up is left where it is: a line that nobody reads, a resolver that does not answer.
+    if (!written || lookups_under_way() > 0) std::_Exit(code);
     return code;
 }
 

@@ -40,7 +40,8 @@ const disk_figures::figures& disk_figures::ask() {
                     .spool = if_known(room_of(with.files.root())),
                     .incoming_files = if_known(count_incoming(with.files))};
         };
-        with_.disk.post(std::move(look), [this](const figures& found) {
+        // Whichever disk hangs, no journal waits behind it.
+        with_.filing.post(std::move(look), [this](const figures& found) {
             looking_ = false;
             seen_ = found;
             seen_at_ = steady_now();

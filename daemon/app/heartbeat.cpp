@@ -6,7 +6,6 @@
 
 #include "culld/core/exit_code.hpp"
 #include "culld/io/log.hpp"
-#include "culld/io/systemd.hpp"
 
 namespace culld {
 
@@ -15,11 +14,18 @@ namespace {
 constexpr nanoseconds hangs_after_at_most = std::chrono::seconds(10);
 constexpr nanoseconds time_asked_every = std::chrono::seconds(20);
 constexpr nanoseconds start_at_most = std::chrono::minutes(30);
+constexpr nanoseconds last_lines = std::chrono::milliseconds(200);
 
 }  // namespace
 
-heartbeat::heartbeat(loop_executor loop, worker_thread& disk, std::function<std::string()> status)
-    : disk_(disk), status_(std::move(status)), hangs_after_(hangs_after_at_most), ping_again_(loop), give_up_(loop) {
+heartbeat::heartbeat(loop_executor loop, std::array<worker_thread*, 2> disk, service_manager& manager,
+                     std::function<std::string()> status)
+    : disk_(disk),
+      manager_(manager),
+      status_(std::move(status)),
+      hangs_after_(hangs_after_at_most),
+      ping_again_(loop),
+      give_up_(loop) {
     const auto timeout = watchdog_timeout();
     if (!timeout) {
         log(log_level::warn, "systemd.watchdog", timeout.error());
@@ -30,19 +36,24 @@ heartbeat::heartbeat(loop_executor loop, worker_thread& disk, std::function<std:
 }
 
 void heartbeat::watch_disk(std::function<void(bool)> told) {
-    disk_.watch(hangs_after_, [told = std::move(told)](bool hangs) {
+    const auto hung = [this, told = std::move(told)](bool hangs) {
+        hanging_ = hangs ? hanging_ + 1 : hanging_ - 1;
+        if (hanging_ != (hangs ? 1 : 0)) return;
         if (hangs)
             log(log_level::error, "disk.hangs",
                 "the disk does not answer: nothing is written, so nothing more is deleted; culld goes on when it does");
         else
             log(log_level::info, "disk.answers", "the disk answers again");
         told(hangs);
-    });
+    };
+    for (worker_thread* thread : disk_) thread->watch(hangs_after_, hung);
 }
 
 bool heartbeat::disk_answers() const {
-    const auto since = disk_.busy_since();
-    return !since || steady_now() - *since < hangs_after_;
+    return std::ranges::all_of(disk_, [this](const worker_thread* thread) {
+        const auto since = thread->busy_since();
+        return !since || steady_now() - *since < hangs_after_;
+    });
 }
 
 void heartbeat::starting() {
@@ -50,7 +61,7 @@ void heartbeat::starting() {
 }
 
 void heartbeat::ask_for_time(steady_time until) {
-    tell(notify_extend_timeout(3 * time_asked_every));
+    manager_.extend_timeout(3 * time_asked_every);
     ping_again_.expires_after(time_asked_every);
     ping_again_.async_wait([this, until](boost::system::error_code ec) {
         if (!ec && steady_now() < until) ask_for_time(until);
@@ -65,8 +76,8 @@ void heartbeat::begin() {
 void heartbeat::ping() {
     // Only while the work moves: a disk that hangs stops the pings, and systemd restarts us.
     if (disk_answers()) {
-        tell(notify_watchdog());
-        tell(notify_status(status_()));
+        manager_.watchdog();
+        manager_.status(status_());
     }
     ping_again_.expires_after(every_);
     ping_again_.async_wait([this](boost::system::error_code ec) {
@@ -81,6 +92,7 @@ void heartbeat::bound_the_end(nanoseconds limit) {
         if (ec) return;
         log(log_level::error, "stop.given_up",
             "something does not end, most likely the disk; what was not written yet is found out at the next start");
+        static_cast<void>(end_log(last_lines));  // it ends either way
         std::_Exit(io_error);
     });
 }

@@ -11,8 +11,6 @@ namespace culld {
 
 namespace {
 
-constexpr std::uint64_t listed_max = 1000;  // ids in a record that could also name positions
-
 plan_rules rules_of(const job_spec& spec, const config& settings) {
     plan_rules out;
     out.batch_size = spec.batch_size;
@@ -36,7 +34,6 @@ job_run::job_run(services& with, job_seed seed, std::optional<id_store> ids)
       active_file_(std::move(seed.active_file)),
       active_list_(std::move(seed.active_list)),
       to_own_(seed.copied),
-      ids_(std::move(ids)),
       chain_(seed.head),
       records_counted_(seed.head.seq),
       journal_(with.loop, with.disk, with.journals, intake_.spec.id + ".jsonl", std::move(seed.journal), seed.fresh,
@@ -60,6 +57,7 @@ job_run::job_run(services& with, job_seed seed, std::optional<id_store> ids)
       finished_at_(seed.finished_at),
       final_(seed.totals),
       alive_(std::make_shared<bool>(true)) {
+    if (ids) ids_.emplace(std::move(*ids), with.ids);
     if (seed.rate) own_pace_.emplace(*seed.rate, 1, steady_now(), false);
     checkpoint_at_ = with_.checkpoints.every - std::min(with_.checkpoints.every, seed.behind_checkpoint);
     journal_.on_commit = [this] {
@@ -175,12 +173,6 @@ const batch* job_run::take(steady_time now) {
     return b;
 }
 
-result<void> job_run::append_ids(const batch& b, std::string& out) {
-    // Ids are mostly of one length: then this is all the room that is needed, and a string that grows would take twice.
-    out.reserve(out.size() + (ids_->content_bytes() / ids_->count() + 1) * b.count());
-    return ids_->append_quoted(b.at, out);
-}
-
 void job_run::count_request(const batch& b, const http_answer& answer) {
     if (!answer.sent) return;
     ++requests_;
@@ -269,54 +261,9 @@ void job_run::give_back(const batch* b) {
 
 // ---- records ----
 
-void job_run::record_verdicts(const std::vector<verdict>& all) {
-    for (const verdict& v : all) record_verdict(v);
-}
-
-void job_run::record_verdict(const verdict& v) {
-    verdict piece{.kind = v.kind, .reason = v.reason, .attempts = v.attempts, .at = {}};
-    const auto write = [&](bool list) {
-        if (piece.at.empty()) return;
-        ids_text_.clear();
-        if (list)
-            if (auto read = ids_->append_quoted(piece.at, ids_text_); !read) {
-                // The verdict stands, by position; the names can be had from the job file.
-                log(log_level::error, "store.failed", read.error().text(), {{"job_id", intake_.spec.id}});
-                ids_text_.clear();
-            }
-        write_verdict(chain_, journal_.buffer(), wall_now(), piece, ids_text_);
-        piece.at.clear();
-    };
-    std::uint64_t listed = 0;
-    for (span rest : v.at) {
-        if (v.kind == verdict_kind::skipped && rest.count > listed_max) {
-            write(true);
-            listed = 0;
-            piece.at = {rest};
-            write(false);
-            continue;
-        }
-        while (rest.count > 0) {
-            const span part{rest.first, std::min(rest.count, listed_max - listed)};
-            append(piece.at, part);
-            listed += part.count;
-            rest = {part.end(), rest.count - part.count};
-            if (listed == listed_max) {
-                write(true);
-                listed = 0;
-            }
-        }
-    }
-    write(true);
-    if (v.kind != verdict_kind::failed) return;
-    failed_[std::string(v.reason)] += count_of(v.at);
-    log(log_level::debug, "ids.failed", fmt::format("{} ids failed: {}", count_of(v.at), v.reason),
-        {{"job_id", intake_.spec.id}});
-}
-
 job_totals job_run::count() const {
     if (final_) return *final_;
-    const verdict_counts& v = plan_.counts();
+    const verdict_counts v = plan_.counts() - due_counts_;  // what has a record, or is about to
     return {.ids = intake_.ids,
             .deleted = v.deleted,
             .absent = v.absent,
@@ -333,15 +280,16 @@ void job_run::follow_up() {
     with_.wake(*this);
     apply_rules();
     if (plan_.done()) {
-        begin_finish();
+        if (due_.empty()) begin_finish();
         return;
     }
     // Not while an intent is on its way: the plan does not count its ids as intended yet, and the journal does.
-    if (intent_.empty() && journal_.appended() >= checkpoint_at_) checkpoint(false);
+    if (intent_.empty() && due_.empty() && journal_.appended() >= checkpoint_at_) checkpoint(false);
     if (intent_.empty()) {
         intent_ = plan_.wants_intent();
         for (const span& range : intent_) write_intent(chain_, journal_.buffer(), wall_now(), range);
         if (!intent_.empty()) {
+            if (with_.few_jobs()) ids_->expect(intent_.front().first);
             intent_upto_ = journal_.appended();
             journal_.commit_now();
         }
@@ -462,49 +410,57 @@ void job_run::begin_finish() {
     with_.jobs_changed();
 }
 
+// Two threads, one behind the other: a spool that hangs must not hold up the journals of others.
 void job_run::file_away() {
-    if (std::exchange(filing_, true)) return;  // the disk thread is at it, with what is ours
-    struct outcome {
-        result<ledger_file::line> line;
-        result<std::optional<std::string>> filed;
-    };
+    if (std::exchange(filing_, true)) return;  // a thread is at it, with what is ours
     const job_totals totals = count();
+    auto work = [this, totals, head = hex(chain_.head().prev),
+                 records = chain_.head().seq]() -> result<ledger_file::line> {
+        // A start knows by the store's name that a job in the ledger has files to put away yet.
+        if (auto synced = with_.plans.sync(); !synced) return fail(std::move(synced.error()));
+        return with_.ledger.append({.job_id = intake_.spec.id,
+                                    .file = intake_.source.file,
+                                    .status = status_,
+                                    .totals = &totals,
+                                    .journal = journal_.name(),
+                                    .head = head,
+                                    .records = records},
+                                   wall_now());
+    };
+    with_.disk.post(std::move(work), [this, alive = alive_, totals](const result<ledger_file::line>& line) {
+        if (!*alive) return;
+        if (line)
+            put_files_away(*line, totals);
+        else
+            not_filed(line.error());
+    });
+}
+
+void job_run::not_filed(const problem& why) {
+    filing_ = false;
+    block({"journal", "", why.text(),
+           "the job is over and its journal complete, but the ledger or the spool cannot be "
+           "written: mend that; culld tries again by itself"});
+}
+
+void job_run::put_files_away(const ledger_file::line& line, const job_totals& totals) {
     // done/ is for jobs of which nothing went wrong: failed ids, an abort, a cancellation and an expiry did.
     const bool well = totals.failed == 0 && (status_ == "completed" || status_ == "dry_run");
-    auto work = [this, totals, well, head = hex(chain_.head().prev), records = chain_.head().seq]() -> outcome {
-        // A start knows by the store's name that a job in the ledger has files to put away yet.
-        if (auto synced = with_.plans.sync(); !synced)
-            return {.line = fail(std::move(synced.error())), .filed = std::optional<std::string>()};
-        outcome out{.line = with_.ledger.append({.job_id = intake_.spec.id,
-                                                 .file = intake_.source.file,
-                                                 .status = status_,
-                                                 .totals = &totals,
-                                                 .journal = journal_.name(),
-                                                 .head = head,
-                                                 .records = records},
-                                                wall_now()),
-                    .filed = std::optional<std::string>()};
-        if (!out.line) return out;
+    auto work = [this, well]() -> result<bool> {
         const auto to = well ? spool_folder::done : spool_folder::failed;
         if (!active_list_.empty()) {
-            out.filed = with_.files.file_away(active_list_, to, intake_.list ? intake_.list->file : active_list_);
-            if (!out.filed) return out;
+            const auto& name = intake_.list ? intake_.list->file : active_list_;
+            if (auto filed = with_.files.file_away(active_list_, to, name); !filed)
+                return fail(std::move(filed.error()));
         }
-        out.filed = with_.files.file_away(active_file_, to, intake_.source.file);
-        if (!out.filed) return out;
-        if (auto gone = with_.plans.remove(intake_.spec.id + ".ids"); !gone) out.filed = fail(std::move(gone.error()));
-        return out;
+        if (auto filed = with_.files.file_away(active_file_, to, intake_.source.file); !filed)
+            return fail(std::move(filed.error()));
+        return with_.plans.remove(store_name(intake_.spec.id));
     };
-    with_.disk.post(std::move(work), [this, alive = alive_, totals, well](outcome out) {
+    with_.filing.post(std::move(work), [this, alive = alive_, line, totals, well](const result<bool>& filed) {
         if (!*alive) return;
+        if (!filed) return not_filed(filed.error());
         filing_ = false;
-        if (!out.line || !out.filed) {
-            const problem& why = out.line ? out.filed.error() : out.line.error();
-            block({"journal", "", why.text(),
-                   "the job is over and its journal complete, but the ledger or the spool cannot be "
-                   "written: mend that; culld tries again by itself"});
-            return;
-        }
         state_ = job_state::finished;
         shown_ = totals;
         log(log_level::info, "job.finished",
@@ -526,7 +482,7 @@ task<void> job_run::close(steady_time until) {
     auto written = co_await journal_.durable();
     // An intent on its way is not the plan's yet.
     while (written && !intent_.empty()) written = co_await journal_.durable();
-    if (written && !finishing_ && plan_.idle() && plan_.has_unsent() && steady_now() < until) {
+    if (written && !finishing_ && due_.empty() && plan_.idle() && plan_.has_unsent() && steady_now() < until) {
         checkpoint(true);
         written = co_await journal_.durable();
     }

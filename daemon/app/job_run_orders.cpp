@@ -186,6 +186,7 @@ void job_run::unblock(std::string_view why) {
     log(log_level::info, "job.unblocked", why, {{"job_id", intake_.spec.id}});
     write_unblocked(chain_, journal_.buffer(), wall_now(), why);
     journal_.commit_now();
+    read_due();
     follow_up();
     with_.jobs_changed();
 }

@@ -50,7 +50,9 @@ void job_run::withhold(const batch* b, const std::vector<std::uint32_t>& indices
         fmt::format("{} ids of a batch are protected by now: they are not sent", indices.size()),
         {{"job_id", intake_.spec.id}});
     record_verdicts(plan_.withhold(b, indices, steady_now()));
-    begins_at_ = journal_.appended();  // on record before anything else is sent
+    // On record before anything else is sent.
+    withheld_due_ = !due_.empty();
+    begins_at_ = journal_.appended();
     journal_.commit_now();
     probing_ = false;
     follow_up();

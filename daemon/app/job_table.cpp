@@ -24,6 +24,16 @@ void add_reasons(reason_counts& to, const reason_counts& of) {
 }
 }  // namespace
 
+notice notice_of(const stuck_job& job) {
+    return {.kind = notice_kind::blocked,
+            .job_id = job.job_id,
+            .file = job.file,
+            .error_class = job.why.error_class,
+            .code = job.why.code,
+            .detail = job.why.detail,
+            .help = job.why.help};
+}
+
 void job_table::add(std::unique_ptr<job_run> job) {
     const std::string id = job->spec().id;
     // One that comes back from being set aside keeps what it came with.

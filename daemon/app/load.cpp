@@ -1,6 +1,7 @@
 #include "culld/app/load.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <pwd.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -81,8 +82,7 @@ secret_access access_for(const daemon_options& options, const config& settings) 
 
 }  // namespace
 
-tl::expected<loaded, std::vector<config_complaint>> load_everything(const daemon_options& options,
-                                                                    std::shared_ptr<credential_memory> memory) {
+loaded_or_not load_everything(const daemon_options& options) {
     auto file = load_config(options.sources);
     if (!file) return tl::unexpected(std::move(file.error()));
     loaded out{.file = std::move(*file),
@@ -111,7 +111,7 @@ tl::expected<loaded, std::vector<config_complaint>> load_everything(const daemon
     else
         wrong_if(std::move(api.error()));
     const credential_places places{secrets, options.sources.environment};
-    if (auto who = make_credentials(*out.settings, places, std::move(memory)); who)
+    if (auto who = make_credentials(*out.settings, places, nullptr); who)
         out.who = std::move(*who);
     else
         wrong_if(std::move(who.error()));
@@ -138,7 +138,7 @@ void complain(const std::vector<config_complaint>& all) {
 int check_config(const daemon_options& options) {
     daemon_options checking = options;
     checking.for_service = true;
-    auto all = load_everything(checking, std::make_shared<credential_memory>());
+    auto all = load_everything(checking);
     if (!all) {
         complain(all.error());
         return bad_config;
@@ -187,6 +187,23 @@ std::vector<std::string_view> unchangeable(const config& before, const config& a
     for (const auto& [name, differs] : all)
         if (differs) out.push_back(name);
     return out;
+}
+
+bool reload_refused(const loaded_or_not& fresh, const config& now, const protected_ids& protect) {
+    if (!fresh) {
+        for (const config_complaint& c : fresh.error()) log(log_level::error, "reload.failed", c.about);
+        log(log_level::error, "reload.failed", "the configuration stays as it was");
+        return true;
+    }
+    if (const auto fixed = unchangeable(now, *fresh->settings); !fixed.empty()) {
+        log(log_level::error, "reload.failed",
+            fmt::format("{} cannot change while culld runs: restart it; the configuration stays as it was",
+                        fmt::join(fixed, ", ")));
+        return true;
+    }
+    const auto kept = keeps_protecting(protect, fresh->rules->protect);
+    if (!kept) log(log_level::error, "reload.failed", kept.error().text() + "; the configuration stays as it was");
+    return !kept;
 }
 
 }  // namespace culld

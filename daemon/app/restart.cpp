@@ -350,4 +350,12 @@ void warn_of(const ledger_file& ledger) {
             "will fail");
 }
 
+void say_left_alone(const std::vector<std::string>& files) {
+    for (const std::string& name : files)
+        log(log_level::error, "recovery.left",
+            "stays in active/: it may be the list of a job whose journal cannot be read; mend or move that journal, "
+            "then restart culld",
+            {{"left", name}});
+}
+
 }  // namespace culld

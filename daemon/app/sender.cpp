@@ -124,7 +124,7 @@ sender::work sender::next(worker& w) {
         if (job.blocked()) probes_[probe_name(job)] = now + with_.settings->retry.blocked_probe;
         ++in_flight_;
         work out{&job, b};
-        if (connected) {
+        if (connected && job.ids_at_hand(*b)) {
             out.not_before = *may.at;
             out.place = take_place(std::max(now, out.not_before));
         }
@@ -193,27 +193,30 @@ void sender::give_back(worker& w) {
     --in_flight_;
 }
 
-void sender::lost_ids(worker& w, const problem& why) {
-    give_back(w);
-    w.now.job->block(
-        {"store", "", why.text(),
-         "the list that was checked cannot be read any more: mend the disk, then restart culld, which makes "
-         "it anew from the job's file"});
+task<bool> sender::read_body(worker& w) {
+    job_run& job = *w.now.job;
+    const auto text = co_await job.read_ids(*w.now.what);
+    if (!text) {
+        const spans at = w.now.what->at;
+        give_back(w);
+        job.lost_ids(text.error(), at);
+        co_return false;
+    }
+    w.request.begin().append(body_opening).append(*text).append(body_closing);
+    w.now.composed = true;
+    co_return true;
 }
 
-bool sender::write_body(worker& w) {
+void sender::write_body(worker& w) {
     std::string& out = w.request.begin();
     out += body_opening;
-    if (auto read = w.now.job->append_ids(*w.now.what, out); !read) {
-        lost_ids(w, read.error());
-        return false;
-    }
+    w.now.job->append_ids(*w.now.what, out);
     out += body_closing;
-    return true;
+    w.now.composed = true;
 }
 
 bool sender::compose(worker& w, delete_form form) {
-    if (!write_body(w)) return false;
+    if (!w.now.composed) write_body(w);
     job_run& job = *w.now.job;
     const batch& b = *w.now.what;
     const job_spec& spec = job.spec();
@@ -260,20 +263,24 @@ std::uint64_t sender::take_place(steady_time now) {
 
 task<bool> sender::reach(worker& w) {
     ++connecting_;
-    http_answer answer = co_await w.connection.open();
+    const bool there = w.now.job->ids_at_hand(*w.now.what);
+    const bool read = there || co_await read_body(w);
+    http_answer answer;
+    if (read && there) write_body(w);
+    if (read && !w.connection.is_open()) answer = co_await w.connection.open();
     --connecting_;
+    if (!read) co_return false;
     const steady_time now = steady_now();
     if (answer.failure != transport_failure::none) {
         // It counts like a request: else a dead endpoint would be tried as fast as it refuses.
         traffic_.sent(now);
-        if (!write_body(w)) co_return false;
         --in_flight_;
         w.generation = who_->generation();
         withhold_secrets(w, answer);
         arrived(w, answer, form_of(*w.now.job));
         co_return false;
     }
-    lead_ = std::min<nanoseconds>(answer.took, lead_max);
+    if (answer.took > milliseconds(0)) lead_ = std::min<nanoseconds>(answer.took, lead_max);
     if (!draining_ && w.now.job->dispatchable() && traffic_.admit(now, in_flight_ - 1).go) {
         w.now.place = take_place(now);
         co_return true;
@@ -292,6 +299,11 @@ task<void> sender::handle(worker& w) {
     }
     // What was handed over may have waited while an answer put the credentials in question.
     if (traffic_.credentials() == credential_state::refused || !who_->usable(steady_now())) {
+        give_back(w);
+        co_return;
+    }
+    // Its place is over by the time they are read: another batch, or this one, has the next.
+    if (!w.now.composed && !w.now.job->ids_at_hand(*w.now.what)) {
         give_back(w);
         co_return;
     }

@@ -259,6 +259,9 @@ std::string status_page(const page_facts& f) {
         table_head(out, false);
         for (const job_view& job : f.open) row(out, job);
         out += "</tbody></table>";
+        if (f.open_not_shown > 0)
+            fmt::format_to(to, "<p class=\"soft\" id=\"more\">And {} more: <code>cullctl list</code>.</p>",
+                           grouped(f.open_not_shown));
     }
     out += "</section>\n<section id=\"finished\"><h2>Finished jobs</h2>";
     if (f.finished.empty()) {
@@ -274,6 +277,9 @@ std::string status_page(const page_facts& f) {
             for (std::size_t i = first; i < f.finished.size(); ++i) row(out, f.finished[i]);
             out += "</tbody></table></details>";
         }
+        if (f.finished_not_shown > 0)
+            fmt::format_to(to, "<p class=\"soft\">And {} more: <code>cullctl list --all</code>.</p>",
+                           grouped(f.finished_not_shown));
     }
     fmt::format_to(to,
                    "</section></main>\n<footer>Read-only. <a href=\"v1/jobs\">/v1/jobs</a> · <a "

@@ -146,17 +146,17 @@ job_facts open_facts(const folder& dir, const std::string& job_id, bool asked) {
     return out;
 }
 
-outcome<std::vector<job_facts>> from_daemon(const control_answer& answer) {
+// One page of the daemon's list; where the next one begins, if there is one.
+outcome<std::string> from_daemon(const control_answer& answer, std::vector<job_facts>& out) {
     boost::system::error_code ec;
     const json::value parsed = json::parse(answer.body, ec);
     const json::value* jobs = !ec && parsed.is_object() ? parsed.as_object().if_contains("jobs") : nullptr;
     if (jobs == nullptr || !jobs->is_array())
         return give_up(io_error, {.what = "the daemon's answer is not a list of jobs",
                                   .hint = "is the socket culld's, and of the same version?"});
-    std::vector<job_facts> out;
     for (const json::value& job : jobs->as_array())
         if (job.is_object()) out.push_back(facts_of(job.as_object()));
-    return out;
+    return text_of(parsed.as_object(), "next");
 }
 
 // Once: who follows a job asks twice a second. In JSON the jobs say it themselves.
@@ -180,15 +180,20 @@ std::optional<job_facts> ask_for_one(const context& with, std::string_view id) {
 // Nothing: the daemon does not answer, and the journals must.
 outcome<std::optional<std::vector<job_facts>>> ask_daemon(const context& with) {
     if (!with.ask_daemon) return std::nullopt;
-    const auto answer = ask(with.settings.http.socket, "GET", "/v1/jobs");
-    if (!answer) {
-        say_that_nobody_answers(with, answer.error().about);
-        return std::nullopt;
+    std::vector<job_facts> out;
+    std::string target = "/v1/jobs";
+    for (;;) {
+        const auto answer = ask(with.settings.http.socket, "GET", target);
+        if (!answer) {
+            say_that_nobody_answers(with, answer.error().about);
+            return std::nullopt;
+        }
+        if (answer->status != 200) return give_up(static_cast<exit_code>(exit_code_of(*answer)), problem_of(*answer));
+        auto next = from_daemon(*answer, out);
+        if (!next) return tl::unexpected(std::move(next.error()));
+        if (next->empty()) return std::optional(std::move(out));
+        target = "/v1/jobs?after=" + percent_encoded(*next);
     }
-    if (answer->status != 200) return give_up(static_cast<exit_code>(exit_code_of(*answer)), problem_of(*answer));
-    auto jobs = from_daemon(*answer);
-    if (!jobs) return tl::unexpected(std::move(jobs.error()));
-    return std::optional(std::move(*jobs));
 }
 
 // NAME.reason.json of each: for those who may not read the ledger.

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "culld/core/nearest.hpp"
+#include "culld/io/process.hpp"
 #include "verb.hpp"
 
 namespace culld::ctl {
@@ -166,6 +167,7 @@ int run(int argc, char** argv) {
 }  // namespace culld::ctl
 
 int main(int argc, char** argv) {
+    culld::open_standard_files();
     try {
         return culld::ctl::run(argc, argv);
     } catch (const std::exception& e) {

@@ -13,6 +13,7 @@
 
 #include "culld/core/exit_code.hpp"
 #include "culld/io/file.hpp"
+#include "culld/io/process.hpp"
 #include "emulator/server.hpp"
 
 namespace culld::emulator {
@@ -140,6 +141,7 @@ int parse_and_run(int argc, char** argv) {
 }  // namespace culld::emulator
 
 int main(int argc, char** argv) {
+    culld::open_standard_files();
     try {
         return culld::emulator::parse_and_run(argc, argv);
     } catch (const std::exception& e) {

@@ -37,7 +37,14 @@ problem folder_gone() {
 }  // namespace
 
 arrivals::arrivals(loop_executor loop, const spool& from, arrivals_limits limits)
-    : loop_(loop), spool_(from), limits_(limits), wake_(loop), watch_again_at_(now_steady()), scan_at_(now_steady()) {}
+    : loop_(loop),
+      eyes_(loop),
+      looked_(loop),
+      spool_(from),
+      limits_(limits),
+      wake_(loop),
+      watch_again_at_(now_steady()),
+      scan_at_(now_steady()) {}
 
 task<std::optional<arrivals_batch>> arrivals::next() {
     co_await asio::this_coro::throw_if_cancelled(false);
@@ -45,18 +52,23 @@ task<std::optional<arrivals_batch>> arrivals::next() {
         const auto cancelled = co_await asio::this_coro::cancellation_state;
         if (stopped_ || cancelled.cancelled() != asio::cancellation_type::none) co_return std::nullopt;
 
-        const steady_time now = now_steady();
-        if (!watch_ && now >= watch_again_at_) open_watch(now);
-        // Events before looks: the open that follows a creation must be known before its grace is over.
-        const bool busy = read_events(now);
-        if (!busy) look_at_due(now);
+        auto look = [this] { return look_around(); };
+        const bool busy = co_await by_eye(std::move(look));
+        if (stopped_) co_return std::nullopt;
         if (something_to_hand_out() || !troubles_.empty()) co_return hand_out();
 
+        const steady_time now = now_steady();
         const bool scanning = present_ && (scan_ ? !scan_stands_ || now >= scan_patience_ : now >= scan_at_);
-        if (scanning && !busy) scan_slice(now);
+        if (scanning && !busy) {
+            auto scan = [this, now] {
+                scan_slice(now);
+                incoming_.reset();
+                return true;
+            };
+            static_cast<void>(co_await by_eye(std::move(scan)));
+        }
         if (busy || scanning) {
             idle_told_ = false;  // who asked meanwhile heard no
-            co_await asio::post(loop_, use_task);
             continue;
         }
         if (!idle())
@@ -67,18 +79,58 @@ task<std::optional<arrivals_batch>> arrivals::next() {
     }
 }
 
+// True if there were events: there may be more.
+bool arrivals::look_around() {
+    const steady_time now = now_steady();
+    while (!again_seen_.empty()) {
+        const auto [name, what] = std::move(again_seen_.front());
+        again_seen_.pop_front();
+        static_cast<void>(saw(name, what, now));
+    }
+    if (!watch_ && now >= watch_again_at_) open_watch(now);
+    // Events before looks: the open that follows a creation must be known before its grace is over.
+    const bool busy = read_events(now);
+    if (busy) return true;
+    look_at_due(now);
+    incoming_.reset();
+    return false;
+}
+
+// What came while the other thread had it all.
+void arrivals::looked() {
+    looking_ = false;
+    for (const auto& order : std::exchange(orders_, {})) order();
+    for (const std::string& name : std::exchange(to_wake_, {})) wake_sidecar_now(name);
+    if (std::exchange(wake_all_, false)) wake_sidecars_now();
+    looked_.notify();
+}
+
+void arrivals::in_turn(std::function<void()> order) {
+    if (looking_)
+        orders_.push_back(std::move(order));
+    else
+        order();
+}
+
+void arrivals::tell_next() {
+    news_ = true;
+    wake_.cancel();
+}
+
 task<void> arrivals::wait(steady_time until) {
     using asio::experimental::awaitable_operators::operator||;
-    incoming_.reset();
+    if (std::exchange(news_, false)) co_return;
     wake_.expires_at(until);
     if (watch_)
         static_cast<void>(co_await (watch_->readable().async_wait(spool_watch::descriptor::wait_read, quietly) ||
                                     wake_.async_wait(quietly)));
     else
         static_cast<void>(co_await wake_.async_wait(quietly));
+    news_ = false;
 }
 
 bool arrivals::idle(std::size_t kept) const {
+    if (looking_ || !again_seen_.empty()) return false;
     if (!scanned_ || scan_ || scan_at_ <= now_steady() || handed_count_ != kept) return false;
     if (more_to_find_) return false;
     return std::ranges::all_of(entries_, [](const auto& it) {
@@ -87,18 +139,26 @@ bool arrivals::idle(std::size_t kept) const {
 }
 
 void arrivals::settled(const std::string& name) {
-    const auto it = entries_.find(name);
-    if (it == entries_.end()) return;
-    const std::optional<sighting> seen_again = it->second.seen_again;
-    const bool was_full = !room(it->second.uid);
-    forget(it);
-    if (seen_again) static_cast<void>(saw(name, *seen_again, now_steady()));
-    if (seen_again || was_full) wake_.cancel();
+    in_turn([this, name] {
+        const auto it = entries_.find(name);
+        if (it == entries_.end()) return;
+        const std::optional<sighting> seen_again = it->second.seen_again;
+        const bool was_full = !room(it->second.uid);
+        forget(it);
+        if (seen_again) again_seen_.emplace_back(name, *seen_again);
+        if (seen_again || was_full) tell_next();
+    });
 }
 
 void arrivals::comes_back(const node_facts& facts) {
+    const std::lock_guard alone(coming_back_turn_);  // at once: it may be seen while the other thread looks
     if (coming_back_.size() == coming_back_max) coming_back_.pop_front();
     coming_back_.emplace_back(facts.device, facts.inode);
+}
+
+bool arrivals::came_back(const node_facts& facts) {
+    const std::lock_guard alone(coming_back_turn_);
+    return std::erase(coming_back_, std::pair(facts.device, facts.inode)) > 0;
 }
 
 bool arrivals::room(std::uint32_t uid) const {
@@ -112,12 +172,14 @@ void arrivals::pass_over(std::uint32_t uid) {
 }
 
 void arrivals::again(const std::string& name, nanoseconds delay) {
-    const auto it = entries_.find(name);
-    if (it == entries_.end()) return;
-    put(it, entry::place::waiting);
-    it->second.seen_again.reset();
-    schedule(it, now_steady() + delay);
-    wake_.cancel();
+    in_turn([this, name, delay] {
+        const auto it = entries_.find(name);
+        if (it == entries_.end()) return;
+        put(it, entry::place::waiting);
+        it->second.seen_again.reset();
+        schedule(it, now_steady() + delay);
+        tell_next();
+    });
 }
 
 std::vector<std::string> arrivals::being_written(std::size_t most) const {
@@ -139,14 +201,20 @@ std::vector<std::string> arrivals::held(std::size_t most) const {
 }
 
 void arrivals::rescan() {
-    want_scan(now_steady());
-    wake_.cancel();
+    in_turn([this] {
+        want_scan(now_steady());
+        tell_next();
+    });
+}
+
+void arrivals::rescan_every(nanoseconds period) {
+    in_turn([this, period] { limits_.rescan = period; });
 }
 
 void arrivals::stop() {
     stopped_ = true;
-    wake_.cancel();
-    wake_sidecars();
+    tell_next();
+    wake_sidecars_now();
 }
 
 // The folder, open; none if it is away, which open_watch() will tell.
@@ -303,8 +371,7 @@ arrivals::action arrivals::saw(const std::string& name, sighting what, steady_ti
         wake_sidecar(name);
         return action::leave_alone;
     }
-    if (what == sighting::moved_in && std::erase(coming_back_, std::pair((*facts)->device, (*facts)->inode)) > 0)
-        what = sighting::returned;
+    if (what == sighting::moved_in && came_back(**facts)) what = sighting::returned;
     // A list is handed to nobody: its job waits for it, and may have all the room.
     if (type_of(name).kind != file_kind::sidecar && !room((*facts)->uid)) {
         // Mostly there is room in a moment, and one look at the folder is enough.
@@ -458,7 +525,6 @@ bool arrivals::something_to_hand_out() const {
 
 // Owners take turns.
 arrivals_batch arrivals::hand_out() {
-    incoming_.reset();
     arrivals_batch out;
     out.troubles = std::exchange(troubles_, {});
     for (std::size_t round = 0; round < owners_.size() && out.files.size() < limits_.batch_max;) {

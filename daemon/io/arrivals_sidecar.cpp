@@ -30,15 +30,30 @@ struct arrivals::sidecar_wait {
     arrivals& owner;
     const std::string& name;
     loop_timer wake;
+    bool woken = false;  // perhaps before it waited
 };
 
 void arrivals::wake_sidecar(const std::string& name) {
-    for (sidecar_wait* waiting : sidecar_waits_)
-        if (waiting->name == name) waiting->wake.cancel();
+    to_wake_.push_back(name);
 }
 
 void arrivals::wake_sidecars() {
-    for (sidecar_wait* waiting : sidecar_waits_) waiting->wake.cancel();
+    wake_all_ = true;
+}
+
+void arrivals::wake_sidecar_now(const std::string& name) {
+    for (sidecar_wait* waiting : sidecar_waits_)
+        if (waiting->name == name) {
+            waiting->woken = true;
+            waiting->wake.cancel();
+        }
+}
+
+void arrivals::wake_sidecars_now() {
+    for (sidecar_wait* waiting : sidecar_waits_) {
+        waiting->woken = true;
+        waiting->wake.cancel();
+    }
 }
 
 void arrivals::remember_sidecar(const std::string& name, const node_facts& facts) {
@@ -58,9 +73,17 @@ task<sidecar_answer> arrivals::sidecar(std::string name, steady_time deadline, s
             co_return out;
         }
         const steady_time now = std::chrono::steady_clock::now();
-        out = ask_sidecar(name, now, owner);
+        waiting.woken = false;
+        auto ask = [this, &name, now, owner] {
+            sidecar_answer answer = ask_sidecar(name, now, owner);
+            incoming_.reset();
+            return answer;
+        };
+        out = co_await by_eye(std::move(ask));
+        if (something_to_hand_out()) tell_next();
         const bool decided = out.state == sidecar_state::complete || out.state == sidecar_state::refused;
         if (decided || now >= deadline) co_return out;
+        if (waiting.woken || stopped_) continue;
         waiting.wake.expires_at(std::min(deadline, now + arrival::quiet_time));
         static_cast<void>(co_await waiting.wake.async_wait(quietly));
     }

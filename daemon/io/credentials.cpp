@@ -31,6 +31,10 @@ class token_file final : public credentials {
         make_known("token", token_.view());
     }
 
+    void adopt(std::shared_ptr<credential_memory> memory) override {
+        memory_ = std::move(memory);
+        generation_ = ++memory_->generations;
+    }
     void authenticate(std::string& head, const request_facts&, wall_time) override {
         head += "X-Auth-Token: ";
         head += token_.view();
@@ -38,7 +42,8 @@ class token_file final : public credentials {
     }
     [[nodiscard]] std::uint64_t generation() const override { return generation_; }
     [[nodiscard]] task<renewal> renew(renewal_cause) override {
-        auto token = read_secret(name_, from_);
+        auto read = [this] { return read_secret(name_, from_); };
+        auto token = co_await read_aside(memory_->files, std::move(read));
         if (!token) co_return renewal{renewal::outcome::refused, std::move(token.error())};
         if (token->equals(token_)) co_return renewal{};
         token_ = std::move(*token);

@@ -232,6 +232,16 @@ result<void> make_durable_again(const folder& dir, const std::string& name, std:
     return dir.sync();
 }
 
+result<unique_fd> open_regular(const std::string& path) {
+    unique_fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK));
+    if (!fd) return fail(errno_problem("open", path, errno));
+    struct stat facts {};
+    if (::fstat(fd.get(), &facts) != 0) return fail(errno_problem("look at", path, errno));
+    if (!S_ISREG(facts.st_mode))
+        return fail(problem{.what = "is no regular file", .hint = "name a file that lies on a disk", .file = path});
+    return fd;
+}
+
 result<std::string> read_small_file(const std::string& path, std::size_t limit) {
     const unique_fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK));
     if (!fd) return fail(errno_problem("open", path, errno));

@@ -4,6 +4,7 @@
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 
+#include <atomic>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/ssl/error.hpp>
 #include <boost/beast/core/error.hpp>
@@ -36,6 +37,8 @@ constexpr std::size_t opened_bytes = 8 * 1024;     // likewise behind TLS, which
 constexpr std::size_t body_kept = 1U << 20U;       // of a body's memory, from one exchange to the next
 constexpr int interim_max = 8;                     // answers 1xx before the real one
 
+std::atomic<std::size_t> under_way = 0;  // look-ups in the system's resolver
+
 }  // namespace
 
 std::string_view name_of(transport_failure f) {
@@ -48,6 +51,10 @@ std::string_view name_of(transport_failure f) {
         case transport_failure::protocol: break;
     }
     return "protocol";
+}
+
+std::size_t lookups_under_way() {
+    return under_way;
 }
 
 struct http_connection::parts {
@@ -97,8 +104,10 @@ struct http_connection::parts {
         }
         looking = std::make_shared<lookup>(on);
         const auto mine = looking;
+        ++under_way;
         looking->resolver.async_resolve(peer_host(), peer_port(),
                                         [mine](error_code ec, tcp_resolver::results_type results) {
+                                            --under_way;
                                             mine->ec = ec;
                                             mine->found = std::move(results);
                                             mine->ended = true;

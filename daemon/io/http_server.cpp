@@ -5,6 +5,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
@@ -17,8 +18,10 @@
 #include <cerrno>
 #include <charconv>
 #include <exception>
+#include <map>
 #include <set>
 
+#include "culld/core/ascii.hpp"
 #include "culld/io/file.hpp"
 #include "culld/io/log.hpp"
 
@@ -31,7 +34,8 @@ using boost::system::error_code;
 namespace {
 
 constexpr std::uint64_t request_limit = 16 * 1024;
-constexpr std::size_t connections_max = 64;
+constexpr int rest_for_work = 9;  // who is not trusted waits so many times as long as its last answer took to make
+constexpr std::size_t owners_kept = 256;
 
 // What to say to a request that cannot be read; none where nobody is there to hear it.
 std::optional<http::status> complaint_for(error_code ec) {
@@ -43,14 +47,33 @@ std::optional<http::status> complaint_for(error_code ec) {
     return http::status::bad_request;
 }
 
+// Whether a request's `Host` means us: an address always does, since no name was looked up for it.
+bool is_ours(std::string_view host, const std::vector<std::string>& names) {
+    if (const std::size_t colon = host.rfind(':'); colon != std::string_view::npos &&
+                                                   host.find(']', colon) == std::string_view::npos &&
+                                                   (host.starts_with('[') || host.find(':') == colon))
+        host = host.substr(0, colon);
+    if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
+    if (host.ends_with('.')) host.remove_suffix(1);
+    if (host.empty()) return false;
+    error_code ec;
+    static_cast<void>(asio::ip::make_address(std::string(host), ec));
+    if (!ec || same_ignoring_case(host, "localhost")) return true;
+    return std::ranges::any_of(names, [host](const std::string& name) { return same_ignoring_case(host, name); });
+}
+
 template <class Protocol>
 class server final : public http_server {
   public:
     using acceptor = asio::basic_socket_acceptor<Protocol, loop_executor>;
     using stream = beast::basic_stream<Protocol, loop_executor>;
 
-    server(loop_executor on, acceptor listening, server_handler handler, milliseconds patience)
-        : on_(on), listening_(std::move(listening)), handler_(std::move(handler)), patience_(patience), ended_(on) {
+    server(loop_executor on, acceptor listening, server_handler handler, server_rules rules)
+        : on_(on),
+          listening_(std::move(listening)),
+          handler_(std::move(handler)),
+          rules_(std::move(rules)),
+          ended_(on) {
         ++running_;
         asio::co_spawn(on_, accept(), or_leave_the_loop);
     }
@@ -59,12 +82,22 @@ class server final : public http_server {
         stopping_ = true;
         error_code ignored;
         listening_.close(ignored);
-        for (stream* s : open_) s->socket().close(ignored);
+        for (connection* c : open_) c->line.socket().close(ignored);
         ended_.notify();
         while (running_ > 0) co_await ended_.wait();
     }
 
   private:
+    struct connection {
+        explicit connection(stream s) : line(std::move(s)) {}
+        stream line;
+        std::optional<peer> from;
+        bool trusted = false;
+        std::uint64_t owner = 0;           // uid, or address
+        steady_time since = steady_now();  // when it last got on: with a request that came, or an answer that went
+        bool cut = false;
+    };
+
     task<void> accept() {
         while (!stopping_) {
             auto [ec, socket] = co_await listening_.async_accept(quietly);
@@ -75,7 +108,6 @@ class server final : public http_server {
                 co_await ended_.wait_until(steady_now() + std::chrono::seconds(1));
                 continue;
             }
-            if (open_.size() >= connections_max) continue;
             ++running_;
             asio::co_spawn(on_, serve(std::move(socket)), or_leave_the_loop);
         }
@@ -84,15 +116,19 @@ class server final : public http_server {
     }
 
     task<void> serve(asio::basic_stream_socket<Protocol, loop_executor> socket) {
-        std::optional<peer> from = peer_of(socket);
-        stream s(std::move(socket));
-        open_.insert(&s);
+        connection c{stream(std::move(socket))};
+        c.from = peer_of(c.line.socket());
+        c.trusted = c.from && rules_.trusted && rules_.trusted(*c.from);
+        c.owner = c.from ? c.from->uid : address_of(c.line.socket());
+        make_room_for(c);
+        open_.insert(&c);
+        stream& s = c.line;
         beast::flat_buffer buffer(2 * request_limit);
-        for (bool more = true; more && !stopping_;) {
+        for (bool more = true; more && !stopping_ && !c.cut;) {
             http::request_parser<http::string_body> parser;
             parser.header_limit(static_cast<std::uint32_t>(request_limit));
             parser.body_limit(request_limit);
-            s.expires_after(patience_);
+            s.expires_after(rules_.patience);
             auto [read_error, got] = co_await http::async_read(s, buffer, parser, quietly);
             if (read_error) {
                 if (const auto status = complaint_for(read_error)) {
@@ -100,7 +136,7 @@ class server final : public http_server {
                     refusal.set(http::field::server, "culld");
                     refusal.keep_alive(false);
                     refusal.prepare_payload();
-                    s.expires_after(patience_);
+                    s.expires_after(rules_.patience);
                     const auto told = co_await http::async_write(s, refusal, quietly);
                     static_cast<void>(told);  // it is cut either way
                 }
@@ -110,8 +146,13 @@ class server final : public http_server {
             server_request request{.method = std::string(in.method_string()),
                                    .target = std::string(in.target()),
                                    .body = std::move(in.body()),
-                                   .from = from};
-            server_answer reply = handler_(request);
+                                   .from = c.from};
+            c.since = steady_now();
+            const bool ours = c.from || (in.version() < 11 && in[http::field::host].empty()) ||
+                              is_ours({in[http::field::host].data(), in[http::field::host].size()}, rules_.names);
+            if (ours) co_await own_turn(c);
+            if (stopping_ || c.cut) break;
+            server_answer reply = ours ? answer(c, request) : misdirected();
             if (reply.later) {
                 const auto make = std::move(reply.later);
                 task<server_answer> made = make();
@@ -126,7 +167,7 @@ class server final : public http_server {
             out.set("Content-Security-Policy", reply.policy);
             out.set("Referrer-Policy", "no-referrer");
             if (!reply.allow.empty()) out.set(http::field::allow, reply.allow);
-            out.keep_alive(in.keep_alive());
+            out.keep_alive(in.keep_alive() && ours);
             if (request.method == "HEAD") {
                 out.content_length(reply.body.size());
             } else {
@@ -137,7 +178,7 @@ class server final : public http_server {
             http::response_serializer<http::string_body> writer(out);
             writer.split(request.method == "HEAD");
             error_code write_error;
-            s.expires_after(patience_);
+            s.expires_after(rules_.patience);
             if (request.method == "HEAD") {
                 auto [ec, n] = co_await http::async_write_header(s, writer, quietly);
                 write_error = ec;
@@ -146,13 +187,85 @@ class server final : public http_server {
                 write_error = ec;
             }
             if (write_error) break;
+            c.since = steady_now();
         }
-        open_.erase(&s);
+        open_.erase(&c);
         error_code ignored;
         s.socket().shutdown(asio::socket_base::shutdown_both, ignored);
         s.close();
         --running_;
         ended_.notify();
+    }
+
+    // ---- places ----
+
+    // Cuts whoever has been idle the longest, of those that have most, so that this one finds a place.
+    void make_room_for(const connection& newcomer) {
+        std::map<std::uint64_t, std::size_t> held;  // by owner, of its kind
+        std::size_t all = 0;
+        for (const connection* c : open_)
+            if (c->trusted == newcomer.trusted && !c->cut) {
+                ++held[c->owner];
+                ++all;
+            }
+        std::optional<std::uint64_t> whose;
+        // On TCP all of a host share one address.
+        if (newcomer.from && !newcomer.trusted && held[newcomer.owner] >= places_of_one_uid)
+            whose = newcomer.owner;
+        else if (all >= (newcomer.trusted ? trusted_places : other_places))
+            whose = std::ranges::max_element(held, {}, [](const auto& h) { return h.second; })->first;
+        if (!whose) return;
+        connection* idlest = nullptr;
+        for (connection* c : open_)
+            if (c->trusted == newcomer.trusted && c->owner == *whose && !c->cut &&
+                (idlest == nullptr || c->since < idlest->since))
+                idlest = c;
+        if (idlest == nullptr) return;
+        idlest->cut = true;
+        error_code ignored;
+        idlest->line.socket().close(ignored);
+        ended_.notify();  // it may be waiting for its turn
+    }
+
+    task<void> own_turn(const connection& c) {
+        if (c.trusted) co_return;
+        while (!stopping_ && !c.cut) {
+            const auto turn = next_turn_.find(c.owner);
+            if (turn == next_turn_.end() || turn->second <= steady_now()) co_return;
+            co_await ended_.wait_until(turn->second);
+        }
+    }
+
+    server_answer answer(const connection& c, const server_request& request) {
+        const steady_time begun = steady_now();
+        server_answer out = handler_(request);
+        if (c.trusted) return out;
+        const steady_time now = steady_now();
+        if (next_turn_.size() >= owners_kept)
+            std::erase_if(next_turn_, [now](const auto& t) { return t.second <= now; });
+        next_turn_[c.owner] = now + rest_for_work * (now - begun);
+        return out;
+    }
+
+    static server_answer misdirected() {
+        return {.status = 421,
+                .body =
+                    "{\"error\":\"this Host is none of ours\",\"hint\":\"ask for the address, for localhost, or for "
+                    "this machine by the name that hostname(1) prints\"}\n"};
+    }
+
+    static std::uint64_t address_of(const asio::basic_stream_socket<Protocol, loop_executor>& socket) {
+        if constexpr (std::is_same_v<Protocol, asio::ip::tcp>) {
+            error_code ec;
+            const auto from = socket.remote_endpoint(ec).address();
+            if (ec) return 0;
+            if (from.is_v4()) return from.to_v4().to_uint();
+            std::uint64_t network = 0;  // the first half: the rest is anybody's to choose
+            const auto bytes = from.to_v6().to_bytes();
+            for (std::size_t i = 0; i < sizeof network; ++i) network = network << 8U | bytes[i];
+            return network;
+        }
+        return 0;
     }
 
     // As they were when it connected; none where the kernel does not tell.
@@ -185,9 +298,10 @@ class server final : public http_server {
     loop_executor on_;
     acceptor listening_;
     server_handler handler_;
-    milliseconds patience_;
+    server_rules rules_;
     event ended_;
-    std::set<stream*> open_;
+    std::set<connection*> open_;
+    std::map<std::uint64_t, steady_time> next_turn_;  // by owner, of those who are not trusted
     std::size_t running_ = 0;
     bool stopping_ = false;
 };
@@ -195,7 +309,7 @@ class server final : public http_server {
 }  // namespace
 
 result<std::unique_ptr<http_server>> http_server::on_socket(loop_executor on, const std::string& path, unsigned mode,
-                                                            server_handler handler, milliseconds patience) {
+                                                            server_handler handler, server_rules rules) {
     using protocol = asio::local::stream_protocol;
     if (path.size() >= sizeof(sockaddr_un::sun_path))
         return fail(problem{
@@ -217,11 +331,11 @@ result<std::unique_ptr<http_server>> http_server::on_socket(loop_executor on, co
     if (ec)
         return fail(
             problem{.what = "listen: " + ec.message(), .hint = "check http.socket and its folder", .file = path});
-    return std::make_unique<server<protocol>>(on, std::move(listening), std::move(handler), patience);
+    return std::make_unique<server<protocol>>(on, std::move(listening), std::move(handler), std::move(rules));
 }
 
 result<std::unique_ptr<http_server>> http_server::on_address(loop_executor on, const std::string& address,
-                                                             server_handler handler, milliseconds patience) {
+                                                             server_handler handler, server_rules rules) {
     using protocol = asio::ip::tcp;
     const std::size_t colon = address.rfind(':');
     std::string host = address.substr(0, colon);
@@ -244,7 +358,7 @@ result<std::unique_ptr<http_server>> http_server::on_address(loop_executor on, c
         return fail(problem{.what = "listen on " + address + ": " + ec.message(),
                             .hint = "set http.listen to a free port, or to \"\" for none",
                             .field = "http.listen"});
-    return std::make_unique<server<protocol>>(on, std::move(listening), std::move(handler), patience);
+    return std::make_unique<server<protocol>>(on, std::move(listening), std::move(handler), std::move(rules));
 }
 
 }  // namespace culld

@@ -139,7 +139,8 @@ task<renewal> iam_credentials::log_in(const secret& password) {
 }
 
 task<renewal> iam_credentials::renew(renewal_cause why) {
-    auto password = read_secret(password_file_, secrets_);
+    auto read = [this] { return read_secret(password_file_, secrets_); };
+    auto password = co_await read_aside(memory_->files, std::move(read));
     if (!password) {
         lease_.failed(steady_now());
         password.error().field = "auth.iam.password_file";

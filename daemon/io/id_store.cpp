@@ -82,15 +82,16 @@ result<id_store> id_store::open(unique_fd file, std::string name) {
     for (std::uint64_t segment = 0; segment < segments; ++segment)
         if (auto whole = out.load(segment); !whole) return fail(std::move(whole.error()));
     // Of a thousand jobs that wait none holds its ids.
-    out.loaded_.reset();
-    out.segment_ = {};
-    out.starts_ = {};
+    out.held_ = {};
     return out;
 }
 
 result<void> id_store::load(std::uint64_t segment) {
-    if (loaded_ == segment) return success();
-    loaded_.reset();
+    return held_.number_ == segment ? success() : read(segment, held_);
+}
+
+result<void> id_store::read(std::uint64_t segment, id_segment& into) const {
+    into.number_.reset();
     const bool last = (segment + 1) * ids_per_segment >= count_;
     std::array<char, 2 * store_format::entry_bytes> entries{};
     const std::size_t want = last ? store_format::entry_bytes : entries.size();
@@ -105,27 +106,27 @@ result<void> id_store::load(std::uint64_t segment) {
     if (here.offset > end || end > content_ || end - here.offset > segment_bytes_max)
         return damaged(fmt::format("segment {} is not where it can be", segment));
 
-    segment_.resize(static_cast<std::size_t>(end - here.offset));
-    const auto read = read_some_at(file_.get(), segment_.data(), segment_.size(), here.offset, name_);
+    into.bytes_.resize(static_cast<std::size_t>(end - here.offset));
+    const auto read = read_some_at(file_.get(), into.bytes_.data(), into.bytes_.size(), here.offset, name_);
     if (!read) return fail(read.error());
-    if (*read != segment_.size() || store_format::checksum(segment_, segment) != here.checksum)
+    if (*read != into.bytes_.size() || store_format::checksum(into.bytes_, segment) != here.checksum)
         return damaged(fmt::format("segment {} does not match its checksum", segment));
 
-    regular_ = regular_length(segment_, ids_in(segment));
-    if (regular_ == 0) {
-        starts_.clear();
+    into.regular_ = regular_length(into.bytes_, ids_in(segment));
+    if (into.regular_ == 0) {
+        into.starts_.clear();
         std::size_t at = 0;
-        while (at < segment_.size()) {
-            const std::size_t close = segment_[at] == '"' ? segment_.find('"', at + 1) : std::string::npos;
-            if (close == std::string::npos || close + 1 >= segment_.size() || segment_[close + 1] != ',') break;
-            starts_.push_back(static_cast<std::uint32_t>(at));
+        while (at < into.bytes_.size()) {
+            const std::size_t close = into.bytes_[at] == '"' ? into.bytes_.find('"', at + 1) : std::string::npos;
+            if (close == std::string::npos || close + 1 >= into.bytes_.size() || into.bytes_[close + 1] != ',') break;
+            into.starts_.push_back(static_cast<std::uint32_t>(at));
             at = close + 2;
         }
-        if (at != segment_.size() || starts_.size() != ids_in(segment))
+        if (at != into.bytes_.size() || into.starts_.size() != ids_in(segment))
             return damaged(fmt::format("segment {} does not hold {} ids", segment, ids_in(segment)));
-        starts_.push_back(static_cast<std::uint32_t>(at));
+        into.starts_.push_back(static_cast<std::uint32_t>(at));
     }
-    loaded_ = segment;
+    into.number_ = segment;
     return success();
 }
 
@@ -139,7 +140,7 @@ result<void> id_store::append_quoted(position first, std::uint64_t count, std::s
         }
         const auto from = static_cast<std::size_t>(first % ids_per_segment);
         const auto here = std::min(count, ids_in(first / ids_per_segment) - from);
-        out.append(segment_, start(from), start(from + here) - start(from));
+        out.append(held_.bytes(), held_.start(from), held_.start(from + here) - held_.start(from));
         first += here;
         count -= here;
     }
@@ -174,7 +175,7 @@ result<std::string_view> id_store::at(position where) {
     if (where >= count_) throw std::logic_error("a position past the end of an id store");
     if (auto loaded = load(where / ids_per_segment); !loaded) return fail(std::move(loaded.error()));
     const auto slot = static_cast<std::size_t>(where % ids_per_segment);
-    return std::string_view(segment_).substr(start(slot) + 1, start(slot + 1) - start(slot) - 3);
+    return held_.bytes().substr(held_.start(slot) + 1, held_.start(slot + 1) - held_.start(slot) - 3);
 }
 
 result<std::size_t> sweep_stores(const folder& where, std::span<const std::string> open_jobs) {

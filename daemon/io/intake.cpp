@@ -93,9 +93,9 @@ class protected_sink final : public id_sink {
 result<protected_ids> load_protected_ids(const std::string& path, const id_pattern& pattern) {
     protected_ids out;
     if (path.empty()) return out;
-    // The operator's own file, not the spool's: links are followed.
-    const unique_fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY));
-    if (!fd) return fail(errno_problem("open", path, errno));
+    const auto opened = open_regular(path);
+    if (!opened) return fail(opened.error());
+    const unique_fd& fd = *opened;
     file_type type = type_of(path.substr(path.rfind('/') + 1));
     const bool list = type.kind == file_kind::list_csv || type.kind == file_kind::list_jsonl ||
                       type.kind == file_kind::list_txt || type.kind == file_kind::sidecar;

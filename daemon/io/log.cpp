@@ -3,23 +3,17 @@
 #include <fmt/format.h>
 #include <spdlog/logger.h>
 #include <spdlog/sinks/base_sink.h>
-#include <spdlog/sinks/stdout_sinks.h>
 #include <sys/stat.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
-// The caller's place in the source is not what an operator looks for; the event's name is.
-#define SD_JOURNAL_SUPPRESS_LOCATION
-#include <systemd/sd-journal.h>
-
 #include <array>
-#include <cstdio>
 #include <cstdlib>
 #include <memory>
 #include <mutex>
 
 #include "culld/core/json_text.hpp"
 #include "culld/core/visible_text.hpp"
+#include "culld/io/log_outlet.hpp"
 #include "culld/io/message_id.hpp"
 
 namespace culld {
@@ -111,47 +105,36 @@ std::string_view payload(const spdlog::details::log_msg& message) {
     return {message.payload.data(), message.payload.size()};
 }
 
-class line_formatter final : public spdlog::formatter {
+log_entry log_entry_of(log_style style, wall_time at, log_level level, std::string_view event, std::string_view message,
+                       std::span<const log_field> fields) {
+    log_entry out;
+    if (style == log_style::journald) {
+        out.fields = journald_fields(level, event, message, fields);
+        style = log_style::prefixed;  // for stderr, which is the journal's stream as well
+    }
+    out.line = format_log_line(style, at, level, event, message, fields);
+    out.keep = event == "ledger.line";
+    return out;
+}
+
+// Hands each line over as it will be read; whether that is at once is log_outlet's business.
+class outlet_sink final : public spdlog::sinks::base_sink<std::mutex> {
   public:
-    explicit line_formatter(log_style style) : style_(style) {}
-    void format(const spdlog::details::log_msg& message, spdlog::memory_buf_t& to) override {
-        const std::string line = format_log_line(style_, wall(message.time), current->level, current->event,
-                                                 payload(message), current->fields);
-        to.append(line.data(), line.data() + line.size());
+    explicit outlet_sink(log_style style) : style_(style) {}
+
+  protected:
+    void sink_it_(const spdlog::details::log_msg& message) override {
+        log_outlet::the_one().put(log_entry_of(style_, wall(message.time), current->level, current->event,
+                                               payload(message), current->fields));
     }
-    [[nodiscard]] std::unique_ptr<spdlog::formatter> clone() const override {
-        return std::make_unique<line_formatter>(style_);
-    }
+    void flush_() override {}
 
   private:
     log_style style_;
 };
 
-class journald_sink final : public spdlog::sinks::base_sink<std::mutex> {
-  protected:
-    void sink_it_(const spdlog::details::log_msg& message) override {
-        std::vector<std::string> entries =
-            journald_fields(current->level, current->event, payload(message), current->fields);
-        std::vector<iovec> parts;
-        parts.reserve(entries.size());
-        for (std::string& entry : entries) parts.push_back({entry.data(), entry.size()});
-        if (::sd_journal_sendv(parts.data(), static_cast<int>(parts.size())) >= 0) return;
-        // stderr is the journal's stream as well: what the one refuses may pass through the other.
-        const std::string line = format_log_line(log_style::prefixed, wall(message.time), current->level,
-                                                 current->event, payload(message), current->fields);
-        static_cast<void>(std::fwrite(line.data(), 1, line.size(), stderr));  // nobody is left to be told
-    }
-    void flush_() override {}
-};
-
 std::shared_ptr<spdlog::logger> make_logger(log_style style, log_level level) {
-    spdlog::sink_ptr sink;
-    if (style == log_style::journald) {
-        sink = std::make_shared<journald_sink>();
-    } else {
-        sink = std::make_shared<spdlog::sinks::stderr_sink_mt>();
-        sink->set_formatter(std::make_unique<line_formatter>(style));
-    }
+    spdlog::sink_ptr sink = std::make_shared<outlet_sink>(style);
     auto out = std::make_shared<spdlog::logger>("culld", std::move(sink));
     out->set_level(facts_of(level).spdlog_level);
     out->flush_on(spdlog::level::trace);
@@ -302,6 +285,25 @@ log_style style_of(log_format format, const log_surroundings& around) {
 
 void start_log(log_style style, log_level level) {
     slot().set(make_logger(style, level));
+    log_outlet::the_one().dropped_as([style](std::uint64_t lines, std::uint64_t kept) {
+        const log_field counts[] = {{"lines", lines}, {"ledger_lines", kept}};
+        return log_entry_of(style,
+                            std::chrono::time_point_cast<std::chrono::microseconds>(std::chrono::system_clock::now()),
+                            log_level::error, "log.dropped",
+                            fmt::format("{} log lines are lost, since nobody took them: whoever reads this log stood "
+                                        "still; of {} ledger lines among them the last one follows, which the others "
+                                        "lead to",
+                                        lines, kept),
+                            counts);
+    });
+}
+
+void log_from_a_thread() {
+    log_outlet::the_one().begin();
+}
+
+bool end_log(nanoseconds patience) {
+    return log_outlet::the_one().end(patience);
 }
 
 void set_log_level(log_level level) {

@@ -7,7 +7,7 @@ namespace culld {
 
 namespace {
 
-constexpr std::array<message_id, 32> all{{
+constexpr std::array<message_id, 33> all{{
     {"ready", "99976184b6a24a7ab940ccb8db1c022d"},
     {"stopped", "90136cf10256454f8aeb42bd3016959c"},
     {"start.failed", "91e9220bad7843a49e99c486f8c1bb49"},
@@ -31,6 +31,7 @@ constexpr std::array<message_id, 32> all{{
     {"ground.back", "8bf76def678e45fab668ae4f8ae6432f"},
     {"lock.made", "799a5ec933624cf8849510721166cb10"},
     {"ledger.line", "5bcabd8649854bacae87b071baffac8d"},
+    {"log.dropped", "f0bb2297dac34f24ae01c334d72812e0"},
     {"ledger.torn", "a5e6e553a4304f009c03f02ddb0c7691"},
     {"credentials.failed", "b8fd6392d8394bd3a459026f750839ac"},
     {"signature.refused", "86a39ce2efb34ee6bdb77df331e43e16"},

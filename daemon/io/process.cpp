@@ -1,5 +1,6 @@
 #include "culld/io/process.hpp"
 
+#include <fcntl.h>
 #include <link.h>
 #include <malloc.h>
 #include <sys/mman.h>
@@ -16,6 +17,14 @@
 #include "culld/io/file.hpp"
 
 namespace culld {
+
+void open_standard_files() {
+    for (const int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
+        if (::fcntl(fd, F_GETFD) >= 0 || errno != EBADF) continue;
+        // The lowest that is free, so this one.
+        if (::open("/dev/null", O_RDWR | O_NOCTTY) != fd) ::_exit(71);  // sysexits(3): the system is at fault
+    }
+}
 
 result<void> harden_process() {
     if (::prctl(PR_SET_DUMPABLE, 0UL, 0UL, 0UL, 0UL) != 0)

@@ -35,6 +35,13 @@ bool signed_credentials::take(signing_keys keys, nanoseconds ahead, steady_time 
     return !same;
 }
 
+void signed_credentials::adopt(std::shared_ptr<credential_memory> memory) {
+    memory_ = std::move(memory);
+    if (!holds_any()) return;
+    memory_->guard.use(keys_.access.view());
+    generation_ = ++memory_->generations;
+}
+
 void signed_credentials::authenticate(std::string& head, const request_facts& request, wall_time now) {
     const std::string date = basic_utc(memory_->clock.at(now));
     std::array<header_view, 5> lines;
@@ -71,7 +78,7 @@ bool signed_credentials::refused(const auth_refusal& why, steady_time now, wall_
 }
 
 task<renewal> read_credentials::renew(renewal_cause) {
-    auto keys = read_();
+    auto keys = co_await read_aside(memory()->files, read_);
     if (!keys) co_return renewal{renewal::outcome::refused, std::move(keys.error())};
     const bool others = take(std::move(*keys), {}, {});
     co_return renewal{others ? renewal::outcome::changed : renewal::outcome::unchanged, {}};

@@ -7,6 +7,8 @@
 #include <cstdlib>
 #include <new>
 
+#include "culld/io/file.hpp"
+
 namespace culld {
 
 namespace ssl = boost::asio::ssl;
@@ -93,6 +95,10 @@ result<std::unique_ptr<ssl::context>> make_tls_context(const std::string& ca_fil
                            std::string_view setting) {
         return fail(problem{.what = why, .hint = hint, .file = file, .field = std::string(setting)});
     };
+    // OpenSSL opens what it is told to, and would wait for a FIFO.
+    for (const std::string& file : {ca_file, ours.chain_file})
+        if (!file.empty())
+            if (const auto there = open_regular(file); !there) return fail(there.error());
     if (!ca_file.empty()) {
         context->load_verify_file(ca_file, ec);
         if (ec) return refuse("cannot read certificates: " + ec.message(), {}, ca_file, "api.ca_file");

@@ -6,8 +6,9 @@
 //     CALL WHERE WHAT [TIMES [AFTER]]
 //
 //     CALL   write, fsync (fdatasync too), open (openat too), close, rename (renameat, renameat2), noreplace (renameat2
-//            with that flag), truncate, room (fallocate), unlink, lease (fcntl with F_SETLEASE, F_RDLCK)
-//     WHERE  part of the file's path (of the new name, for a rename)
+//            with that flag), truncate, room (fallocate), unlink, lease (fcntl with F_SETLEASE, F_RDLCK), read (pread),
+//            look (fstatat), resolve (getaddrinfo)
+//     WHERE  part of the file's path (of the new name, for a rename; of the host's name, to resolve)
 //     WHAT   a number: errno. `short:N`: write at most N bytes. `hang`: wait until the rule is gone, then do it.
 //     TIMES  how often, else without end; 0 means that too
 //     AFTER  so many matching calls go well before
@@ -19,6 +20,7 @@
 // Async-signal-unsafe, and for the tests only. Static programs and raw system calls are not reached.
 #include <dlfcn.h>
 #include <fcntl.h>
+#include <netdb.h>
 #include <pthread.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -190,6 +192,21 @@ ssize_t pwrite(int fd, const void* from, size_t size, off_t at) {
     size_t most = size;
     if (fails_on("write", fd, &most)) return -1;
     return real(fd, from, most < size ? most : size, at);
+}
+
+ssize_t pread(int fd, void* to, size_t size, off_t at) {
+    static auto* const real = next<ssize_t(int, void*, size_t, off_t)>("pread");
+    return fails_on("read", fd) ? -1 : real(fd, to, size, at);
+}
+
+int fstatat(int folder, const char* name, struct stat* out, int flags) {
+    static auto* const real = next<int(int, const char*, struct stat*, int)>("fstatat");
+    return fails_at("look", folder, name) ? -1 : real(folder, name, out, flags);
+}
+
+int getaddrinfo(const char* host, const char* service, const addrinfo* how, addrinfo** out) {
+    static auto* const real = next<int(const char*, const char*, const addrinfo*, addrinfo**)>("getaddrinfo");
+    return fails("resolve", host == nullptr ? "" : host) ? EAI_AGAIN : real(host, service, how, out);
 }
 
 int fsync(int fd) {

@@ -82,6 +82,8 @@ class HttpServer : public testing::Test {
     server_answer answer(const server_request& request) {
         requests_.push_back(request);
         if (request.target == "/throw") throw std::runtime_error("a bug in the handler");
+        if (request.target == "/slow") std::this_thread::sleep_for(milliseconds(20));
+        if (request.target == "/slow") return {.body = "slow"};
         if (request.target == "/big") return {.body = std::string(64U << 20U, 'x')};
         if (request.method == "DELETE") return {.status = 405, .body = "no", .allow = "GET, HEAD"};
         if (request.target != "/here") return {.status = 404, .body = R"({"error":"no such page"})"};
@@ -90,8 +92,10 @@ class HttpServer : public testing::Test {
     server_handler handler() {
         return [this](const server_request& request) { return answer(request); };
     }
-    std::unique_ptr<http_server> on_socket(milliseconds limit = server_patience) {
-        auto out = http_server::on_socket(loop_.executor(), path(), 0660, handler(), limit);
+    std::unique_ptr<http_server> on_socket(milliseconds limit = server_patience,
+                                           std::function<bool(const peer&)> trusted = {}) {
+        auto out = http_server::on_socket(loop_.executor(), path(), 0660, handler(),
+                                          {.patience = limit, .trusted = std::move(trusted)});
         if (!out) throw std::runtime_error(out.error().text());
         return std::move(*out);
     }
@@ -241,16 +245,44 @@ TEST_F(HttpServer, StopsAtOnceWithOpenConnections) {
     EXPECT_FALSE(client(path()).connected());
 }
 
-TEST_F(HttpServer, HoldsBoundedlyManyConnectionsAndServesAgainWhenTheyGo) {
-    const auto server = on_socket();
-    {
+// The one that has been idle the longest gives way, so that whoever comes gets in.
+TEST_F(HttpServer, HoldsBoundedlyManyConnectionsAndLetsWhoeverComesIn) {
+    for (const bool trusted : {true, false}) {
+        const auto server = on_socket(server_patience, [trusted](const peer&) { return trusted; });
+        const std::size_t places = trusted ? trusted_places : places_of_one_uid;
         std::vector<client> idle;
-        for (int i = 0; i < 64; ++i) idle.emplace_back(path());
+        for (std::size_t i = 0; i < 3 * places; ++i) {
+            idle.emplace_back(path());
+            loop_.poll();
+        }
+        EXPECT_THAT(ask("GET /here HTTP/1.1\r\nHost: x\r\n\r\n", "hello ."), HasSubstr("hello ."));
+        std::size_t left = 0;
+        for (const client& c : idle) left += c.send("GET /here HTTP/1.1\r\nHost: x\r\n\r\n") ? 1U : 0U;
+        EXPECT_LE(left, places);
+        EXPECT_GE(left + 1, places);
+        idle.clear();
         loop_.poll();
-        EXPECT_EQ(ask("GET /here HTTP/1.1\r\nHost: x\r\n\r\n", "hello ."), "");
+        EXPECT_THAT(ask("GET /here HTTP/1.1\r\nHost: x\r\n\r\n", "hello ."), HasSubstr("hello ."));
+        loop_.wait(server->stop());
     }
-    loop_.poll();
-    EXPECT_THAT(ask("GET /here HTTP/1.1\r\nHost: x\r\n\r\n", "hello ."), HasSubstr("hello ."));
+}
+
+// Whoever is not trusted leaves nine tenths of the loop to the rest.
+TEST_F(HttpServer, LetsOthersWaitWhoAskForMuch) {
+    const auto server = on_socket();
+    meanwhile([&] {
+        const steady_time begun = steady_now();
+        nanoseconds longest{};
+        for (int i = 0; i < 3; ++i) {
+            const steady_time asked = steady_now();
+            const client c(path());
+            c.send("HEAD /slow HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+            EXPECT_THAT(c.rest(), StartsWith("HTTP/1.1 200"));
+            longest = std::max<nanoseconds>(longest, steady_now() - asked);
+        }
+        EXPECT_GE(steady_now() - begun, milliseconds(3 * 20 + 2 * 9 * 20));
+        EXPECT_GE(longest, milliseconds(9 * 20));
+    });
     loop_.wait(server->stop());
 }
 
@@ -304,16 +336,36 @@ TEST_F(HttpServer, ListensOnAnAddressWithoutKnowingWhoAsks) {
         port = ntohs(at.sin_port);
     }
     const std::string address = "127.0.0.1:" + std::to_string(port);
-    const auto server = http_server::on_address(loop_.executor(), address, handler());
+    const auto server = http_server::on_address(loop_.executor(), address, handler(), {.names = {"this.host"}});
     ASSERT_TRUE(server) << server.error().text();
     std::string got;
     meanwhile([&] {
         const client c(port);
-        c.send("GET /here HTTP/1.1\r\nHost: x\r\n\r\n");
+        c.send("GET /here HTTP/1.1\r\nHost: " + address + "\r\n\r\n");
         got = c.until("hello .");
     });
     EXPECT_THAT(got, HasSubstr("hello ."));
     EXPECT_FALSE(requests_.at(0).from);
+    // A name that somebody else's page made to mean this address would let that page read.
+    const std::pair<const char*, const char*> hosts[] = {{"Host: 127.0.0.1\r\n", "200"},
+                                                         {"Host: localhost:9\r\n", "200"},
+                                                         {"Host: LOCALHOST.\r\n", "200"},
+                                                         {"Host: [::1]:9464\r\n", "200"},
+                                                         {"Host: this.host:9464\r\n", "200"},
+                                                         {"Host: evil.example\r\n", "421"},
+                                                         {"Host: 127.0.0.1.evil.example\r\n", "421"},
+                                                         {"Host: localhost.evil.example:80\r\n", "421"},
+                                                         {"Host: this.host.evil.example\r\n", "421"},
+                                                         {"Host: \r\n", "421"},
+                                                         {"", "421"}};
+    for (const auto& [host, status] : hosts) {
+        meanwhile([&, line = std::string(host)] {
+            const client c(port);
+            c.send("GET /here HTTP/1.1\r\n" + line + "Connection: close\r\n\r\n");
+            got = c.rest();
+        });
+        EXPECT_THAT(got, StartsWith(std::string("HTTP/1.1 ") + status)) << host;
+    }
     const auto taken = http_server::on_address(loop_.executor(), address, handler());
     ASSERT_FALSE(taken);
     EXPECT_THAT(taken.error().text(), AllOf(HasSubstr(address), HasSubstr("in use")));

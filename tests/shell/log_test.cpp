@@ -1,14 +1,19 @@
 #include "culld/io/log.hpp"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <array>
 #include <boost/json.hpp>
+#include <chrono>
 #include <cstdlib>
 #include <thread>
+
+#include "culld/io/file.hpp"
 
 namespace culld {
 namespace {
@@ -142,6 +147,45 @@ TEST(Log, LinesOfManyThreadsStayWhole) {
         EXPECT_NO_THROW(static_cast<void>(boost::json::parse(text))) << text;
     EXPECT_EQ(lines, 200);
     start_log(log_style::text, log_level::info);
+}
+
+// stderr is a pipe that nobody reads; then somebody does.
+TEST(Log, WaitsForNoReaderTellsWhatIsLostAndKeepsTheLedgersLastLine) {
+    int ends[2];
+    ASSERT_EQ(::pipe2(ends, O_CLOEXEC), 0);
+    const unique_fd before(::dup(STDERR_FILENO));
+    ASSERT_EQ(::dup2(ends[1], STDERR_FILENO), STDERR_FILENO);
+    start_log(log_style::json, log_level::info);
+    log_from_a_thread();
+    const auto begun = std::chrono::steady_clock::now();
+    const std::string long_text(500, 'x');
+    for (int i = 0; i < 20'000; ++i) {
+        log(log_level::info, "e", long_text);
+        if (i % 1000 == 999) log(log_level::info, "ledger.line", "a line", {{"ledger_seq", i / 1000}});
+    }
+    const auto took = std::chrono::steady_clock::now() - begun;
+    const bool stuck = !end_log(std::chrono::milliseconds(50));
+    std::string out;
+    std::thread reader([&] {
+        std::array<char, 65536> block{};
+        for (ssize_t n = 0; (n = ::read(ends[0], block.data(), block.size())) > 0;)
+            out.append(block.data(), static_cast<std::size_t>(n));
+    });
+    const bool ended = end_log(std::chrono::seconds(20));
+    ::dup2(before.get(), STDERR_FILENO);
+    ::close(ends[1]);
+    reader.join();
+    ::close(ends[0]);
+    start_log(log_style::text, log_level::info);
+    EXPECT_LT(took, std::chrono::seconds(10));
+    EXPECT_TRUE(stuck);
+    EXPECT_TRUE(ended);
+    const std::size_t told = out.find(R"("event":"log.dropped")");
+    ASSERT_NE(told, std::string::npos) << out.size();
+    const std::size_t kept = out.find(R"("ledger_seq":19})");
+    EXPECT_NE(kept, std::string::npos);
+    EXPECT_LT(told, kept) << "the ledger's last line follows";
+    EXPECT_LT(out.size(), 3U << 20U);
 }
 
 }  // namespace

@@ -5,12 +5,15 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
+#include <cstddef>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
 
 #include "culld/io/file.hpp"
+#include "loop_fixture.hpp"
 
 namespace culld {
 namespace {
@@ -40,32 +43,34 @@ class ServiceManager : public testing::Test {
         return n < 0 ? std::string("(nothing)") : std::string(text.data(), static_cast<std::size_t>(n));
     }
 
+    looped loop_;
     std::string folder_;
     unique_fd socket_;
 };
 
 TEST_F(ServiceManager, IsTold) {
-    EXPECT_EQ(notify_ready("idle"), true);
+    service_manager manager(loop_.executor());
+    manager.ready("idle");
     EXPECT_EQ(heard(), "READY=1\nSTATUS=idle");
-    EXPECT_EQ(notify_status("job x: 1/2"), true);
+    manager.status("job x: 1/2");
     EXPECT_EQ(heard(), "STATUS=job x: 1/2");
-    EXPECT_EQ(notify_stopping("bye"), true);
+    manager.stopping("bye");
     EXPECT_EQ(heard(), "STOPPING=1\nSTATUS=bye");
-    EXPECT_EQ(notify_watchdog(), true);
+    manager.watchdog();
     EXPECT_EQ(heard(), "WATCHDOG=1");
-    EXPECT_EQ(notify_extend_timeout(std::chrono::seconds(2)), true);
+    manager.extend_timeout(std::chrono::seconds(2));
     EXPECT_EQ(heard(), "EXTEND_TIMEOUT_USEC=2000000");
 }
 
 TEST_F(ServiceManager, AStatusCannotSayMoreThanAStatus) {
-    EXPECT_EQ(notify_status("job a\nMAINPID=1\x1b[0m"), true);
+    service_manager(loop_.executor()).status("job a\nMAINPID=1\x1b[0m");
     EXPECT_EQ(heard(), "STATUS=job a MAINPID=1 [0m");
 }
 
 TEST_F(ServiceManager, AReloadCarriesTheMonotonicTime) {
     timespec before{}, after{};
     ASSERT_EQ(::clock_gettime(CLOCK_MONOTONIC, &before), 0);
-    EXPECT_EQ(notify_reloading(), true);
+    service_manager(loop_.executor()).reloading();
     ASSERT_EQ(::clock_gettime(CLOCK_MONOTONIC, &after), 0);
     const std::string text = heard();
     const std::string start = "RELOADING=1\nMONOTONIC_USEC=";
@@ -76,13 +81,58 @@ TEST_F(ServiceManager, AReloadCarriesTheMonotonicTime) {
 }
 
 TEST_F(ServiceManager, ThatIsGoneIsAProblemAndNoCrash) {
-    ::setenv("NOTIFY_SOCKET", (folder_ + "/absent").c_str(), 1);
-    EXPECT_FALSE(notify_watchdog());
+    for (const std::string& address : {folder_ + "/absent", std::string("vsock:2:1"), std::string(200, '/')}) {
+        ::setenv("NOTIFY_SOCKET", address.c_str(), 1);
+        service_manager manager(loop_.executor());
+        testing::internal::CaptureStderr();
+        manager.watchdog();
+        manager.ready("x");
+        const std::string log = testing::internal::GetCapturedStderr();
+        EXPECT_EQ(std::count(log.begin(), log.end(), '\n'), 1) << log;
+        EXPECT_NE(log.find("systemd.notify"), std::string::npos) << log;
+    }
+}
+
+// libsystemd would wait here for ever.
+TEST_F(ServiceManager, ThatDoesNotReadHoldsNobodyUpAndHearsLaterWhatItMust) {
+    service_manager manager(loop_.executor());
+    const steady_time begun = steady_now();
+    for (int i = 0; i < 2000; ++i) manager.status("x");
+    manager.reloading();
+    manager.ready("again");
+    manager.watchdog();
+    EXPECT_LT(steady_now() - begun, std::chrono::seconds(5));
+    std::string all;
+    const auto told = [&] {
+        for (std::string one = heard(); one != "(nothing)"; one = heard()) all += one + "|";
+        return all.find("STATUS=again") != std::string::npos;
+    };
+    EXPECT_FALSE(told()) << all;  // it was full
+    loop_.until(told);
+    EXPECT_LT(all.find("RELOADING=1"), all.find("READY=1\nSTATUS=again"));
+    manager.status("goes on");
+    EXPECT_EQ(heard(), "STATUS=goes on");
+}
+
+TEST_F(ServiceManager, IsFoundByAnAbstractName) {
+    const unique_fd there(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    const std::string name = folder_.substr(1);
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    std::memcpy(address.sun_path + 1, name.data(), name.size());
+    ASSERT_EQ(::bind(there.get(), reinterpret_cast<sockaddr*>(&address),
+                     static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + name.size())),
+              0);
+    ::setenv("NOTIFY_SOCKET", ("@" + name).c_str(), 1);
+    service_manager(loop_.executor()).watchdog();
+    std::array<char, 64> text{};
+    EXPECT_EQ(::recv(there.get(), text.data(), text.size(), 0), 10);
 }
 
 TEST_F(ServiceManager, MayBeAbsent) {
     ::unsetenv("NOTIFY_SOCKET");
-    EXPECT_EQ(notify_ready("x"), false);
+    service_manager(loop_.executor()).ready("x");
+    EXPECT_EQ(heard(), "(nothing)");
     EXPECT_EQ(watchdog_timeout().value(), std::optional<nanoseconds>());
 }
 

@@ -1,6 +1,6 @@
-// What the control socket and the status listener answer (contract, section 7). Reading is anybody's who may connect;
-// changing a job is for the socket only, and for root, the daemon's own user and members of its group, as the kernel
-// names them.
+// What the control socket and the status listener answer (contract, section 7). Changing a job is for the socket only,
+// and for root, the daemon's own user and members of its group, as the kernel names them. Reading is anybody's who may
+// connect; but names of files, reasons and the API's words are for those alone, and for the submitter of that job.
 #pragma once
 
 #include <functional>
@@ -15,6 +15,16 @@
 #include "culld/io/http_server.hpp"
 
 namespace culld {
+
+// Who looks.
+struct viewer {
+    bool everything = false;           // may command
+    std::optional<std::uint32_t> uid;  // whose jobs it may see in full; none on TCP
+
+    [[nodiscard]] bool sees(std::optional<std::uint32_t> owner) const {
+        return everything || (uid && owner && *uid == *owner);
+    }
+};
 
 class control {
   public:
@@ -40,17 +50,22 @@ class control {
         wall_time at = wall_now();
     } reloaded;
 
+    [[nodiscard]] static bool may_command(const peer& who);
+
   private:
-    // `with_files`: those too that are no job yet, and wait; their job_id is null.
-    [[nodiscard]] std::string job_list(bool with_files) const;
-    [[nodiscard]] std::optional<std::string> job_json(std::string_view id) const;
+    // {"jobs":[{"job_id","file","state","status","totals","in_flight","remaining","rate","eta_seconds","reason","help",
+    //  "accepted_at","finished_at"}…],"next":ID}: by job id, from behind `after` on, `limit` of them; `next` where
+    //  there are more, to be asked for as `after`. Behind the last one, for whoever sees everything, the files that are
+    //  no job yet, and wait; their job_id is null.
+    [[nodiscard]] server_answer job_list(std::string_view query, const viewer& by) const;
+    [[nodiscard]] std::optional<std::string> job_json(std::string_view id, const viewer& by) const;
     [[nodiscard]] server_answer command(const server_request& request, std::string_view id, std::string_view verb);
     // A piece of its journal, for those who may see it.
     [[nodiscard]] server_answer journal(const server_request& request, std::string_view id, std::string_view query);
     [[nodiscard]] task<server_answer> read_journal(std::string id, std::uint64_t offset,
                                                    std::optional<std::uint32_t> uid);
     [[nodiscard]] std::string metrics();
-    [[nodiscard]] std::string page();
+    [[nodiscard]] std::string page(const viewer& by);
     void sample();
     // When the credentials in use expire, to the second: it comes from the steady clock, and would look new each time.
     [[nodiscard]] std::optional<wall_time> credentials_end() const;

@@ -2,17 +2,21 @@
 // answers nor fails is called one that hangs, and that the process ends all the same when it is told to. Loop thread.
 #pragma once
 
+#include <array>
 #include <functional>
 #include <string>
 
 #include "culld/io/loop.hpp"
+#include "culld/io/systemd.hpp"
 
 namespace culld {
 
 class heartbeat {
   public:
-    // `disk` must outlive it. `status` is what the service manager shows.
-    heartbeat(loop_executor loop, worker_thread& disk, std::function<std::string()> status);
+    // The threads of `disk` (journals, and lists that were checked) and `manager` must outlive it. `status` is what the
+    // service manager shows.
+    heartbeat(loop_executor loop, std::array<worker_thread*, 2> disk, service_manager& manager,
+              std::function<std::string()> status);
 
     // `told(true)` when the disk has done nothing for 10 s, or the watchdog's time if that is shorter, though there is
     // something to do; `told(false)` when it answers again. Both are logged before.
@@ -35,12 +39,14 @@ class heartbeat {
     void ask_for_time(steady_time until);
     void ping();
 
-    worker_thread& disk_;
+    std::array<worker_thread*, 2> disk_;
+    service_manager& manager_;
     std::function<std::string()> status_;
     nanoseconds every_{};  // 0: nobody asks for pings
     nanoseconds hangs_after_;
     loop_timer ping_again_;
     loop_timer give_up_;
+    int hanging_ = 0;  // of the threads
     bool bounded_ = false;
 };
 

@@ -4,6 +4,7 @@
 // tells it how far stable storage reaches. It writes every record before the fact is acted on or reported.
 #pragma once
 
+#include <deque>
 #include <map>
 #include <memory>
 #include <optional>
@@ -18,7 +19,7 @@
 #include "culld/core/plan.hpp"
 #include "culld/core/resource.hpp"
 #include "culld/io/http_client.hpp"
-#include "culld/io/id_store.hpp"
+#include "culld/io/id_reader.hpp"
 #include "culld/io/journal_file.hpp"
 
 namespace culld {
@@ -88,8 +89,13 @@ class job_run {
     [[nodiscard]] bool ready(steady_time now);
     [[nodiscard]] std::optional<steady_time> due(steady_time now) const;
     [[nodiscard]] const batch* take(steady_time now);
-    // The batch's ids as they go on the wire, `"id","id",…`.
-    [[nodiscard]] result<void> append_ids(const batch& b, std::string& out);
+    // The batch's ids as they go on the wire, `"id","id",…`: at once where they are at hand, else by a thread that
+    // reads.
+    [[nodiscard]] bool ids_at_hand(const batch& b) const { return ids_->at_hand(b.at); }
+    void append_ids(const batch& b, std::string& out);
+    [[nodiscard]] task<result<std::string>> read_ids(const batch& b);
+    // They cannot be read: nothing more is sent until they can.
+    void lost_ids(const problem& why, const spans& at);
 
     void landed(const batch* b, const judgement& j, const http_answer& answer, std::string_view sent);
     // `earliest`: when the batch may go again at the earliest.
@@ -120,6 +126,8 @@ class job_run {
     }
     void block(block_facts why);
     void unblock(std::string_view why);
+    // Blocked since its ids cannot be read: looks whether they can, and goes on then.
+    void look_at_store();
     // Stops a job whose deadline is over, whatever its state, and lets it end. (not_before is part of due() and
     // ready(), abort_when is looked at with every answer.)
     void check_deadline();
@@ -184,7 +192,9 @@ class job_run {
     void follow_up();
     void checkpoint(bool at_rest);
     // Nothing may be sent before more of the journal is durable.
-    [[nodiscard]] bool journal_lags() const { return journal_.backlogged() || journal_.durable_bytes() < begins_at_; }
+    [[nodiscard]] bool journal_lags() const {
+        return journal_.backlogged() || journal_.durable_bytes() < begins_at_ || withheld_due_;
+    }
     void on_durable();
     void record_verdicts(const std::vector<verdict>& all);
     void record_verdict(const verdict& v);
@@ -193,6 +203,14 @@ class job_run {
         with_.pump();
     }
     [[nodiscard]] block_facts journal_trouble(problem why) const;
+    // A record's worth of a verdict.
+    struct due_record {
+        verdict what;
+        bool named = true;  // with its ids, not by positions alone
+    };
+    void record(due_record piece);
+    void write_record(const due_record& piece, std::string_view ids);
+    void read_due();
     void check_rules();  // deadline and abort_when; whoever calls it goes on with follow_up()
     void stop(skip_reason reason);
     void leave_for_the_end();
@@ -204,6 +222,8 @@ class job_run {
     void begin_finish();
     void file_away();
     void own_files();
+    void put_files_away(const ledger_file::line& line, const job_totals& totals);
+    void not_filed(const problem& why);
     [[nodiscard]] job_totals count() const;
     [[nodiscard]] std::string_view final_status() const;
     void append_error(const batch* b, std::string_view error_class, const http_answer& answer, std::string_view code,
@@ -217,7 +237,7 @@ class job_run {
     wall_time modified_at_;
     std::string active_file_, active_list_;
     bool to_own_;  // the copies have not been told to take their place
-    std::optional<id_store> ids_;
+    std::optional<id_reader> ids_;
     chain_writer chain_;
     std::uint64_t records_counted_;  // of the chain's, for /metrics
     journal_file journal_;
@@ -259,6 +279,13 @@ class job_run {
     std::uint64_t rate_mark_ids_ = 0;
     double rate_ = 0;
     std::string ids_text_;
+    // Verdicts that have no record yet, in their order: their ids are being read, or cannot be. Nothing that builds on
+    // them (a checkpoint, the end, the totals shown) comes before their records.
+    std::deque<due_record> due_;
+    verdict_counts due_counts_;
+    bool reading_due_ = false;
+    bool withheld_due_ = false;  // among them ids that are protected: nothing is sent before they are on record
+    spans lost_;                 // what could not be read
     sorted_ids sorted_;
     std::shared_ptr<bool> alive_;
 };

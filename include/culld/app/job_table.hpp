@@ -31,6 +31,8 @@ struct stuck_job {
     std::optional<std::uint32_t> uid = {};           // the submitter's, likewise
 };
 
+[[nodiscard]] notice notice_of(const stuck_job& job);
+
 // What is left of a job when it is over.
 struct finished_job {
     std::string job_id, file, status;
@@ -60,6 +62,8 @@ class job_table {
     [[nodiscard]] std::size_t open() const { return running_.size() + stuck_.size(); }
     // Those that run, of one submitter.
     [[nodiscard]] std::size_t open_of(std::uint32_t uid) const;
+    // So few that each may hold some of its ids before its turn comes.
+    [[nodiscard]] bool few() const { return open() < 16; }
     // No job can get on by itself; so it is where there are none.
     [[nodiscard]] bool all_stuck() const;
     // One line for systemd's status: the first job that runs, and how much is left of all.

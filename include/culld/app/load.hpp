@@ -29,9 +29,9 @@ struct loaded {
 };
 
 // All that can be wrong with a configuration, in one place: start, reload and --check-config agree.
-// `memory` as in make_credentials.
-[[nodiscard]] tl::expected<loaded, std::vector<config_complaint>> load_everything(
-    const daemon_options& options, std::shared_ptr<credential_memory> memory);
+// Blocking, any thread. The credentials know nothing of earlier ones before they adopt() that.
+using loaded_or_not = tl::expected<loaded, std::vector<config_complaint>>;
+[[nodiscard]] loaded_or_not load_everything(const daemon_options& options);
 
 // A line each on stderr, for whoever started us by hand.
 void complain(const std::vector<config_complaint>& all);
@@ -42,5 +42,8 @@ void complain(const std::vector<config_complaint>& all);
 // The settings that differ between the two and cannot change while culld runs. A reload that would change one of them
 // is refused as a whole: the half of it that could be applied is not what the operator asked for.
 [[nodiscard]] std::vector<std::string_view> unchangeable(const config& before, const config& after);
+
+// Whether it cannot take the place of `now`; the log says why.
+[[nodiscard]] bool reload_refused(const loaded_or_not& fresh, const config& now, const protected_ids& protect);
 
 }  // namespace culld

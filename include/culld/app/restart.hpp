@@ -47,4 +47,7 @@ void warn_of(const ledger_file& ledger);
 // A ledger line's hash, whatever log.level says: what lies in the log is out of our own reach. Any thread.
 void log_ledger_line(const ledger_file::line& line);
 
+// Files in active/ that are not taken, since one of them may belong to a job that cannot be read.
+void say_left_alone(const std::vector<std::string>& files);
+
 }  // namespace culld

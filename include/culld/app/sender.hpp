@@ -86,6 +86,7 @@ class sender {
         const batch* what = nullptr;
         std::optional<std::uint64_t> place = {};  // in the pace; none: connect first
         steady_time not_before = {};              // to be written then
+        bool composed = false;                    // its ids are in the request
     };
 
     // Blocked jobs alike wait for one another's probe.
@@ -96,14 +97,15 @@ class sender {
     [[nodiscard]] work next(worker& w);
     [[nodiscard]] task<void> run(worker& w);
     [[nodiscard]] task<void> handle(worker& w);
-    // Connects. False where the batch in hand has to wait, or was brought back.
+    // Has the ids read, and connects. False where the batch in hand has to wait, or was brought back.
     [[nodiscard]] task<bool> reach(worker& w);
     [[nodiscard]] std::uint64_t take_place(steady_time now);
     // The batch in hand is not sent after all.
     void give_back(worker& w);
-    void lost_ids(worker& w, const problem& why);
-    // Both false where the ids cannot be read any more: then the batch was given back.
-    [[nodiscard]] bool write_body(worker& w);
+    // False where the ids cannot be read: then the batch was given back.
+    [[nodiscard]] task<bool> read_body(worker& w);
+    static void write_body(worker& w);
+    // False where it holds ids that are protected by now.
     [[nodiscard]] bool compose(worker& w, delete_form form);
     // Where the API's words come in: what is told of them elsewhere holds no secret of ours from here on.
     void withhold_secrets(worker& w, http_answer& answer);

@@ -29,8 +29,10 @@ struct waiting_file {
 
 struct services {
     loop_executor loop;
-    worker_thread& disk;  // journals, ledger, filing away
-    const spool& files;   // blocking: on worker threads only, but at start
+    worker_thread& disk;    // journals, ledger
+    worker_thread& filing;  // puts away in the spool
+    worker_thread& ids;     // reads lists that were checked, for the loop
+    const spool& files;     // blocking: on worker threads only, but at start
     const folder& journals;
     const folder& plans;                           // journals/.plan
     ledger_file& ledger;                           // on the disk thread only
@@ -52,6 +54,8 @@ struct services {
     // Folders, locks or ledger are not where they belong (app/ground): nothing is taken, and nothing begun.
     bool ground_lost = false;
 
+    // So few are open that each may hold some of its ids before its turn comes.
+    std::function<bool()> few_jobs;
     // Worth telling others (notifier); never waits.
     std::function<void(const notice&)> announce;
     // Something became ready to be sent.

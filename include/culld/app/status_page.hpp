@@ -42,6 +42,7 @@ struct page_facts {
     const reason_counts* failed_by_reason = nullptr;
     const recent_past* past = nullptr;
     std::vector<job_view> open, finished;  // finished: the newest first
+    std::uint64_t open_not_shown = 0, finished_not_shown = 0;
 };
 
 [[nodiscard]] std::string status_page(const page_facts& facts);

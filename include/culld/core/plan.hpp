@@ -73,6 +73,9 @@ struct verdict_counts {
     std::uint64_t deleted = 0, absent = 0, failed = 0, skipped = 0;
 
     [[nodiscard]] std::uint64_t sum() const { return deleted + absent + failed + skipped; }
+    friend verdict_counts operator-(const verdict_counts& a, const verdict_counts& b) {
+        return {a.deleted - b.deleted, a.absent - b.absent, a.failed - b.failed, a.skipped - b.skipped};
+    }
     friend bool operator==(const verdict_counts&, const verdict_counts&) = default;
 };
 

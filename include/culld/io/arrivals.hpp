@@ -6,13 +6,16 @@
 // that one who drops ten thousand files holds up nobody else's. A timer runs only while something must be looked at
 // again, and for the regular rescan. Scanning goes on in slices of about a millisecond.
 //
-// Belongs to the loop's thread; next() is called by one coroutine at a time.
+// Belongs to the loop's thread; next() is called by one coroutine at a time. The folder is looked at by a thread of its
+// own: a spool that hangs holds up what arrives, and nothing else. While that thread looks all of this is its, and what
+// the loop has to say waits till it is done.
 #pragma once
 
 #include <chrono>
 #include <deque>
 #include <functional>
 #include <map>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <unordered_map>
@@ -87,7 +90,7 @@ class arrivals {
     // The next file of this inode that is moved in was put back by us.
     void comes_back(const node_facts& facts);
     // From the next scan on.
-    void rescan_every(nanoseconds period) { limits_.rescan = period; }
+    void rescan_every(nanoseconds period);
     // next() and sidecar() end; nothing is handed out any more.
     void stop();
 
@@ -112,6 +115,27 @@ class arrivals {
     using entries = std::unordered_map<std::string, entry>;
     struct sidecar_wait;
 
+    // ---- between the threads ----
+
+    // Runs `look()` on the other thread, when it is free.
+    template <class Look>
+    [[nodiscard]] task<std::invoke_result_t<Look&>> by_eye(Look look) {
+        while (looking_) co_await looked_.wait();
+        looking_ = true;
+        auto out = co_await eyes_.run(std::move(look));
+        looked();
+        co_return out;
+    }
+    void looked();
+    void in_turn(std::function<void()> order);  // on the loop, and not while the other thread looks
+    void tell_next();
+    void wake_sidecar_now(const std::string& name);
+    void wake_sidecars_now();
+
+    // ---- on whichever has it ----
+
+    [[nodiscard]] bool look_around();
+    [[nodiscard]] bool came_back(const node_facts& facts);
     void open_watch(steady_time now);
     void lose_watch(problem why, nanoseconds again_in);
     void lose_folder(problem why);
@@ -141,6 +165,15 @@ class arrivals {
     task<void> wait(steady_time until);
 
     loop_executor loop_;
+    worker_thread eyes_;
+    bool looking_ = false;
+    event looked_;
+    std::vector<std::function<void()>> orders_;  // for when it is done
+    std::vector<std::string> to_wake_;           // sidecars that it has news of
+    bool wake_all_ = false;
+    bool news_ = false;                                        // for next(), which may not be waiting yet
+    std::deque<std::pair<std::string, sighting>> again_seen_;  // to be looked into
+
     const spool& spool_;
     arrivals_limits limits_;
     loop_timer wake_;  // the end of next()'s wait; cancelled when there is news
@@ -179,6 +212,7 @@ class arrivals {
     steady_time scan_at_;        // when the next one begins
     bool scanned_ = false;       // a whole one is over
 
+    std::mutex coming_back_turn_;
     std::deque<std::pair<std::uint64_t, std::uint64_t>> coming_back_;   // device and inode, the last few
     std::deque<std::pair<std::string, node_facts>> complete_sidecars_;  // the last few, so that none waits twice
     std::vector<sidecar_wait*> sidecar_waits_;                          // each on the stack of a sidecar()

@@ -2,7 +2,7 @@
 //
 // Tokens and keys come from files, from IAM or from the metadata service; those that expire are renewed ahead of
 // time, while the old ones still serve. Which one is used is core's choice (credential_choice), when a new one is due
-// core's too (lease). Loop thread; files of secrets are read on it, they are small.
+// core's too (lease). Loop thread; files of secrets are read on another (credential_memory::files).
 #pragma once
 
 #include <cstdint>
@@ -40,6 +40,8 @@ struct credential_memory {
     signing_clock clock;
     std::uint64_t generations = 0;
     std::string refused_login;  // SHA-256 of the login that IAM answered 401; empty: none
+    // Where files are read: a disk may hang. None: where they are asked for.
+    worker_thread* files = nullptr;
 };
 
 // Why credentials are to be had anew.
@@ -67,6 +69,9 @@ class credentials {
     credentials(const credentials&) = delete;
     credentials& operator=(const credentials&) = delete;
     virtual ~credentials() = default;
+
+    // From here on they remember there: those that were made on another thread, by its end.
+    virtual void adopt(std::shared_ptr<credential_memory>) {}
 
     // Appends header lines, each with its CRLF, that authenticate this one request, made now: a stored signature would
     // be refused after 15 minutes. Only while usable().
@@ -107,8 +112,16 @@ struct credential_places {
     std::vector<std::string> environment;  // "NAME=value"
 };
 
+// Reads where files are read, or at once where nobody said where.
+template <class Read>
+[[nodiscard]] task<std::invoke_result_t<Read&>> read_aside(worker_thread* files, Read read) {
+    if (files == nullptr) co_return read();
+    auto out = co_await files->run(std::move(read));
+    co_return out;
+}
+
 // As the configuration says. Reads the files that it names: blocking, at start and on reload only. Nothing is fetched
-// yet. `memory` outlives it; null where nothing will be sent (a check).
+// yet. `memory` null: one of their own, until they adopt() another.
 [[nodiscard]] result<std::unique_ptr<credentials>> make_credentials(const config& settings,
                                                                     const credential_places& places,
                                                                     std::shared_ptr<credential_memory> memory);

@@ -104,6 +104,10 @@ class folder {
 // commit can have held, the last 16 MiB, is written once more, byte for byte in its place.
 [[nodiscard]] result<void> make_durable_again(const folder& dir, const std::string& name, std::uint64_t size);
 
+// Opens a regular file to be read. `path` may be any path, links are followed: for the operator's files, never for the
+// spool. What is none (a FIFO would be waited for, a terminal never ends) is a problem.
+[[nodiscard]] result<unique_fd> open_regular(const std::string& path);
+
 // A whole small file (at most `limit` bytes, else an error). `path` may be any path, links are followed: for
 // configuration and credentials, never for the spool.
 [[nodiscard]] result<std::string> read_small_file(const std::string& path, std::size_t limit);

@@ -67,13 +67,17 @@ class http_connection {
     // Other limits, from the next connection or request on.
     void set_limits(nanoseconds connect_timeout, nanoseconds request_timeout);
     // Breaks off whatever is under way: the exchange ends as `transport`, or as `connect` if nothing was sent
-    // yet. A look-up of a name is left behind then, as it is at the end of connect_timeout; the end of the
-    // io_context waits for it.
+    // yet. A look-up of a name is left behind then, as it is at the end of connect_timeout; see lookups_under_way().
     void close();
 
   private:
     struct parts;
     std::unique_ptr<parts> parts_;
 };
+
+// Look-ups of names that the system's resolver has not answered, those left behind included. The io_context's
+// destructor waits for them, however long that takes: whoever must end in time ends the process instead. Loop thread,
+// or when the loop is over.
+[[nodiscard]] std::size_t lookups_under_way();
 
 }  // namespace culld

@@ -20,6 +20,7 @@ class iam_credentials final : public credentials {
     [[nodiscard]] bool due(steady_time now) const override { return lease_.due(now); }
     [[nodiscard]] std::optional<steady_time> end() const override { return lease_.end(); }
     [[nodiscard]] std::uint64_t generation() const override { return generation_; }
+    void adopt(std::shared_ptr<credential_memory> memory) override { memory_ = std::move(memory); }
     // A login that IAM answered 401 is not tried again until the password, or the user, is another: a wrong password
     // that is tried over and over locks the account.
     [[nodiscard]] task<renewal> renew(renewal_cause why) override;

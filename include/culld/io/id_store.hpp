@@ -88,7 +88,23 @@ class id_store_writer {
     bool sealed_ = false;
 };
 
-// Reads a store. Holds one segment; ascending access reads each segment once. One thread.
+// A segment that was read and checked.
+class id_segment {
+  public:
+    // In this order of slots, counted within the segment; the bytes of an id include its comma.
+    [[nodiscard]] std::size_t start(std::size_t slot) const { return regular_ != 0 ? slot * regular_ : starts_[slot]; }
+    [[nodiscard]] std::string_view bytes() const { return bytes_; }
+    [[nodiscard]] const std::optional<std::uint64_t>& number() const { return number_; }  // none: it holds nothing
+
+  private:
+    friend class id_store;
+    std::optional<std::uint64_t> number_;
+    std::string bytes_;
+    std::size_t regular_ = 0;            // bytes of each id, if all take the same
+    std::vector<std::uint32_t> starts_;  // else of each id's first quote, and the end
+};
+
+// Reads a store. Holds one segment; ascending access reads each segment once. One thread, but for read().
 class id_store {
   public:
     // Checks footer and index, and small stores whole, in fixed memory. `name` is for messages.
@@ -107,23 +123,23 @@ class id_store {
     // One id, valid until the next call.
     [[nodiscard]] result<std::string_view> at(position where);
 
+    // A segment, into whatever memory `into` has; it holds nothing afterwards where that fails. Any thread, since it
+    // leaves the store as it is.
+    [[nodiscard]] result<void> read(std::uint64_t segment, id_segment& into) const;
+    [[nodiscard]] std::uint64_t segments() const { return (count_ + ids_per_segment - 1) / ids_per_segment; }
+    [[nodiscard]] std::uint64_t ids_in(std::uint64_t segment) const;
+
   private:
     id_store() = default;
     [[nodiscard]] result<void> load(std::uint64_t segment);
     [[nodiscard]] tl::unexpected<problem> damaged(std::string_view what) const;
-    [[nodiscard]] std::uint64_t ids_in(std::uint64_t segment) const;
-    // Where the id in that slot of the loaded segment starts; behind the last one, the end.
-    [[nodiscard]] std::size_t start(std::size_t slot) const { return regular_ != 0 ? slot * regular_ : starts_[slot]; }
 
     unique_fd file_;
     std::string name_;
     std::uint64_t count_ = 0;
     std::uint64_t content_ = 0;
     digest source_{};
-    std::optional<std::uint64_t> loaded_;
-    std::string segment_;
-    std::size_t regular_ = 0;            // bytes of each id in segment_, if all take the same
-    std::vector<std::uint32_t> starts_;  // else of each id's first quote, and the end
+    id_segment held_;
 };
 
 // Removes what an unclean end left in `where`: unfinished stores, and with `open_jobs` all stores of other

@@ -89,6 +89,12 @@ struct log_surroundings {
 
 // Sets style and level. To be called once at start; a later call replaces both.
 void start_log(log_style style, log_level level);
+// From here on whoever logs waits for nobody: a thread writes the lines. What a reader that stands still (a pipe, a
+// terminal, journald) leaves no room for is dropped, counted and told when there is room again; of the ledger's lines,
+// which are a copy of its chain's head, the last one is kept. Until then, and after end_log(), log() writes itself.
+void log_from_a_thread();
+// Writes what is left, for at most so long. False if the thread hangs in a write: then the process must end by _Exit.
+[[nodiscard]] bool end_log(nanoseconds patience);
 // At any time, from any thread (SIGHUP).
 void set_log_level(log_level level);
 

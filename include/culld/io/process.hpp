@@ -8,6 +8,11 @@
 
 namespace culld {
 
+// Descriptors 0 to 2 that are closed are opened on /dev/null: the next file that is opened, a lock or a journal, would
+// get such a number, and with it whatever is written to stderr. Before anything else. Where it cannot be done the
+// process ends, since nothing would be safe.
+void open_standard_files();
+
 // No core dumps and no ptrace by others of the same user: PR_SET_DUMPABLE 0 and RLIMIT_CORE 0. From then on
 // most files in /proc/PID belong to root.
 [[nodiscard]] result<void> harden_process();

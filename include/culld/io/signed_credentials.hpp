@@ -25,6 +25,7 @@ class signed_credentials : public credentials {
   public:
     explicit signed_credentials(std::shared_ptr<credential_memory> memory) : memory_(std::move(memory)) {}
 
+    void adopt(std::shared_ptr<credential_memory> memory) override;
     void authenticate(std::string& head, const request_facts& request, wall_time now) override;
     [[nodiscard]] bool usable(steady_time now) const override { return lease_.usable(now); }
     [[nodiscard]] bool due(steady_time now) const override { return lease_.due(now); }
