@@ -65,12 +65,6 @@ result<std::optional<node_seen>> seen_at(const std::string& path) {
     return fail(errno_problem("look at", path, errno));
 }
 
-ground_look look_at_file(int held, const std::string& path, std::uint64_t size) {
-    ground_look out = look_at(held, path, size);
-    if (out.why.what.empty()) out.why = about_file(out, held, path, size);
-    return out;
-}
-
 ground_look look_at_folder(const folder& held) {
     ground_look out = look_at(held.fd(), held.path(), std::nullopt);
     if (out.what == footing::one || !out.why.what.empty()) return out;
@@ -80,6 +74,16 @@ ground_look look_at_folder(const folder& held) {
     out.why.hint =
         "bring back the folder that culld began with (move it back, unmount what lies over it), and culld goes on by "
         "itself; or restart culld to begin with what is there now";
+    return out;
+}
+
+ground_look look_at_file(int held, const folder& dir, const std::string& name, std::uint64_t size) {
+    const std::string path = dir.path() + "/" + name;
+    ground_look out = look_at(held, path, size);
+    if (out.what == footing::replaced)
+        if (ground_look above = look_at_folder(dir); above.what != footing::one)
+            return {footing::gone, out.held, std::move(above.why)};
+    if (out.why.what.empty()) out.why = about_file(out, held, path, size);
     return out;
 }
 

@@ -57,7 +57,6 @@ journal_file::journal_file(loop_executor on, worker_thread& thread, const folder
       thread_(thread),
       dir_(dir),
       name_(std::move(name)),
-      path_(dir.path() + "/" + name_),
       fd_(std::move(fd)),
       found_(bytes),
       on_disk_(bytes),

@@ -82,11 +82,14 @@ ledger_file::both_seen ledger_file::look_at_both() const {
 
 bool ledger_file::stands() const {
     const both_seen now = look_at_both();
-    return look_at_file(fd_.get(), dir_->path() + "/" + ledger_name, bytes_).what == footing::one &&
+    return look_at_file(fd_.get(), *dir_, ledger_name, bytes_).what == footing::one &&
            now.head == head_file_;
 }
 
 result<bool> ledger_file::look() {
+    // What lies in another folder is not judged.
+    if (ground_look folder_seen = look_at_folder(*dir_); folder_seen.what != footing::one)
+        return fail(std::move(folder_seen.why));
     if (trusted_ && !stands()) {
         trusted_ = false;
         wrong_ = true;

@@ -1,7 +1,10 @@
 // The ground moves under a daemon that deletes: its folders, journals, ledger and locks are moved, removed, replaced,
 // cut or mounted over. What is written to them then nobody will find, so nothing more may be deleted, and it is told;
 // when path and folder are one again it goes on by itself.
+#include <fcntl.h>
 #include <sys/mount.h>
+
+#include <cstdio>
 
 #include "faults.hpp"
 #include "own_disk.hpp"
@@ -55,11 +58,14 @@ TEST_F(Ground, AFolderThatIsMovedStopsItAllUntilItIsBack) {
         fs::rename(at(name), at("away"));
         expect_stands_still(at(name) + ": is gone", true);
         if (HasFailure()) FAIL() << name;
-        // Another one in its place is not what culld wrote to.
-        fs::create_directory(at(name));
+        // Another one in its place is not what culld wrote to, whatever is in it.
+        if (name == "journal")
+            fs::copy(at("away"), at(name), fs::copy_options::recursive);
+        else
+            fs::create_directory(at(name));
         EXPECT_TRUE(eventually([&] { return ready().find(at(name) + ": is another folder") != std::string::npos; }))
             << ready();
-        fs::remove(at(name));
+        fs::remove_all(at(name));
         const std::size_t back = count(log(), "ground.back");
         const int before = truth("delete_requests");
         fs::rename(at("away"), at(name));
@@ -202,6 +208,16 @@ TEST_F(Ground, WithoutItsLockFilesAFolderStillHasOneOwner) {
     child third(command(), here_.path("third.log"));
     EXPECT_EQ(third.ends_within(patience), 75);
     EXPECT_NE(read("third.log").find(fmt::format("in use by culld, pid {}", daemon.pid())), std::string::npos);
+    expect_goes_on();
+}
+
+// A whole copy in its place, at once: the journals are what they were as soon as the folder is back.
+TEST_F(Ground, AFolderReplacedByACopyIsNoEvidence) {
+    child daemon = in_the_middle();
+    fs::copy(at("journal"), at("copy"), fs::copy_options::recursive);
+    ASSERT_EQ(::renameat2(AT_FDCWD, at("copy").c_str(), AT_FDCWD, at("journal").c_str(), RENAME_EXCHANGE), 0);
+    expect_stands_still(at("journal") + ": is another folder now", true);
+    ASSERT_EQ(::renameat2(AT_FDCWD, at("copy").c_str(), AT_FDCWD, at("journal").c_str(), RENAME_EXCHANGE), 0);
     expect_goes_on();
 }
 

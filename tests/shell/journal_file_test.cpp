@@ -377,7 +377,7 @@ TEST_F(LostGround, OfAReplacedFile) {
             std::filesystem::rename(scratch_.path(), away);
             std::filesystem::copy(away, scratch_.path(), std::filesystem::copy_options::recursive);
         },
-        true, "replaced");
+        false, "another folder now");
     std::filesystem::remove_all(away);
     expect_dead(
         [this] {

@@ -20,8 +20,9 @@ struct ground_look {
     problem why;     // where it is not `one`: what stands at the path now, and what to do
 };
 
-// A file held open as `held`, which was given the path `path` and into which `size` bytes were written.
-[[nodiscard]] ground_look look_at_file(int held, const std::string& path, std::uint64_t size);
+// A file held open as `held`, `name` in `dir`, into which `size` bytes were written. One in whose place another stands
+// since its folder was replaced is `gone`: it will be itself again when the folder is back.
+[[nodiscard]] ground_look look_at_file(int held, const folder& dir, const std::string& name, std::uint64_t size);
 // A folder, by the path it was opened by.
 [[nodiscard]] ground_look look_at_folder(const folder& held);
 

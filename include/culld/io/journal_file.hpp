@@ -91,7 +91,7 @@ class journal_file {
         std::optional<nanoseconds> sync;  // how long that took; none: it was not reached, or failed
     };
     void committed(const result<void>& outcome);
-    [[nodiscard]] own_look look() const { return {look_at_file(fd_.get(), path_, on_disk_), steady_now()}; }
+    [[nodiscard]] own_look look() const { return {look_at_file(fd_.get(), dir_, name_, on_disk_), steady_now()}; }
     // False where it is dead, or is so now, since it is not on its ground.
     [[nodiscard]] bool stands(const own_look& seen);
     void die(problem why);
@@ -99,7 +99,7 @@ class journal_file {
     loop_executor on_;
     worker_thread& thread_;
     const folder& dir_;
-    std::string name_, path_;
+    std::string name_;
     unique_fd fd_;
     std::uint64_t found_;    // bytes that were there before
     std::uint64_t on_disk_;  // bytes it must have: the journal thread's
