@@ -73,6 +73,7 @@ job_run::job_run(services& with, job_seed seed, std::optional<id_store> ids)
         ++with_.counted.journal_errors;
         log(log_level::error, "journal.failed", why.text(), {{"job_id", intake_.spec.id}});
         block(journal_trouble(why));
+        note_evidence(why);
     };
     journal_.on_looked = [this] { ask_for_turn(); };
     journal_.on_quiet = [this] { with_.jobs_changed(); };

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "culld/app/job_run.hpp"
+#include "culld/app/restart.hpp"
 #include "culld/io/log.hpp"
 
 namespace culld {
@@ -102,13 +103,25 @@ double job_run::rate_now(steady_time now) const {
     return now - rate_mark_ > std::chrono::seconds(30) ? 0 : rate_;
 }
 
+// A restart could not see it in what lies there then.
+void job_run::note_evidence(const problem& why) {
+    const bool bent = journal_bent();
+    if (!(bent || journal_.ended_by() == journal_end::gone) || journal_.durable_size() == 0) return;
+    problem bare = why;
+    bare.hint.clear();
+    auto note = [&plans = with_.plans, id = intake_.spec.id,
+                 what = evidence{bent, journal_.durable_size(), intake_.source.file, active_file_, active_list_,
+                                 bare.text()}] { return leave_evidence(plans, id, what); };
+    with_.disk.post(std::move(note), [id = intake_.spec.id](const result<void>& done) {
+        if (!done) log(log_level::error, "journal.evidence", done.error().text(), {{"job_id", id}});
+    });
+}
+
 // What a journal that died leaves to be done.
 block_facts job_run::journal_trouble(problem why) const {
     std::string help = std::exchange(why.hint, {});
-    if (journal_.bent())
-        help =
-            "what lies there now is left as it is, and nothing more of this job is deleted: keep a copy, run `cullctl "
-            "verify`, and decide by hand; culld reads it again when it is restarted";
+    if (journal_bent())
+        help = evidence_help(with_.plans, intake_.spec.id);
     else if (help.empty())
         help =
             "nothing more of this job is deleted until its journal can be written: make room, or mend the disk; culld "

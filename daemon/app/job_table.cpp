@@ -55,7 +55,6 @@ void job_table::set_aside(stuck_job job) {
             job.active_list = before->second.active_list;
         }
         if (!job.left) job.left = before->second.left;
-        if (!job.journal) job.journal = before->second.journal;
         job.uid = before->second.uid;
     }
     stuck_[id] = std::move(job);
@@ -87,8 +86,7 @@ std::vector<std::string> job_table::reap(sender& from) {
             if (!job.journal_bent()) to_recover.push_back(it->first);
             set_aside({job.spec().id, job.intake().source.file,
                        job.blocked().value_or(block_facts{"journal", "", "", ""}), job.journal_bent(), job.totals(),
-                       job.accepted_at(), job.active_file(), job.active_list(), job.journal_left(),
-                       std::make_shared<unique_fd>(job.release_journal()), job.submitter()});
+                       job.accepted_at(), job.active_file(), job.active_list(), job.leave_journal(), job.submitter()});
         }
         if (--open_of_[job.submitter()] == 0) open_of_.erase(job.submitter());
         it = running_.erase(it);

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <sstream>
 
 #include "culld/core/chain.hpp"
 #include "culld/core/file_kind.hpp"
@@ -19,6 +20,11 @@ namespace culld {
 namespace {
 
 constexpr std::string_view journal_suffix = ".jsonl";
+constexpr std::string_view evidence_suffix = ".evidence";
+
+std::string evidence_name(const std::string& job_id) {
+    return job_id + std::string(evidence_suffix);
+}
 
 std::optional<std::string> job_of(std::string_view name, std::string_view suffix) {
     if (!name.ends_with(suffix) || name.starts_with('.')) return std::nullopt;
@@ -97,6 +103,22 @@ tl::unexpected<reading_failure> damaged(const std::string& name, problem why) {
     return tl::unexpected(reading_failure{std::move(why), true});
 }
 
+// Do both begin with the same `bytes` bytes?
+result<bool> same_bytes(int one, int other, std::uint64_t bytes, const std::string& name) {
+    constexpr std::uint64_t piece = 256U << 10U;
+    std::string a, b;
+    for (std::uint64_t at = 0; at < bytes; at += a.size()) {
+        a.resize(static_cast<std::size_t>(std::min(piece, bytes - at)));
+        b.resize(a.size());
+        const auto got_a = read_some_at(one, a.data(), a.size(), at, name);
+        if (!got_a) return fail(got_a.error());
+        const auto got_b = read_some_at(other, b.data(), b.size(), at, name);
+        if (!got_b) return fail(got_b.error());
+        if (*got_a != a.size() || *got_b != a.size() || a != b) return false;
+    }
+    return true;
+}
+
 reading_result read_journal(const folder& journals, const std::string& name, std::uint64_t read_whole_up_to,
                             const std::optional<journal_mark>& left) {
     auto fd = journals.open_file(name, O_RDONLY);
@@ -104,9 +126,15 @@ reading_result read_journal(const folder& journals, const std::string& name, std
     struct stat st {};
     if (::fstat(fd->get(), &st) != 0) return disk_failed(errno_problem("look at", name, errno));
     const auto size = static_cast<std::uint64_t>(st.st_size);
-    if (left && (left->file.device != st.st_dev || left->file.inode != st.st_ino))
-        return damaged(name, problem{.what = "is another file than the one that was written to"});
-    if (left && size < left->bytes)
+    if (left && (left->file.device != st.st_dev || left->file.inode != st.st_ino)) {
+        const auto same =
+            left->kept ? same_bytes(fd->get(), left->kept->get(), left->bytes, name) : result<bool>(false);
+        if (!same) return disk_failed(same.error());
+        if (!*same)
+            return disk_failed({.what = "is not, or not yet, byte for byte what was written",
+                                .hint = "bring back the file itself, or all of its content",
+                                .file = name});
+    } else if (left && size < left->bytes)
         return damaged(name,
                        problem{.what = fmt::format("was cut to {} bytes, and {} were written", size, left->bytes)});
     journal_reading out;
@@ -221,7 +249,9 @@ result<std::vector<std::string>> open_jobs(const folder& journals, const folder&
     };
     if (auto done = each(journals, journal_suffix, false); !done) return fail(std::move(done.error()));
     if (auto done = each(plans, ".ids", true); !done) return fail(std::move(done.error()));
+    if (auto done = each(plans, evidence_suffix, false); !done) return fail(std::move(done.error()));
     std::sort(out.begin(), out.end());
+    out.erase(std::unique(out.begin(), out.end()), out.end());
     return out;
 }
 
@@ -238,7 +268,38 @@ recovered recover_job(const std::string& job_id, const folder& journals, const s
         if (of->list) out.active_list = of->list->active_name();
         return out;
     };
+    const auto noted = evidence_of(around.plan, job_id);
+    if (!noted) return stuck(noted.error(), false);
+    const auto by_note = [&](const problem& why, bool is_damaged) {
+        auto out = stuck(why, is_damaged);
+        out.file = (*noted)->file;
+        out.active_file = (*noted)->active_file;
+        out.active_list = (*noted)->active_list;
+        return out;
+    };
+    if (*noted && (*noted)->bent)
+        return by_note({.what = (*noted)->why, .hint = evidence_help(around.plan, job_id)}, true);
+    if (*noted && !left) {  // it was gone when culld ended
+        const auto there = look(journals, name);
+        if (!there) return by_note(there.error(), false);
+        if (!*there)
+            return by_note({.what = (*noted)->why,
+                            .hint = fmt::format("put it back, and culld goes on by itself; or remove {}/{} and restart "
+                                                "culld to have the job begin anew",
+                                                around.plan.path(), evidence_name(job_id))},
+                           false);
+        if ((*there)->size < (*noted)->bytes)
+            return by_note({.what = fmt::format("holds {} bytes, and {} were written", (*there)->size, (*noted)->bytes),
+                            .hint = "put the whole of it back, and culld goes on by itself",
+                            .file = name},
+                           false);
+    }
     auto reading = read_journal(journals, name, checkpoints.read_whole_up_to, left);
+    if (!reading && reading.error().damaged && left)
+        if (auto kept =
+                leave_evidence(around.plan, job_id, {true, left->bytes, {}, {}, {}, reading.error().why.text()});
+            !kept)
+            return stuck(kept.error(), false);
     if (!reading) return stuck(reading.error().why, reading.error().damaged);
     recovered_job& job = reading->job;
     if (!job.accepted) {
@@ -263,6 +324,9 @@ recovered recover_job(const std::string& job_id, const folder& journals, const s
         ids = rebuild_store(job, files, around);
         if (!ids) return stuck(ids.error(), false, &accepted);
     }
+    if (*noted)
+        if (auto forgotten = forget_evidence(around.plan, job_id); !forgotten)
+            return stuck(forgotten.error(), false, &accepted);
     // Last: it cuts a torn end off, which the record that follows must tell.
     auto fd = journal_file::reopen(journals, name, reading->good_bytes);
     if (!fd) return stuck(fd.error(), false, &accepted);
@@ -297,6 +361,38 @@ recovered recover_job(const std::string& job_id, const folder& journals, const s
     seed.finished_at = job.finished_at;
     seed.totals = job.totals;
     return out;
+}
+
+result<void> leave_evidence(const folder& plans, const std::string& job_id, const evidence& what) {
+    return plans.replace(evidence_name(job_id),
+                         fmt::format("{} {}\n{}\n{}\n{}\n{}\n", what.bent ? "bent" : "gone", what.bytes, what.file,
+                                     what.active_file, what.active_list, what.why),
+                         0600);
+}
+
+result<bool> forget_evidence(const folder& plans, const std::string& job_id) {
+    return plans.remove(evidence_name(job_id));
+}
+
+result<std::optional<evidence>> evidence_of(const folder& plans, const std::string& job_id) {
+    const auto text = plans.read_start(evidence_name(job_id), 8192);
+    if (!text) return fail(text.error());
+    if (!*text) return std::optional<evidence>();
+    evidence out;
+    std::istringstream lines(**text);
+    std::string kind;
+    lines >> kind >> out.bytes;
+    out.bent = kind != "gone";  // what cannot be read is no reason to go on
+    std::getline(lines, kind);
+    for (std::string* field : {&out.file, &out.active_file, &out.active_list, &out.why}) std::getline(lines, *field);
+    return std::optional(std::move(out));
+}
+
+std::string evidence_help(const folder& plans, const std::string& job_id) {
+    return fmt::format(
+        "what lies there is evidence: it is left as it is, and nothing more of this job is deleted. Keep a copy, run "
+        "`cullctl verify`, find out who did it. To go on from what the journal says now, remove {}/{} and restart culld",
+        plans.path(), evidence_name(job_id));
 }
 
 result<std::vector<std::string>> files_without_job(const spool& files, const std::set<std::string>& of_jobs,

@@ -5,6 +5,7 @@
 #include <boost/asio/co_spawn.hpp>
 #include <utility>
 
+#include "culld/app/restart.hpp"
 #include "culld/core/resource.hpp"
 #include "culld/io/log.hpp"
 #include "culld/io/process.hpp"
@@ -371,6 +372,7 @@ result<bool> taker::look_for(attempt& a, const std::string& id) {
     const auto there = look(with_.journals, id + ".jsonl");
     if (!there) return fail(there.error());
     if (*there) return true;
+    if (auto cleared = forget_evidence(with_.plans, id); !cleared) return cleared;
     // A store without a journal is left over from an attempt that our own disk broke off.
     if (auto cleared = with_.plans.remove(store_name(id)); !cleared) return cleared;
     if (!a.reading.wants_list()) finish(a);

@@ -34,8 +34,8 @@ problem about_file(const ground_look& seen, int held, const std::string& path, s
             if (seen.held.links == 0) {
                 out.what = "was removed";
                 out.hint = fmt::format(
-                    "what was written to it can be had as long as culld runs: cp /proc/{}/fd/{} to its place, then "
-                    "restart culld, which goes on with it",
+                    "what was written to it can be had as long as culld runs: cp /proc/{}/fd/{} to its place; culld "
+                    "compares, and goes on by itself",
                     ::getpid(), held);
             } else {
                 out.what = "is gone: it was moved, or its folder was";

@@ -31,11 +31,11 @@ result<void> find_room(int fd, off_t end, const std::string& name) {
 }  // namespace
 
 result<unique_fd> journal_file::create(const folder& dir, const std::string& name) {
-    return dir.open_file(name, O_WRONLY | O_CREAT | O_EXCL | O_APPEND, 0640);
+    return dir.open_file(name, O_RDWR | O_CREAT | O_EXCL | O_APPEND, 0640);
 }
 
 result<unique_fd> journal_file::reopen(const folder& dir, const std::string& name, std::uint64_t size) {
-    auto fd = dir.open_file(name, O_WRONLY | O_APPEND);
+    auto fd = dir.open_file(name, O_RDWR | O_APPEND);
     if (!fd) return fd;
     struct stat st {};
     if (::fstat(fd->get(), &st) != 0) return fail(errno_problem("look at", name, errno));
@@ -122,7 +122,7 @@ void journal_file::start_commit() {
 }
 
 void journal_file::committed(const result<void>& outcome) {
-    if (!outcome) return die(outcome.error());
+    if (!outcome) return die(outcome.error(), journal_end::disk);
     name_durable_ = true;
     if (on_durable) on_durable();
     progress_.notify();
@@ -140,21 +140,20 @@ bool journal_file::stands(const own_look& seen) {
         looked_at_ = seen.at;
         return true;
     }
-    gone_ = seen.what == footing::gone;
-    bent_ = !gone_;
-    die(seen.why);
+    die(seen.why, seen.what == footing::gone ? journal_end::gone : journal_end::bent);
     return false;
 }
 
-void journal_file::die(problem why) {
+void journal_file::die(problem why, journal_end by) {
     if (dead_) return;
+    ended_by_ = by;
     dead_ = std::move(why);
     progress_.notify();
     if (on_dead) on_dead(*dead_);
 }
 
 void journal_file::give_up(const problem& why) {
-    die(why);
+    die(why, journal_end::given_up);
 }
 
 void journal_file::look_soon() {
@@ -168,9 +167,12 @@ void journal_file::look_soon() {
     });
 }
 
-std::optional<journal_mark> journal_file::mark() const {
+std::optional<journal_mark> journal_file::leave() {
     if (!held_) return std::nullopt;
-    return journal_mark{*held_, found_ + durable_};
+    journal_mark out{*held_, found_ + durable_};
+    if (ended_by_ == journal_end::gone || ended_by_ == journal_end::given_up)
+        out.kept = std::make_shared<unique_fd>(std::move(fd_));
+    return out;
 }
 
 task<result<void>> journal_file::durable() {

@@ -112,24 +112,40 @@ TEST_F(Ground, AJournalThatIsMovedStopsItsJobUntilItIsBack) {
 
 TEST_F(Ground, AJournalThatIsRemovedCanBeSavedAsLongAsCulldRuns) {
     if (::geteuid() != 0) GTEST_SKIP() << "NOT TESTED: only root may look at another's descriptors";
-    std::string saved;
+    child daemon = in_the_middle();
+    const std::string file = at("journal/j.jsonl");
+    fs::remove(file);
+    expect_stands_still(file + ": was removed", false);
+    const std::string help(status("j").at("help").as_string());
+    const std::size_t begin = help.find("/proc/");
+    ASSERT_NE(begin, std::string::npos) << help;
+    const std::string content = read_small_file(help.substr(begin, help.find(' ', begin) - begin), 1U << 26U).value();
+    // As cp writes it, piece by piece; and what is not the journal is not taken for it.
+    here_.write(data_ + "journal/j.jsonl", content.substr(0, content.size() / 2));
+    expect_stands_still("was removed", false);
+    std::string changed = content;
+    changed[changed.find("j-1")] = 'k';
+    here_.write(data_ + "journal/j.jsonl", changed);
+    expect_stands_still("was removed", false);
+    here_.write(data_ + "journal/j.jsonl", content);
+    expect_goes_on();
+}
+
+// After a restart nothing but the note tells that there was one: without it the job would begin anew.
+TEST_F(Ground, AJournalThatWasGoneWhenCulldEndedIsWaitedFor) {
+    const std::string file = at("journal/j.jsonl");
     {
         child daemon = in_the_middle();
-        const std::string file = at("journal/j.jsonl");
-        fs::remove(file);
-        expect_stands_still(file + ": was removed", false);
-        const std::string help(status("j").at("help").as_string());
-        const std::size_t begin = help.find("/proc/");
-        ASSERT_NE(begin, std::string::npos) << help;
-        fs::copy_file(help.substr(begin, help.find(' ', begin) - begin), file);
-        // It is another file, which only a person can know to be right.
-        EXPECT_TRUE(eventually([&] { return log().find("is another file than") != std::string::npos; })) << log();
-        expect_stands_still("is another file than", false);
-        daemon.signal(SIGTERM);
-        ASSERT_TRUE(daemon.ends_within(patience));
+        fs::rename(file, file + ".away");
+        expect_stands_still(file + ": is gone", false);
     }
     child daemon = started();
+    const int before = truth("delete_requests");
+    expect_stands_still(file + ": is gone", false);
+    EXPECT_EQ(truth("delete_requests"), before);
+    fs::rename(file + ".away", file);
     expect_goes_on();
+    EXPECT_FALSE(fs::exists(at("journal/.plan/j.evidence")));
 }
 
 TEST_F(Ground, AJournalThatIsReplacedOrCutIsEvidence) {
@@ -159,6 +175,11 @@ TEST_F(Ground, AJournalThatIsReplacedOrCutIsEvidence) {
         EXPECT_EQ(read_small_file(file, 1U << 26U).value(), left) << "the evidence stays";
         EXPECT_TRUE(what == "replaced" || ctl({"verify"}) != 0) << told();
         daemon.kill();
+        // Read again it may look sound.
+        {
+            child again = started();
+            expect_stands_still(words, false, "j-" + what);
+        }
         for (const char* folder : {"spool", "journal"}) fs::remove_all(at(folder));
         if (HasFailure()) FAIL() << what << log();
     }

@@ -160,11 +160,9 @@ class job_run {
     [[nodiscard]] wall_time accepted_at() const { return accepted_at_; }
     [[nodiscard]] std::optional<wall_time> finished_at() const { return finished_at_; }
     [[nodiscard]] bool journal_dead() const { return journal_.dead(); }
-    // Then: is it evidence, never to be read again by itself; what the next run must find; and its descriptor, where
-    // somebody may want to save what has no name any more.
-    [[nodiscard]] bool journal_bent() const { return journal_.bent(); }
-    [[nodiscard]] std::optional<journal_mark> journal_left() const { return journal_.mark(); }
-    [[nodiscard]] unique_fd release_journal() { return journal_.release(); }
+    // Then: is it evidence, never to be read again by itself; and what the next run must find, once.
+    [[nodiscard]] bool journal_bent() const { return journal_.ended_by() == journal_end::bent; }
+    [[nodiscard]] std::optional<journal_mark> leave_journal() { return journal_.leave(); }
     // Blocked by its disk, and it may go on once that answers.
     [[nodiscard]] bool waits_for_disk() const {
         return blocked_ && blocked_->error_class == "journal" && !journal_dead();
@@ -203,6 +201,7 @@ class job_run {
         with_.pump();
     }
     [[nodiscard]] block_facts journal_trouble(problem why) const;
+    void note_evidence(const problem& why);
     // A record's worth of a verdict.
     struct due_record {
         verdict what;

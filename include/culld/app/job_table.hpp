@@ -27,7 +27,6 @@ struct stuck_job {
     std::optional<wall_time> accepted_at = {};  // where that is known
     std::string active_file = {}, active_list = {};  // in active/; empty: its journal does not tell, or has none
     std::optional<journal_mark> left = {};           // what its next run must find
-    std::shared_ptr<unique_fd> journal = {};         // kept open: its content is lost with it where it was removed
     std::optional<std::uint32_t> uid = {};           // the submitter's, likewise
 };
 

@@ -28,8 +28,9 @@ struct never_accepted {};  // the journal holds no whole first record: nothing w
 using recovered = std::variant<ready_to_run, never_accepted, stuck_job>;
 
 // Reads the journal (from its last checkpoint on, where it is large), opens the id store, or makes it anew from the
-// job's files in active/ where it is gone or damaged. `left`: what the run before this one, of the same process, left:
-// a journal that is another file, or lacks some of it, is damaged, however sound it looks.
+// job's files in active/ where it is gone or damaged. `left`: what the run before this one, of the same process, left.
+// A journal that lacks some of that is damaged, however sound it looks; another file is waited for until it is, byte
+// for byte, the one that was written.
 [[nodiscard]] recovered recover_job(const std::string& job_id, const folder& journals, const spool& files,
                                     const intake_surroundings& around, const checkpoint_rules& checkpoints,
                                     const std::optional<journal_mark>& left = std::nullopt);
@@ -38,6 +39,20 @@ using recovered = std::variant<ready_to_run, never_accepted, stuck_job>;
 // there are, so that copies which have not got their place by now are left over, and removed.
 [[nodiscard]] result<std::vector<std::string>> files_without_job(const spool& files,
                                                                  const std::set<std::string>& of_jobs, bool all_known);
+
+// A journal that was replaced or cut may look sound when it is read again, after a restart most of all, and one that
+// was removed is no journal then: its job would begin anew. So a note is left beside the store. One that is bent is set
+// aside until somebody removes the note; one that is gone until it is back.
+struct evidence {
+    bool bent = false;                           // else it is gone
+    std::uint64_t bytes = 0;                     // were durable
+    std::string file, active_file, active_list;  // of the job; the last may be empty
+    std::string why;
+};
+[[nodiscard]] result<void> leave_evidence(const folder& plans, const std::string& job_id, const evidence& what);
+[[nodiscard]] result<std::optional<evidence>> evidence_of(const folder& plans, const std::string& job_id);
+[[nodiscard]] result<bool> forget_evidence(const folder& plans, const std::string& job_id);
+[[nodiscard]] std::string evidence_help(const folder& plans, const std::string& job_id);
 
 // To the log, and to whoever wants to be told.
 void log_recovered(const job_seed& job);

@@ -10,6 +10,7 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <string>
 
 #include "culld/io/file.hpp"
@@ -20,8 +21,16 @@ namespace culld {
 
 // A journal file as a run of its job left it: what the next run must find.
 struct journal_mark {
-    node_seen file;           // which file it is
-    std::uint64_t bytes = 0;  // durable
+    node_seen file;                     // which file it is
+    std::uint64_t bytes = 0;            // durable
+    std::shared_ptr<unique_fd> kept{};  // open, where it is not at its path: its content may be had nowhere else
+};
+
+enum class journal_end {
+    disk,      // it could not be written
+    given_up,  // give_up()
+    gone,      // it was not at its path
+    bent,      // what is at its path is not what was written: evidence, to be left alone
 };
 
 class journal_file {
@@ -50,17 +59,17 @@ class journal_file {
     // Too much waits for the disk: append nothing that can wait.
     [[nodiscard]] bool backlogged() const { return buffer_.size() > backlog_max; }
     [[nodiscard]] bool dead() const { return dead_.has_value(); }
-    // It is not what was written to it, and never will be: evidence, to be left alone.
-    [[nodiscard]] bool bent() const { return bent_; }
+    // Why it is dead.
+    [[nodiscard]] journal_end ended_by() const { return ended_by_; }
     // The ground it stands on is gone.
     void give_up(const problem& why);
     // Was it looked at within `ground_look_every`, so that something may be sent? If not, look_soon() does.
     [[nodiscard]] bool looked_at(steady_time now) const { return now < looked_at_ + ground_look_every; }
     void look_soon();
-    // What the next run must find; none where nothing was ever looked at, and so nothing written.
-    [[nodiscard]] std::optional<journal_mark> mark() const;
-    // Of a file that is not at its path any more: what it holds may be had only through this. Empty for others.
-    [[nodiscard]] unique_fd release() { return gone_ ? std::move(fd_) : unique_fd(); }
+    [[nodiscard]] std::uint64_t durable_size() const { return found_ + durable_; }
+    // What the next run must find; none where nothing was ever looked at, and so nothing written. Once, when it is dead
+    // and quiet().
+    [[nodiscard]] std::optional<journal_mark> leave();
     [[nodiscard]] const std::string& name() const { return name_; }
     // Bytes appended, durable or not.
     [[nodiscard]] std::uint64_t appended() const { return taken_ + buffer_.size(); }
@@ -94,7 +103,7 @@ class journal_file {
     [[nodiscard]] own_look look() const { return {look_at_file(fd_.get(), dir_, name_, on_disk_), steady_now()}; }
     // False where it is dead, or is so now, since it is not on its ground.
     [[nodiscard]] bool stands(const own_look& seen);
-    void die(problem why);
+    void die(problem why, journal_end by);
 
     loop_executor on_;
     worker_thread& thread_;
@@ -112,7 +121,7 @@ class journal_file {
     bool timer_set_ = false;
     bool wanted_ = false;  // a further commit was asked for meanwhile
     bool looking_ = false;
-    bool bent_ = false, gone_ = false;
+    journal_end ended_by_ = journal_end::disk;
     steady_time looked_at_ = steady_time::min();
     std::optional<node_seen> held_;
     std::optional<problem> dead_;
