@@ -130,6 +130,18 @@ std::vector<std::string> stores_in(const folder& dir) {
     return stems_in(*plans, ".ids").value_or(std::vector<std::string>());
 }
 
+std::vector<std::pair<std::string, std::string>> evidence_in(const folder& dir) {
+    std::vector<std::pair<std::string, std::string>> out;
+    const auto plans = dir.sub(".plan");
+    if (!plans) return out;
+    for (std::string& id : stems_in(*plans, ".evidence").value_or(std::vector<std::string>())) {
+        std::string text = plans->read_start(id + ".evidence", 8192).value_or(std::nullopt).value_or("");
+        if (text.ends_with('\n')) text.pop_back();
+        out.emplace_back(std::move(id), text.substr(text.rfind('\n') + 1));
+    }
+    return out;
+}
+
 result<journal_report> read_journal(const folder& dir, const std::string& job_id, expected_end end,
                                     const record_visitor& visit) {
     const std::string name = journal_name(job_id);

@@ -6,6 +6,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "culld/core/journal_check.hpp"
@@ -36,6 +37,8 @@ struct head_file {
 // Job ids of which culld keeps a list that is made for sending: open ones, or on their way to it. None where that
 // folder is not ours to read.
 [[nodiscard]] std::vector<std::string> stores_in(const folder& dir);
+// Job ids whose journal culld found gone or bent, with what it noted then.
+[[nodiscard]] std::vector<std::pair<std::string, std::string>> evidence_in(const folder& dir);
 
 // Called for each record that the chain vouches for, in order; an error ends the reading.
 using record_visitor = std::function<result<void>(const record_view&, std::uint64_t line)>;

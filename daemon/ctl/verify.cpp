@@ -117,6 +117,9 @@ class verification {
     // Jobs of which only the list is left that culld made for sending: their journals are gone. It may just be making
     // one, so it is looked again.
     void vanished(const ledger_check& ledger, tally& out) {
+        for (const auto& [id, why] : evidence_in(dir_))
+            out.find(fmt::format("culld noted that this journal is not what it wrote: {}", why), journal_name(id), 0,
+                     "it may look sound all the same: lines may be missing at its end");
         const auto bare = [&] {
             std::vector<std::string> ids = stores_in(dir_);
             std::erase_if(ids, [&](const std::string& id) {

@@ -80,7 +80,7 @@ ground_look look_at_folder(const folder& held) {
 ground_look look_at_file(int held, const folder& dir, const std::string& name, std::uint64_t size) {
     const std::string path = dir.path() + "/" + name;
     ground_look out = look_at(held, path, size);
-    if (out.what == footing::replaced)
+    if (out.what == footing::replaced || out.what == footing::gone)
         if (ground_look above = look_at_folder(dir); above.what != footing::one)
             return {footing::gone, out.held, std::move(above.why)};
     if (out.why.what.empty()) out.why = about_file(out, held, path, size);

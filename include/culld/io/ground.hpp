@@ -20,8 +20,8 @@ struct ground_look {
     problem why;     // where it is not `one`: what stands at the path now, and what to do
 };
 
-// A file held open as `held`, `name` in `dir`, into which `size` bytes were written. One in whose place another stands
-// since its folder was replaced is `gone`: it will be itself again when the folder is back.
+// A file held open as `held`, `name` in `dir`, into which `size` bytes were written. Where it is not what it was since
+// its folder is not, that is what is said, and it is `gone`: it will be itself again when the folder is back.
 [[nodiscard]] ground_look look_at_file(int held, const folder& dir, const std::string& name, std::uint64_t size);
 // A folder, by the path it was opened by.
 [[nodiscard]] ground_look look_at_folder(const folder& held);
