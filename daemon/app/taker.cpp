@@ -47,6 +47,7 @@ taker::taker(services& with, job_table& jobs, std::shared_ptr<const intake_setti
       arrivals_(with.loop, with.files, {.rescan = with.settings->spool.rescan}),
       small_(with.loop),
       large_{large_lane(with.loop), large_lane(with.loop)},
+      waits_(std::make_shared<std::multimap<std::string, std::string>>()),
       changed_(with.loop) {
     arrivals_.may_take = [this](std::uint32_t uid) {
         const auto it = on_their_way_.find(uid);
@@ -64,7 +65,7 @@ taker::~taker() {
 
 std::vector<waiting_file> taker::waiting() const {
     std::vector<waiting_file> out;
-    for (const auto& [file, reason] : waits_)
+    for (const auto& [file, reason] : *waits_)
         if (out.size() < waiting_told_max) out.push_back({file, reason});
     for (std::string& name : arrivals_.being_written(waiting_told_max - out.size()))
         out.push_back({std::move(name), "somebody has it open for writing"});

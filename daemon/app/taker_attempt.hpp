@@ -56,13 +56,13 @@ struct taker::attempt {
 class taker::wait_note {
   public:
     wait_note(taker& of, const std::string& file, std::string reason)
-        : of_(of), at_(of.waits_.emplace(file, std::move(reason))) {}
-    ~wait_note() { of_.waits_.erase(at_); }
+        : in_(of.waits_), at_(in_->emplace(file, std::move(reason))) {}
+    ~wait_note() { in_->erase(at_); }
     wait_note(const wait_note&) = delete;
     wait_note& operator=(const wait_note&) = delete;
 
   private:
-    taker& of_;
+    std::shared_ptr<std::multimap<std::string, std::string>> in_;
     std::multimap<std::string, std::string>::iterator at_;
 };
 

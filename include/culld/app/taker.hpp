@@ -149,14 +149,15 @@ class taker {
     // By owner: files handed out by arrivals, and jobs that wait for their lists.
     std::map<std::uint32_t, std::size_t> on_their_way_, waiting_for_lists_;
     std::set<std::pair<std::uint64_t, std::uint64_t>>
-        left_;                                       // device and inode of what was rejected and cannot be moved
-    std::multimap<std::string, std::string> waits_;  // files that wait, and what for
-    std::multiset<std::string> lists_in_hand_;       // names in active/ of lists that are being read
-    std::size_t taking_ = 0;                         // coroutines of start()
-    std::size_t inside_ = 0;                         // those of them that have files open
-    std::size_t rejecting_ = 0;                      // files on their way to rejected/
-    std::size_t sitting_out_ = 0;                    // those of them that wait for our own disk
-    std::size_t sitting_handed_ = 0;                 // and whose file is still in incoming/
+        left_;  // device and inode of what was rejected and cannot be moved
+    // Files that wait, and what for. Shared, since a coroutine's frame may outlive us.
+    std::shared_ptr<std::multimap<std::string, std::string>> waits_;
+    std::multiset<std::string> lists_in_hand_;  // names in active/ of lists that are being read
+    std::size_t taking_ = 0;                    // coroutines of start()
+    std::size_t inside_ = 0;                    // those of them that have files open
+    std::size_t rejecting_ = 0;                 // files on their way to rejected/
+    std::size_t sitting_out_ = 0;               // those of them that wait for our own disk
+    std::size_t sitting_handed_ = 0;            // and whose file is still in incoming/
     std::uint64_t rescans_ = 0;
     bool stopping_ = false;
     bool running_ = false;
