@@ -82,8 +82,8 @@ void plan::doom(std::vector<verdict>& out, key k, const spans& at, steady_time d
 
 bool plan::nothing_passes() const {
     if (passed_) return false;
-    return all_refused_ ||
-           (!suspects_.empty() && flying_.empty() && parked_.empty() && again_.empty() && !fresh_left());
+    const bool nothing_else = flying_.empty() && parked_.empty() && again_.empty() && (full_ || !fresh_left());
+    return all_refused_ || (!suspects_.empty() && nothing_else);
 }
 
 void plan::suspect(std::vector<verdict>& out, key k, const spans& at, steady_time now) {

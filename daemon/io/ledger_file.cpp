@@ -82,8 +82,7 @@ ledger_file::both_seen ledger_file::look_at_both() const {
 
 bool ledger_file::stands() const {
     const both_seen now = look_at_both();
-    return look_at_file(fd_.get(), *dir_, ledger_name, bytes_).what == footing::one &&
-           now.head == head_file_;
+    return look_at_file(fd_.get(), *dir_, ledger_name, bytes_).what == footing::one && now.head == head_file_;
 }
 
 result<bool> ledger_file::look() {

@@ -237,6 +237,19 @@ TEST(PlanRefused, AGoodIdBehindABadFirstBatchIsFound) {
     EXPECT_EQ(p.counts(), (verdict_counts{.deleted = 36, .failed = 4}));
 }
 
+TEST(PlanRefused, WhereThereIsNoRoomForAWholeBatchTheRestStillGoes) {
+    plan_rules r = rules_of(verify_mode::none, 4);
+    r.outstanding_max = 3;
+    plan_state s{.ids = 40, .intended = 4};
+    s.open = {{.attempts = 1, .last = word::rejected, .at = {{0, 3}}}};
+    s.holes = {};
+    s.counts.failed = 1;
+    plan p(r, s, start);
+    while (const batch* b = take(p))
+        static_cast<void>(b->at.front().first < 4 ? p.halved(b, start) : p.landed(b, judged(b), start, 0));
+    EXPECT_EQ(p.counts(), (verdict_counts{.deleted = 36, .failed = 4}));
+}
+
 TEST(PlanRefused, BadIdsAmongGoodOnesFailAsSoonAsOnePasses) {
     plan p(rules_of(verify_mode::none, 8), {.ids = 8}, start);
     std::vector<verdict> out;
