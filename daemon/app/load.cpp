@@ -40,10 +40,12 @@ problem at_its_setting(problem p, const sourced_config& from, const std::string&
 }
 
 // What is allowed and hardly meant, beside what the settings alone tell.
-void warn_of_more(loaded& all) {
+void warn_of_more(loaded& all, const std::string& config_file) {
     const config& c = *all.settings;
     const auto warn = [&](std::string_view setting, std::string what, std::string hint) {
-        all.file.warnings.push_back({problem_at(all.file.effective, setting, std::move(what), std::move(hint)), {}});
+        problem p = problem_at(all.file.effective, setting, std::move(what), std::move(hint));
+        if (p.file.empty()) p.file = config_file;
+        all.file.warnings.push_back({std::move(p), {}});
     };
     const auto& a = c.auth;
     if (a.method == auth_method::automatic && a.token_file.empty() && a.ak_file.empty() && a.iam.user.empty() &&
@@ -143,7 +145,7 @@ int check_config(const daemon_options& options) {
         complain(all.error());
         return bad_config;
     }
-    warn_of_more(*all);
+    warn_of_more(*all, options.sources.file);
     complain(all->file.warnings);
     const config& c = *all->settings;
     const std::string line = fmt::format(

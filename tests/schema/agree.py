@@ -212,7 +212,8 @@ def config(cullctl, schema_path):
     for node, key, definition in ((good["api"], "connect_timeout", "5s"), (good["api"], "request_timeout", "30s"),
                                   (good["spool"], "rescan", "30s"), (good["spool"], "sidecar_wait", "10s"),
                                   (good["retry"], "base_delay", "500ms"), (good["retry"], "max_delay", "60s"),
-                                  (good["retry"], "give_up_after", "24h"), (good["breaker"], "probe", "15s"),
+                                  (good["retry"], "give_up_after", "24h"), (good["retry"], "blocked_probe", "5m"),
+                                  (good["breaker"], "probe", "15s"),
                                   (good["notify"], "timeout", "10s")):
         node[key] = definition
     with tempfile.TemporaryDirectory() as folder:

@@ -123,7 +123,7 @@ TEST_F(CheckConfig, AFileThatSeveralRoomsReadIsToldOnce) {
 
 TEST_F(CheckConfig, WarnsOfWhatIsHardlyMeant) {
     EXPECT_EQ(check(""), 0);
-    EXPECT_THAT(err_, HasSubstr("no credentials are configured"));
+    EXPECT_THAT(err_, StartsWith(options_.sources.file + ": no credentials are configured"));
     EXPECT_THAT(out_, HasSubstr("well"));
 
     write("token", "t\n");
