@@ -93,12 +93,13 @@ problem complaint_of(const CLI::App& app, const CLI::ParseError& error) {
 }
 
 // `xargs cullctl pause` must not end well without having paused anything, whatever stands among its words.
-bool asks_for_help_beside_jobs(int argc, char** argv) {
+bool asks_for_help_beside_jobs(const CLI::App& app) {
     constexpr std::array<std::string_view, 4> orders{"pause", "resume", "cancel", "rate"};
-    const std::vector<std::string_view> words(argv + 1, argv + argc);
-    const auto verb = std::find_first_of(words.begin(), words.end(), orders.begin(), orders.end());
-    return verb != words.end() &&
-           std::any_of(verb + 1, words.end(), [](std::string_view word) { return !word.starts_with('-'); });
+    for (const CLI::App* verb : app.get_subcommands())
+        if (std::find(orders.begin(), orders.end(), verb->get_name()) != orders.end())
+            for (const CLI::Option* option : verb->get_options())
+                if (option->get_positional() && option->count() > 0) return true;
+    return false;
 }
 
 int run(int argc, char** argv) {
@@ -124,7 +125,7 @@ int run(int argc, char** argv) {
     try {
         app.parse(argc, argv);
     } catch (const CLI::CallForHelp& e) {
-        if (asks_for_help_beside_jobs(argc, argv)) {
+        if (asks_for_help_beside_jobs(app)) {
             talk(options.no_colour, false)
                 .complain(problem{.what = "--help stands among jobs: nothing was done",
                                   .hint = "is it the name of a job? None begins with -; -- ends the options"});

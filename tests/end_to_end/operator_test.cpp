@@ -166,17 +166,24 @@ TEST_F(Commands, ASubmitterCommandsTheirOwnJobs) {
     ASSERT_TRUE(settles_some("others", 20)) << log();
     ASSERT_TRUE(settles_some("own.txt", 20)) << log();
     const std::string id(status("own.txt").at("job_id").as_string());
-    const auto as = [&](unsigned uid, const std::string& verb, const std::string& job) {
-        return child({"/usr/bin/setpriv", fmt::format("--reuid={}", uid), fmt::format("--regid={}", uid),
-                      "--clear-groups", CULLCTL, "--config", here_.path("culld.yaml"), verb, job},
-                     here_.path("as.log"))
-            .ends_within(patience)
-            .value_or(-2);
+    const auto as = [&](unsigned uid, const std::string& verb, const std::string& job,
+                        const std::vector<std::string>& more = {}) {
+        std::vector<std::string> words{"/usr/bin/setpriv",
+                                       fmt::format("--reuid={}", uid),
+                                       fmt::format("--regid={}", uid),
+                                       "--clear-groups",
+                                       CULLCTL,
+                                       "--config",
+                                       here_.path("culld.yaml"),
+                                       verb,
+                                       job};
+        words.insert(words.end(), more.begin(), more.end());
+        return child(std::move(words), here_.path("as.log")).ends_within(patience).value_or(-2);
     };
     // The journal's folder is closed to them; the socket is not.
     fs::permissions(at("journal"), fs::perms::owner_all);
     EXPECT_EQ(as(stranger, "result", id), 66) << read("as.log");
-    EXPECT_EQ(as(owner, "result", id), 0) << read("as.log");
+    EXPECT_EQ(as(owner, "result", id, {"--only", "deleted"}), 0) << read("as.log");
     EXPECT_NE(read("as.log").find("own-0 "), std::string::npos) << read("as.log");
     EXPECT_EQ(as(stranger, "cancel", id), 77) << read("as.log");
     EXPECT_EQ(as(owner, "cancel", "others"), 77) << read("as.log");

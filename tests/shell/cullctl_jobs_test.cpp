@@ -174,7 +174,7 @@ TEST_F(CullctlJobs, ABlockedJobSaysWhyAndWhatToDo) {
               std::string::npos)
         << status.out;
     const ran list = here("list --socket " + root + "/s");
-    EXPECT_NE(list.err.find("cullctl status job-4 says why"), std::string::npos) << list.err;
+    EXPECT_NE(list.err.find("cullctl status job-4 says what to do"), std::string::npos) << list.err;
 }
 
 TEST_F(CullctlJobs, AJournalSaysWhyItsJobIsBlockedUntilItIsNotAnyMore) {
@@ -261,8 +261,9 @@ TEST_F(CullctlJobs, WhatXargsBringsBecomesNoOption) {
                               .c_str()),  // NOLINT
               123 * 256)
         << read(root + "/err");
-    EXPECT_EQ(here("pause" + socket + " -- --help").code, 64);
-    EXPECT_EQ(here("pause" + socket + " -- job-2 job-2").code, 0);
+    const std::string pause = fmt::format("--journal-dir {} --spool {}{} pause -- ", journals, spool, socket);
+    EXPECT_EQ(run(pause + "--help").code, 64);
+    EXPECT_EQ(run(pause + "job-2 job-2").code, 0);
     EXPECT_EQ(here("pause --help").code, 0);
 }
 
@@ -272,7 +273,7 @@ TEST_F(CullctlJobs, ARejectedFileIsListedAndIsNoOtherJob) {
     EXPECT_NE(list.out.find("line 3: no such field"), std::string::npos) << list.out;
     EXPECT_EQ(here("status bad").code, 66);
     // A file of a finished job's name, dropped again and rejected: that is what the name means now.
-    ledger.ledger_rejected("list.txt", "a job with the id \"job-1\" was accepted before");
+    ledger.ledger_rejected("list.txt", "a job with that id was accepted before");
     save();
     const ran again = here("status list.txt");
     EXPECT_NE(again.out.find("\nstate        rejected"), std::string::npos) << again.out;
