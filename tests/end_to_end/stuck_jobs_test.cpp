@@ -237,6 +237,7 @@ TEST_F(Stuck, AnIdThatIsProtectedWhileItsJobWaitsOrRunsIsNeverSent) {
         ASSERT_TRUE(eventually([&] { return count(log(), "read again") == 1; })) << log();
         EXPECT_EQ(end_of("runs"), "completed");
         ASSERT_EQ(ctl({"resume", "pauses"}), 0) << told();
+        ASSERT_TRUE(eventually([&] { return !records("pauses", "job.resumed").empty(); }));  // before it is killed
     }
     child daemon = started();
     EXPECT_EQ(end_of("pauses"), "completed");
