@@ -55,7 +55,8 @@ class Evidence : public CullctlTest {
         if (a.head) write(journals + "/ledger.head", *a.head);
     }
     // The ledger about job-1 and, if `second`, another finished job-3; signed from line `from` on (from 1; 0: never).
-    void write_signed(std::uint64_t from, bool second = true, bool signed_head = true) {
+    // `said`: a line in front of the second job's says where signing begins.
+    void write_signed(std::uint64_t from, bool second = true, bool signed_head = true, bool said = false) {
         chain_writer chain;
         std::string text;
         const wall_time now = parse_rfc3339("2026-11-25T12:00:00Z").value();
@@ -74,6 +75,11 @@ class Evidence : public CullctlTest {
                                .sig = sig});
         };
         line("job-1", finished, totals_1, "list.txt", "completed_with_failures");
+        if (said) {
+            const std::string id = key.public_half().id();
+            const std::string sig = key.sign(signed_from_text(chain.head(), 1, id));
+            write_signed_from(chain, text, now, {.from = 1, .key = id, .sig = sig});
+        }
         if (second) {
             third = journal_builder();
             third.accepted(3, R"("dry_run":false,"verify":"failed")", "job-3")
@@ -357,6 +363,22 @@ TEST_F(Evidence, AnOlderJobIsWholeAndNotCalledIntact) {
     EXPECT_NE(older.out.find("from before the key"), std::string::npos);
     EXPECT_NE(here("report job-3 --signed-from 2" + with_key).out.find("intact"), std::string::npos);
     EXPECT_EQ(here("report job-3 --signed-from 2 --anchor " + std::string(64, 'a') + with_key).code, 4);
+}
+
+// The ledger says itself, in a signed line, that the key came later: nothing more need be given.
+TEST_F(Evidence, AKeyThatCameLaterChangesNothing) {
+    write_signed(2, true, true, true);
+    const ran all = here("verify" + with_key);
+    EXPECT_EQ(all.code, 0) << all.out << all.err;
+    const ran older = here("report job-1" + with_key), newer = here("report job-3" + with_key);
+    EXPECT_EQ(older.code, 0) << older.err;
+    EXPECT_EQ(older.out.find("cannot be trusted"), std::string::npos);
+    EXPECT_EQ(older.out.find("intact"), std::string::npos);
+    EXPECT_EQ(newer.code, 0) << newer.err;
+    EXPECT_NE(newer.out.find("intact"), std::string::npos);
+    // A finished job behind that line without a signature of its own.
+    write_signed(9, true, true, true);
+    expect_not_proven(with_key, 4, "job-3");
 }
 
 // A daemon ended, or is, between a line and its head: the head lies ready, signed before the line was written.
