@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <iterator>
 
-#include "culld/core/json_text.hpp"
+#include "culld/core/visible_text.hpp"
 
 namespace culld {
 
@@ -25,7 +25,7 @@ bool is_control(char c) {
 std::string shell_word(std::string_view text) {
     if (!text.empty() && std::ranges::all_of(text, means_nothing)) return std::string(text);
     std::string out;
-    if (std::ranges::none_of(text, is_control) && is_utf8(text)) {
+    if (std::ranges::none_of(text, is_control) && !unseen_in(text)) {
         out += '\'';
         for (const char c : text) out += c == '\'' ? std::string_view("'\\''") : std::string_view(&c, 1);
         return out.append("'");

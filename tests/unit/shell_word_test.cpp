@@ -33,6 +33,10 @@ TEST(ShellWord, IsOneWordAndRunsNothing) {
         EXPECT_EQ(echoed("bash", shell_word(name)), name) << shell_word(name);
     EXPECT_EQ(shell_word("a b"), "'a b'");
     EXPECT_EQ(shell_word("a\nb"), "$'a\\012b'");
+    EXPECT_EQ(shell_word("a\xE2\x80\xAE"
+                         "b"),
+              "$'a\\342\\200\\256b'")
+        << "U+202E turns what follows round";
 }
 
 TEST(ShellWord, AFileIsNeverAnOption) {
