@@ -206,7 +206,8 @@ int run_report(const context& with, const report_options& options) {
     if (!journal) return report(with, journal.error());
     const folder* const dir = &journal->dir();
     const std::string* const job = &journal->job_id;
-    auto facts = gather_facts(with, *dir, *job, options.rules);
+    auto facts =
+        gather_facts(with, *dir, *job, options.rules, journal->fetched ? ledger_sight::withheld : ledger_sight::open);
     if (!facts) return report(with, facts.error());
     auto sink = report_sink::open(with, options.file);
     if (!sink) return report(with, sink.error());

@@ -126,6 +126,7 @@ std::string_view text_of(trust t) {
     switch (t) {
         case trust::broken: return "BROKEN";
         case trust::unfinished: return "not over: holds so far";
+        case trust::unvouched: return "holds, not compared with the ledger";
         case trust::older: return "whole, from before the key";
         case trust::intact: return "intact";
     }
@@ -134,7 +135,7 @@ std::string_view text_of(trust t) {
 
 trust report_facts::believed() const {
     if (!sound()) return trust::broken;
-    if (!entry) return trust::unfinished;
+    if (!entry) return finished() ? trust::unvouched : trust::unfinished;
     return signature == signature_state::before_key ? trust::older : trust::intact;
 }
 
@@ -152,9 +153,10 @@ bool is_event(record_type type) {
 }
 
 outcome<report_facts> gather_facts(const context& with, const folder& dir, const std::string& job_id,
-                                   ledger_rules rules) {
+                                   ledger_rules rules, ledger_sight sight) {
     report_facts out;
     out.job_id = job_id;
+    out.sight = sight;
     const std::string name = journal_name(job_id);
     // The ledger first: a job that it names is finished for good.
     auto keys = believed_keys(with);
@@ -176,16 +178,18 @@ outcome<report_facts> gather_facts(const context& with, const folder& dir, const
     if (!read) return give_up_on(dir.path() + "/" + name, std::move(read.error()));
     out.journal = std::move(*read);
     out.findings = out.journal.findings;
-    if (!out.entry && out.finished()) {
+    if (!out.entry && out.finished() && sight == ledger_sight::open) {
         auto again =
             read_ledger_until(with, dir, [&](const ledger_check& now) { return now.of_job(job_id) != nullptr; });
         if (!again) return give_up_on(dir.path() + "/" + ledger_name, std::move(again.error()));
-        if (again->checked.of_job(job_id) != nullptr) return gather_facts(with, dir, job_id, std::move(rules));
+        if (again->checked.of_job(job_id) != nullptr) return gather_facts(with, dir, job_id, std::move(rules), sight);
         out.findings.push_back({.what = unnamed_what, .hint = unnamed_hint, .file = name});
     }
     if (*keys && !ledger->there)
-        out.findings.push_back(
-            {.what = "there is no ledger, and a public key is given: nothing here is signed", .file = ledger_name});
+        out.findings.push_back({.what = sight == ledger_sight::withheld
+                                            ? "is not yours to read: the signature in it was not checked"
+                                            : "there is no ledger, and a public key is given: nothing here is signed",
+                                .file = ledger_name});
     if (out.journal.findings_left_out > 0)
         out.findings.push_back({.what = fmt::format("and {} more", out.journal.findings_left_out), .file = name});
     for (const problem& p : ledger->checked.findings()) out.findings.push_back(p);

@@ -28,10 +28,16 @@ enum class signature_state {
     not_finished,  // the ledger has no line about the job yet
 };
 
+enum class ledger_sight {
+    open,
+    withheld,  // the daemon handed out the journal alone, to the job's submitter
+};
+
 // What the report says of journal and ledger as a whole.
 enum class trust {
     broken,      // something speaks against it
     unfinished,  // nothing does, but nothing vouches for the journal's end yet
+    unvouched,   // nothing does; what vouches for its end is not this user's to read
     older,       // whole, and no signature of its own though a key is given: from before there was one
     intact,
 };
@@ -60,6 +66,7 @@ struct report_facts {
     journal_report journal;
 
     // The ledger.
+    ledger_sight sight = ledger_sight::open;
     std::uint64_t ledger_records = 0;
     std::optional<ledger_entry> entry;
     signature_state signature = signature_state::not_finished;
@@ -73,7 +80,7 @@ struct report_facts {
 // The same checks as verify's about this job. What is wrong is in `findings`; a failure is the disk's, or the key's.
 // `rules.keys` is set here.
 [[nodiscard]] outcome<report_facts> gather_facts(const context& with, const folder& dir, const std::string& job_id,
-                                                 ledger_rules rules);
+                                                 ledger_rules rules, ledger_sight sight);
 
 // Records that tell what people did, and what held the job up or broke it off.
 [[nodiscard]] bool is_event(record_type type);

@@ -135,9 +135,10 @@ void report_page::outcome_tiles(std::string& out) const {
     tile("", grouped(t.skipped), "skipped");
     if (job.remaining() > 0) tile("warn", grouped(job.remaining()), "without a verdict");
     const trust believed = facts_.believed();
-    tile(believed == trust::broken       ? "bad"
-         : believed == trust::unfinished ? "warn"
-                                         : "good",
+    const bool vouched = believed == trust::intact || believed == trust::older;
+    tile(believed == trust::broken ? "bad"
+         : vouched                 ? "good"
+                                   : "warn",
          std::string(text_of(believed)), "journal and ledger");
     out += "</div>\n";
     if (facts_.sound()) return;
@@ -299,6 +300,9 @@ void report_page::integrity(std::string& out) const {
     fact(out, "Ledger",
          facts_.entry
              ? fmt::format("line {} of {} names this head", facts_.entry->seq + 1, grouped(facts_.ledger_records))
+         : facts_.sight == ledger_sight::withheld
+             ? std::string("not looked at: it is not the submitter's to read. Whoever may read it can make this report "
+                           "with it")
              : std::string(facts_.finished() ? "has no line about the job"
                                              : "has no line about the job: it is not finished"));
     switch (facts_.signature) {

@@ -194,6 +194,11 @@ TEST_F(Commands, ASubmitterCommandsTheirOwnJobs) {
     EXPECT_EQ(as(owner, "cancel", id), 0) << read("as.log");
     ASSERT_TRUE(reaches(id, "finished")) << log();
     EXPECT_EQ(finish_of(id).at("status").as_string(), "cancelled");
+    // The ledger is not theirs to read: the report calls the journal neither broken nor intact.
+    EXPECT_EQ(as(owner, "report", id), 0) << read("as.log");
+    EXPECT_NE(read("as.log").find("not compared with the ledger"), std::string::npos);
+    EXPECT_EQ(read("as.log").find("intact"), std::string::npos);
+    EXPECT_EQ(as(stranger, "report", id), 66) << read("as.log");
 }
 
 using StandingStill = Programs;
