@@ -6,6 +6,7 @@
 #include "culld/core/audit.hpp"
 #include "culld/core/chain.hpp"
 #include "culld/core/journal_read.hpp"
+#include "culld/core/record_form.hpp"
 
 namespace {
 
@@ -21,6 +22,7 @@ void audit(std::string_view text) {
         if (read_record(text.substr(0, end), record)) {
             checker.feed(record, ++line);
             static_cast<void>(read_ledger_entry(record));
+            static_cast<void>(form_faults(record, record_place::ledger));
         }
         if (end == std::string_view::npos) break;
         text.remove_prefix(end + 1);
