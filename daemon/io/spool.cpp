@@ -265,7 +265,13 @@ result<spool> spool::open(const std::string& path) {
 
 result<folder> spool::at(spool_folder where) const {
     const std::string name(name_of(where));
-    return is_drop_box(where) ? root_.sub(name) : make(root_, name, mode_of(where));
+    auto out = is_drop_box(where) ? root_.sub(name) : make(root_, name, mode_of(where));
+    if (!out) return out;
+    // Another one may have been put in its place, or mounted over it, since the start.
+    struct stat facts {};
+    if (::fstat(root_.fd(), &facts) != 0) return fail(errno_problem("look at", root_.path(), errno));
+    if (auto fine = check_folder(*out, where, facts.st_dev); !fine) return fail(std::move(fine.error()));
+    return out;
 }
 
 result<void> spool::scan(spool_folder where, const std::function<bool(std::string_view)>& each) const {

@@ -54,6 +54,19 @@ TEST_F(SpoolTest, ADropBoxThatEverybodyMayWriteToNeedsTheStickyBit) {
     EXPECT_FALSE(spool::open(dir_));
 }
 
+TEST_F(SpoolTest, AFolderPutInItsPlaceLaterIsLookedAtAsAtTheStart) {
+    ASSERT_TRUE(spool_.at(spool_folder::incoming));
+    std::filesystem::rename(dir_ + "/incoming", top_ + "/away");
+    EXPECT_FALSE(spool_.at(spool_folder::incoming));
+    std::filesystem::create_directory(dir_ + "/incoming");
+    EXPECT_TRUE(spool_.at(spool_folder::incoming));
+    ASSERT_EQ(::chmod((dir_ + "/incoming").c_str(), 0777), 0);
+    const auto unsafe = spool_.at(spool_folder::incoming);
+    ASSERT_FALSE(unsafe);
+    EXPECT_THAT(unsafe.error().text(), HasSubstr("everybody may write to it"));
+    EXPECT_FALSE(spool_.take("a.json"));
+}
+
 TEST_F(SpoolTest, ALinkInPlaceOfAFolderIsNotFollowed) {
     std::filesystem::remove(dir_ + "/rejected");
     std::filesystem::create_directory(top_ + "/elsewhere");

@@ -78,7 +78,8 @@ class spool {
     // The spool's own folder, to be locked.
     [[nodiscard]] const folder& root() const { return root_; }
     // Opens one of the folders; done, failed and rejected are made if missing, incoming is not: whoever
-    // removed it will make it again with the owner and mode it is meant to have.
+    // removed it will make it again with the owner and mode it is meant to have. What open() refuses is refused here,
+    // too: another folder may have been put in its place since.
     [[nodiscard]] result<folder> at(spool_folder where) const;
 
     // Tells every name in a folder, until `each` says false.
