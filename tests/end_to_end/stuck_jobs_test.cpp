@@ -219,22 +219,24 @@ TEST_F(Stuck, IdsThatComeBackRefusedAfterALostAnswerAreAskedForAtOnce) {
 TEST_F(Stuck, AnIdThatIsProtectedWhileItsJobWaitsOrRunsIsNeverSent) {
     const std::string keep = here_.write("keep.txt", "other-1\nother-2\n");
     serve("deleted", "there",
-          {.limits = "requests_per_second: 20, concurrency: 1", .more = "ids: {protected_file: " + keep + "}\n"});
+          {.limits = "requests_per_second: 2, concurrency: 1", .more = "ids: {protected_file: " + keep + "}\n"});
     {
         child daemon = started();
         drop_job("waits", 30, "not_before: " + from_now(1h) + "\n");
-        drop_job("pauses", 30, "not_before: " + from_now(5s) + "\n");
+        drop_job("pauses", 30, "not_before: " + from_now(15s) + "\n");
         drop_job("runs", 400, "");
         ASSERT_TRUE(reaches("waits", "waiting")) << log();
         ASSERT_TRUE(reaches("pauses", "waiting")) << log();
         ASSERT_EQ(ctl({"pause", "pauses"}), 0) << told();
         ASSERT_TRUE(settles_some("runs", 20)) << log();
+        ASSERT_EQ(ctl({"pause", "runs"}), 0) << told();  // in the middle, however slow this machine is
         const auto facts = records("runs", "job.accepted")[0].at("protected").as_object();
         EXPECT_EQ(facts.at("count").to_number<int>(), 2);
         EXPECT_EQ(facts.at("sha256").as_string().size(), 64U);
         here_.write("keep.txt", "runs-399\nruns-398\npauses-3\nwaits-7\nother-1\nother-2\n");
         daemon.signal(SIGHUP);
         ASSERT_TRUE(eventually([&] { return count(log(), "read again") == 1; })) << log();
+        ASSERT_EQ(ctl({"resume", "runs"}), 0) << told();
         EXPECT_EQ(end_of("runs"), "completed");
         ASSERT_EQ(ctl({"resume", "pauses"}), 0) << told();
         ASSERT_TRUE(eventually([&] { return !records("pauses", "job.resumed").empty(); }));  // before it is killed
