@@ -130,8 +130,15 @@ task<void> arrivals::wait(steady_time until) {
 }
 
 bool arrivals::idle(std::size_t kept) const {
-    if (looking_ || !again_seen_.empty()) return false;
-    if (!scanned_ || scan_ || scan_at_ <= now_steady() || handed_count_ != kept) return false;
+    // While the other thread looks, what was so when it began: it looks again at once after each word of ours, and
+    // whoever asks then would never hear yes.
+    if (looking_) return before_.quiet && before_.handed == kept && orders_.empty();
+    return quiet() && handed_count_ == kept;
+}
+
+bool arrivals::quiet() const {
+    if (!again_seen_.empty()) return false;
+    if (!scanned_ || scan_ || scan_at_ <= now_steady()) return false;
     if (more_to_find_) return false;
     return std::ranges::all_of(entries_, [](const auto& it) {
         return it.second.where == entry::place::handed || it.second.state.being_written();

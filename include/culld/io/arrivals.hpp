@@ -121,12 +121,20 @@ class arrivals {
     template <class Look>
     [[nodiscard]] task<std::invoke_result_t<Look&>> by_eye(Look look) {
         while (looking_) co_await looked_.wait();
+        before_ = {quiet(), handed_count_};
         looking_ = true;
         auto out = co_await eyes_.run(std::move(look));
         looked();
         co_return out;
     }
     void looked();
+    // Nothing is to be found or waited for; what is handed out is another matter.
+    [[nodiscard]] bool quiet() const;
+    struct state_before {
+        bool quiet = false;
+        std::size_t handed = 0;
+    };
+    state_before before_;                       // the look that is under way
     void in_turn(std::function<void()> order);  // on the loop, and not while the other thread looks
     void tell_next();
     void wake_sidecar_now(const std::string& name);
