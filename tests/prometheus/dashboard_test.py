@@ -199,9 +199,10 @@ def source_of(*folders):
 
 def check_words(texts):
     ctl, daemon = source_of("daemon/ctl"), source_of("daemon/app", "daemon/io", "daemon/core")
-    verbs = set(re.findall(r'add_subcommand\(\s*"([a-z]+)"', ctl)) | set(re.findall(r'simple\(app, "([a-z]+)"', ctl))
+    verbs = set(re.findall(r'add_subcommand\(\s*"([a-z]+)"', ctl)) | set(re.findall(r'\{\.name = "([a-z]+)"', ctl))
     options = {o for text in re.findall(r'"(-[^"]*)"', ctl) for o in text.split(",")} | {"--help"}
-    events = set(re.findall(r'"([a-z]+\.[a-z_]+)"', daemon)) | {"ready", "stopping", "stopped", "reloaded", "throttled"}
+    events = set(re.findall(r'"([a-z]+\.[a-z_]+)"', daemon)) | {"ready", "stopping", "stopped", "reloaded", "throttled",
+                                                                  "command"}
     settings = set(re.findall(r'"([a-z]+(?:\.[a-z_]+)+)"', source_of("daemon/core")))
     sections = {s.split(".")[0] for s in settings if s.split(".")[0] in (
         "api", "auth", "spool", "journal", "ids", "batch", "limits", "jobs", "retry", "breaker", "http", "log")}
