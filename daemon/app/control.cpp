@@ -194,12 +194,14 @@ server_answer control::answer(const server_request& request, bool writable) {
                 .content_type = "text/plain; charset=utf-8",
                 .body = ok ? "ok\n" : "the disk does not answer\n"};
     }
-    if (path == "/readyz" || path == "/healthz")
+    if (path == "/readyz" || path == "/healthz") {
+        if (asked_if_ready) asked_if_ready();  // whoever asks again is told what is so by then
         return {.status = ready && not_ready.empty() ? 200U : 503U,
                 .content_type = "text/plain; charset=utf-8",
                 .body = !ready              ? "starting\n"
                         : not_ready.empty() ? "ok\n"
                                             : not_ready + "\n"};
+    }
     if (path == "/metrics") return {.content_type = "text/plain; version=0.0.4; charset=utf-8", .body = metrics()};
     if (path == "/")
         return {.content_type = "text/html; charset=utf-8", .body = page(by), .policy = status_page_policy()};

@@ -156,6 +156,7 @@ class life {
 
     result<void> open_doors() {
         control_.live = [this] { return heart_.disk_answers(); };
+        control_.asked_if_ready = [this] { ground_.look_soon(); };
         control_.try_again = [this] {
             look_due_ = true;
             changed_.notify();
@@ -303,6 +304,7 @@ class life {
         for (const std::string& id : jobs_.reap(*sender_))
             log(log_level::warn, "job.aside", "its journal will be read again", {{"job_id", id}});
         manager_.status(status_line());
+        ground_.jobs_are_open(jobs_.open() > 0 || with_.ground_lost);
         if (control_.ready) control_.keep_sampling();
         const bool needs_looks = !jobs_.stuck().empty() || sender_->wants_look() ||
                                  std::any_of(jobs_.running().begin(), jobs_.running().end(), [](const auto& e) {

@@ -9,6 +9,7 @@ namespace culld {
 
 namespace {
 constexpr auto look_every = std::chrono::seconds(1);
+constexpr auto look_at_rest = std::chrono::seconds(10);
 }
 
 tl::expected<owned_folders, lock_refusal> own_folders(const spool& files, const folder& journals, const folder& plans) {
@@ -41,10 +42,20 @@ void ground::end() {
     timer_.cancel();
 }
 
+void ground::jobs_are_open(bool open) {
+    if (std::exchange(resting_, !open) && open) look_soon();
+}
+
+void ground::look_soon() {
+    // Cancelled, the wait is over at once; where there is none a look is under way.
+    if (timer_.expiry() > steady_now() + look_every) timer_.cancel();
+}
+
 void ground::look_later() {
-    timer_.expires_after(look_every);
+    timer_.expires_after(resting_ ? look_at_rest : look_every);
     timer_.async_wait([this](boost::system::error_code ec) {
-        if (ec || ended_) return;
+        static_cast<void>(ec);  // sooner or later
+        if (ended_) return;
         auto work = [this] { return look(); };
         with_.disk.post(std::move(work), [this, alive = alive_](seen now) {
             if (!*alive) return;

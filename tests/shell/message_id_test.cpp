@@ -61,7 +61,7 @@ std::map<std::string, entry> catalogue() {
 // Every call of log() in the sources: event, and the call's text up to its end.
 std::multimap<std::string, std::string> calls() {
     std::multimap<std::string, std::string> out;
-    const std::regex call("\\blog(?:_always)?\\([^\"]*log_level::[a-z]+[^\"]*, \"([a-z._]+)\"");
+    const std::regex call("\\blog(?:_always|_entry_of)?\\([^\"]*log_level::[a-z]+[^\"]*, \"([a-z._]+)\"");
     for (const auto& file : std::filesystem::recursive_directory_iterator(std::string(CULLD_SOURCE) + "/daemon")) {
         if (file.path().extension() != ".cpp") continue;
         const std::string text = text_of(file.path());

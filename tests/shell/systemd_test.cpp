@@ -64,7 +64,7 @@ TEST_F(ServiceManager, IsTold) {
 
 TEST_F(ServiceManager, AStatusCannotSayMoreThanAStatus) {
     service_manager(loop_.executor()).status("job a\nMAINPID=1\x1b[0m");
-    EXPECT_EQ(heard(), "STATUS=job a MAINPID=1 [0m");
+    EXPECT_EQ(heard(), "STATUS=job a\\nMAINPID=1\\x1b[0m");
 }
 
 TEST_F(ServiceManager, AReloadCarriesTheMonotonicTime) {

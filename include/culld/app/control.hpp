@@ -44,6 +44,7 @@ class control {
     bool ready = false;     // set once recovery is done and the drop box is watched
     std::string not_ready;  // why nothing is done all the same; empty where all is well
     std::function<bool()> live;
+    std::function<void()> asked_if_ready;
     std::function<void()> try_again;  // those jobs whose disk did not answer
     struct {
         bool successful = true;  // the last reload, or the start

@@ -1,5 +1,5 @@
-// The ground of all jobs: spool and journal folder, their locks, the ledger. Looked at every second on the journal
-// thread, since a folder that was moved, replaced or mounted over is still written to by those who have it open, and
+// The ground of all jobs: spool and journal folder, their locks, the ledger. Looked at on the journal thread every second
+// (every ten where no job is open: then nothing can be lost, and nobody is to be woken for nothing), since a folder that was moved, replaced or mounted over is still written to by those who have it open, and
 // nobody finds what is written there. (A job's own journal looks after itself: io/journal_file.)
 //
 // Loop thread.
@@ -35,6 +35,10 @@ class ground {
 
     void begin();
     void end();
+    // Whether a job is open: how soon to look again.
+    void jobs_are_open(bool open);
+    // Somebody wants to know now.
+    void look_soon();
     [[nodiscard]] const std::optional<problem>& lost() const { return lost_; }
 
   private:
@@ -52,6 +56,7 @@ class ground {
     loop_timer timer_;
     std::optional<problem> lost_;
     bool ended_ = false;
+    bool resting_ = false;
     std::shared_ptr<bool> alive_;
 };
 
