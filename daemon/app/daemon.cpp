@@ -288,7 +288,6 @@ class life {
     }
 
     // ---- tending ----
-
     // Where the ground is lost each job's journal is read again from the disk before it goes on.
     void ground_seen(const std::optional<problem>& lost) {
         control_.not_ready = lost ? lost->text() : std::string();
@@ -299,7 +298,6 @@ class life {
         changed_.notify();
     }
 
-    // Whatever the last change asks for.
     task<void> tend() {
         for (const std::string& id : jobs_.reap(*sender_))
             log(log_level::warn, "job.aside", "its journal will be read again", {{"job_id", id}});

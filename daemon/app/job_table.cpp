@@ -36,8 +36,10 @@ notice notice_of(const stuck_job& job) {
 
 void job_table::add(std::unique_ptr<job_run> job) {
     const std::string id = job->spec().id;
-    // One that comes back from being set aside keeps what it came with.
-    if (!job->fresh()) before_us_.try_emplace(id, job->totals());
+    // One that comes back from being set aside keeps what it came with: nothing, where it was begun by us.
+    const auto aside = stuck_.find(id);
+    const bool ran_here = aside != stuck_.end() && aside->second.left;
+    if (!job->fresh() && !ran_here) before_us_.try_emplace(id, job->totals());
     stuck_.erase(id);
     ++open_of_[job->submitter()];
     running_[id] = std::move(job);

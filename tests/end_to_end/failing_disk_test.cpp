@@ -135,7 +135,7 @@ TEST_F(FailingDisk, AJobIsNotFiledBeforeTheLedgerHasIt) {
     child daemon = started();
     std::size_t lines = 0;
     for (const char* rule : {"fsync ledger.jsonl 5\n", "write ledger.jsonl 28\n", "rename ledger.head 5\n",
-                             "fsync ledger.head 5\n", "write ledger.jsonl short:3 1\nwrite ledger.jsonl 5 0 1\n"}) {
+                             "fsync ledger.head 5\n", "write ledger.jsonl short:3 1\nwrite ledger.jsonl 5\n"}) {
         fault(rule);
         const std::string job = fmt::format("job{}", lines);
         drop_job(job, 30);

@@ -60,10 +60,13 @@ TEST_F(SignedLedger, TakesAnotherKeyWithAReload) {
     configure({.journal = signs("new")});
     daemon.signal(SIGHUP);
     ASSERT_TRUE(told_in_log("the configuration was read again")) << log();
-    drop_job("c", 5);
+    // A line says that it signs from here on.
     ASSERT_TRUE(ledger_grows_to(3)) << log();
-    drop("d.yaml", "version: 7\n");
+    EXPECT_EQ(ledger().back().at("type").as_string(), "ledger.signed_from");
+    drop_job("c", 5);
     ASSERT_TRUE(ledger_grows_to(4)) << log();
+    drop("d.yaml", "version: 7\n");
+    ASSERT_TRUE(ledger_grows_to(5)) << log();
     daemon.signal(SIGTERM);
     EXPECT_EQ(daemon.ends_within(patience), 0) << log();
     EXPECT_EQ(verify("believed"), 0) << told();

@@ -177,7 +177,7 @@ BUGS = {
     "unpacked-without-bound": ("daemon/io/unpack.cpp", "if (got > most - out.size())", "if (got > most)", SHELL,
                                "Unpack.NothingGrows*"),
     "verdicts-counted-again": ("daemon/app/job_table.cpp",
-                               "if (!job->fresh()) before_us_.try_emplace(id, job->totals());", "",
+                               "if (!job->fresh() && !ran_here) before_us_.try_emplace(id, job->totals());", "",
                                WHOLE, "StandingStill.ARestartCounts*"),
     "strangers-command": ("daemon/app/control.cpp", "owner && *owner == request.from->uid &&", "owner &&",
                           WHOLE, "Commands.ASubmitter*"),
