@@ -1,7 +1,6 @@
 #include "culld/app/daemon.hpp"
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <sys/stat.h>
 

@@ -10,7 +10,7 @@ namespace culld {
 namespace {
 constexpr auto look_every = std::chrono::seconds(1);
 constexpr auto look_at_rest = std::chrono::seconds(10);
-}
+}  // namespace
 
 tl::expected<owned_folders, lock_refusal> own_folders(const spool& files, const folder& journals, const folder& plans) {
     owned_folders out;

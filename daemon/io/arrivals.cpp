@@ -21,13 +21,6 @@ constexpr nanoseconds scan_patience = std::chrono::seconds(1);    // of a scan, 
 constexpr std::size_t coming_back_max = 1024;
 constexpr std::size_t troubles_max = 16;  // told at a time; more would say nothing new
 
-steady_time now_steady() {
-    return std::chrono::steady_clock::now();
-}
-wall_time now_wall() {
-    return std::chrono::time_point_cast<std::chrono::microseconds>(std::chrono::system_clock::now());
-}
-
 problem folder_gone() {
     return {.what = "the folder incoming/ was removed, moved or unmounted",
             .hint = "it is used again as soon as it is back",
@@ -43,8 +36,8 @@ arrivals::arrivals(loop_executor loop, const spool& from, arrivals_limits limits
       spool_(from),
       limits_(limits),
       wake_(loop),
-      watch_again_at_(now_steady()),
-      scan_at_(now_steady()) {}
+      watch_again_at_(steady_now()),
+      scan_at_(steady_now()) {}
 
 task<std::optional<arrivals_batch>> arrivals::next() {
     co_await asio::this_coro::throw_if_cancelled(false);
@@ -57,7 +50,7 @@ task<std::optional<arrivals_batch>> arrivals::next() {
         if (stopped_) co_return std::nullopt;
         if (something_to_hand_out() || !troubles_.empty()) co_return hand_out();
 
-        const steady_time now = now_steady();
+        const steady_time now = steady_now();
         const bool scanning = present_ && (scan_ ? !scan_stands_ || now >= scan_patience_ : now >= scan_at_);
         if (scanning && !busy) {
             auto scan = [this, now] {
@@ -81,7 +74,7 @@ task<std::optional<arrivals_batch>> arrivals::next() {
 
 // True if there were events: there may be more.
 bool arrivals::look_around() {
-    const steady_time now = now_steady();
+    const steady_time now = steady_now();
     while (!again_seen_.empty()) {
         const auto [name, what] = std::move(again_seen_.front());
         again_seen_.pop_front();
@@ -138,7 +131,7 @@ bool arrivals::idle(std::size_t kept) const {
 
 bool arrivals::quiet() const {
     if (!again_seen_.empty()) return false;
-    if (!scanned_ || scan_ || scan_at_ <= now_steady()) return false;
+    if (!scanned_ || scan_ || scan_at_ <= steady_now()) return false;
     if (more_to_find_) return false;
     return std::ranges::all_of(entries_, [](const auto& it) {
         return it.second.where == entry::place::handed || it.second.state.being_written();
@@ -184,7 +177,7 @@ void arrivals::again(const std::string& name, nanoseconds delay) {
         if (it == entries_.end()) return;
         put(it, entry::place::waiting);
         it->second.seen_again.reset();
-        schedule(it, now_steady() + delay);
+        schedule(it, steady_now() + delay);
         tell_next();
     });
 }
@@ -209,7 +202,7 @@ std::vector<std::string> arrivals::held(std::size_t most) const {
 
 void arrivals::rescan() {
     in_turn([this] {
-        want_scan(now_steady());
+        want_scan(steady_now());
         tell_next();
     });
 }
@@ -262,7 +255,7 @@ void arrivals::open_watch(steady_time now) {
 // Told once, however often it is tried again.
 void arrivals::lose_watch(problem why, nanoseconds again_in) {
     watch_.reset();
-    watch_again_at_ = now_steady() + again_in;
+    watch_again_at_ = steady_now() + again_in;
     if (!std::exchange(watch_loss_told_, true)) complain(std::move(why));
 }
 
@@ -295,7 +288,7 @@ bool arrivals::read_events(steady_time now) {
 
 void arrivals::look_at_due(steady_time now) {
     const steady_time slice_ends = now + slice_time;
-    while (!due_.empty() && due_.begin()->first <= now && now_steady() < slice_ends) {
+    while (!due_.empty() && due_.begin()->first <= now && steady_now() < slice_ends) {
         const auto it = entries_.find(due_.begin()->second);
         schedule(it, std::nullopt);
         const folder* const in = incoming();
@@ -312,7 +305,7 @@ void arrivals::look_at_due(steady_time now) {
             schedule(it, now + std::chrono::milliseconds(100));
             continue;
         }
-        static_cast<void>(carry_out(it, it->second.state.looked(**facts, now, now_wall()), **facts, now));
+        static_cast<void>(carry_out(it, it->second.state.looked(**facts, now, wall_now()), **facts, now));
     }
 }
 
@@ -335,13 +328,13 @@ void arrivals::scan_slice(steady_time now) {
         if (!begun) return complain(std::move(begun.error()));
         scan_.emplace(std::move(*begun));
     }
-    while (scan_ && now_steady() < slice_ends) {
+    while (scan_ && steady_now() < slice_ends) {
         if (!scan_name_) {
             const auto name = scan_->next();
             if (!name) complain(name.error());
             if (!name || !*name) {
                 scan_.reset();
-                scan_ended_ = now_steady();
+                scan_ended_ = steady_now();
                 scanned_ = scanned_ || name.has_value();
                 return;
             }
@@ -389,7 +382,7 @@ arrivals::action arrivals::saw(const std::string& name, sighting what, steady_ti
         return action::keep;
     }
     if (!known) it = entries_.try_emplace(name, name).first;
-    return carry_out(it, it->second.state.seen(what, **facts, now, now_wall()), **facts, now);
+    return carry_out(it, it->second.state.seen(what, **facts, now, wall_now()), **facts, now);
 }
 
 arrivals::action arrivals::carry_out(entries::iterator it, arrival_step step, const node_facts& facts,
@@ -447,7 +440,7 @@ void arrivals::put(entries::iterator it, entry::place where) {
         if (of->second.passed_over && of->second.handed <= limits_.handed_max / 2) {
             of->second.passed_over = false;
             // Looking for more of one owner's files takes no more than a tenth of the loop's time.
-            const steady_time now = now_steady();
+            const steady_time now = steady_now();
             want_scan(scan_ ? now : std::max(now, scan_ended_ + 9 * (scan_ended_ - scan_began_)));
         }
         if (of->second.handed == 0 && !of->second.passed_over) owners_.erase(of);
@@ -521,7 +514,7 @@ steady_time arrivals::next_due() const {
     if (!due_.empty()) out = std::min(out, due_.begin()->first);
     // They may not be taken now, and nobody says when that is over.
     if (std::ranges::any_of(owners_, [](const auto& it) { return !it.second.ready.empty(); }))
-        out = std::min(out, now_steady() + std::chrono::milliseconds(200));
+        out = std::min(out, steady_now() + std::chrono::milliseconds(200));
     return out;
 }
 

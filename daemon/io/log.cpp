@@ -286,7 +286,6 @@ log_style style_of(log_format format, const log_surroundings& around) {
 void start_log(log_style style, log_level level) {
     slot().set(make_logger(style, level));
     log_outlet::the_one().dropped_as([style](std::uint64_t lines, std::uint64_t kept) {
-        const log_field counts[] = {{"lines", lines}, {"ledger_lines", kept}};
         return log_entry_of(style,
                             std::chrono::time_point_cast<std::chrono::microseconds>(std::chrono::system_clock::now()),
                             log_level::error, "log.dropped",
@@ -294,7 +293,7 @@ void start_log(log_style style, log_level level) {
                                         "still; of {} ledger lines among them the last one follows, which the others "
                                         "lead to",
                                         lines, kept),
-                            counts);
+                            std::array<log_field, 2>{{{"lines", lines}, {"ledger_lines", kept}}});
     });
 }
 

@@ -141,12 +141,12 @@ TEST(Emulator, SearchHonoursConditionsDatesOrderAndPaging) {
 
     // Pages follow one another without a gap, oldest first or latest first.
     std::vector<std::string> times, back;
-    for (int offset = 0; offset < 1000; offset += 300)
-        for (const auto& one :
-             find(R"({"limit":300,"order":"ASC","offset":)" + std::to_string(offset) + "}").at("data").as_array())
-            times.emplace_back(one.at("create_time").as_string());
-    for (const auto& one : find(R"({"limit":1000})").at("data").as_array())
-        back.emplace_back(one.at("create_time").as_string());
+    for (int offset = 0; offset < 1000; offset += 300) {
+        const auto page = find(R"({"limit":300,"order":"ASC","offset":)" + std::to_string(offset) + "}");
+        for (const auto& one : page.at("data").as_array()) times.emplace_back(one.at("create_time").as_string());
+    }
+    const auto whole = find(R"({"limit":1000})");
+    for (const auto& one : whole.at("data").as_array()) back.emplace_back(one.at("create_time").as_string());
     EXPECT_EQ(times.size(), 1000U);
     EXPECT_TRUE(std::ranges::is_sorted(times));
     std::ranges::reverse(back);

@@ -353,14 +353,14 @@ TEST_F(LostGround, OfAMovedFileOrFolder) {
             std::filesystem::remove_all(away);
             std::filesystem::rename(scratch_.path(), away);
         },
-        false, "put it back");
+        false, "bring back the folder");
     expect_dead(
         [&] {
             std::filesystem::remove_all(away);
             std::filesystem::rename(scratch_.path(), away);
             std::filesystem::create_directory(scratch_.path());
         },
-        false, "put it back");
+        false, "bring back the folder");
     std::filesystem::remove_all(away);
 }
 

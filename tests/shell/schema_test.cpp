@@ -57,6 +57,7 @@ TEST_F(Schema, JournalsAreWhatTheirSchemaSays) {
     intake.source = {"job.yaml", std::string(64, 'a'), 10, {}, "job.7.yaml"};
     intake.list = source_facts{"x.ids", std::string(64, 'b'), 20, file_owner{1, 2}, "x.8.ids"};
     intake.ids = 10;
+    intake.protect = protected_facts{std::string(64, 'd'), 3};
     write_accepted(chain, out, now,
                    {.intake = &intake, .uid = 1, .gid = 2, .modified_at = now, .config_sha256 = std::string(64, 'c')});
     write_intent(chain, out, now, {0, 10});
@@ -109,6 +110,7 @@ TEST_F(Schema, JournalsAreWhatTheirSchemaSays) {
     state.open[0].at = {{0, 1}};
     state.open[0].declined = true;
     state.holes = {{1, 2}};
+    state.answered = true;
     write_checkpoint(chain, out, now,
                      {.state = &state,
                       .totals = {.ids = 10},

@@ -1,6 +1,7 @@
-// The ground of all jobs: spool and journal folder, their locks, the ledger. Looked at on the journal thread every second
-// (every ten where no job is open: then nothing can be lost, and nobody is to be woken for nothing), since a folder that was moved, replaced or mounted over is still written to by those who have it open, and
-// nobody finds what is written there. (A job's own journal looks after itself: io/journal_file.)
+// The ground of all jobs: spool and journal folder, their locks, the ledger. Looked at on the journal thread every
+// second (every ten where no job is open: then nothing can be lost, and nobody is to be woken for nothing), since a
+// folder that was moved, replaced or mounted over is still written to by those who have it open, and nobody finds what
+// is written there. (A job's own journal looks after itself: io/journal_file.)
 //
 // Loop thread.
 #pragma once
