@@ -346,7 +346,8 @@ bool may_repeat(std::string_view text, std::string_view secret) {
     }
     for (std::size_t i = 0; i + window_bytes <= secret.size(); ++i) {
         const std::uint64_t bit = bit_of(secret.data() + i);
-        if ((filter[bit / 64] >> bit % 64 & 1U) != 0) return true;
+        if ((filter[bit / 64] >> bit % 64 & 1U) == 0) continue;
+        if (text.find(secret.substr(i, window_bytes)) != std::string_view::npos) return true;
     }
     return false;
 }

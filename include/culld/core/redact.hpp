@@ -59,7 +59,7 @@ class redactor {
 // The signature, or login, that a request's head carries in its Authorization; empty where it has none.
 [[nodiscard]] std::string_view signature_in(std::string_view head);
 
-// Whether `text` repeats 8 bytes of `secret` as they are. It may say so without cause, and is cheap.
+// Whether `text` repeats 8 bytes of `secret` as they are. Cheap.
 [[nodiscard]] bool may_repeat(std::string_view text, std::string_view secret);
 
 }  // namespace culld
