@@ -1,15 +1,15 @@
 #include "culld/core/strict_yaml.hpp"
 
 #include <fmt/format.h>
-#include <yaml.h>
+#include <yaml-cpp/eventhandler.h>
+#include <yaml-cpp/exceptions.h>
+#include <yaml-cpp/parser.h>
 
 #include <algorithm>
-#include <cstring>
-#include <deque>
+#include <istream>
 #include <map>
-#include <memory>
-#include <new>
 #include <optional>
+#include <streambuf>
 
 #include "culld/core/json_text.hpp"
 #include "culld/core/utf8.hpp"
@@ -25,192 +25,271 @@ problem complaint(place at, std::string what, std::string hint = {}) {
     return problem{.what = std::move(what), .hint = std::move(hint), .line = at.line, .column = at.column};
 }
 
-// The text on its way into libyaml, which counts characters; ours are columns of bytes.
-class yaml_input {
+// How a problem gets out of yaml-cpp, which knows only exceptions; caught in strict_run.
+struct stopped {
+    problem why;
+};
+void pass(result<void> done) {
+    if (!done) throw stopped{std::move(done.error())};
+}
+
+// A piece as yaml-cpp wants to read it. What ended the text is thrown at its end: what yaml-cpp made of a text that
+// seems to end there would be wrong.
+class piece_stream final : public std::streambuf {
   public:
-    yaml_input(const yaml_bytes& from, std::size_t between_max) : from_(from), between_max_(between_max) {}
-
-    [[nodiscard]] const std::optional<problem>& trouble() const { return trouble_; }
-
-    static int read(void* self, unsigned char* buffer, std::size_t room, std::size_t* got) {
-        return static_cast<yaml_input*>(self)->fill(buffer, room, *got) ? 1 : 0;
+    explicit piece_stream(yaml_piece& piece) : piece_(piece) {
+        char* const begin = piece.text.data();
+        setg(begin, begin, begin + piece.text.size());
     }
 
-    place place_of(const yaml_mark_t& mark) {
-        const std::size_t line_start = mark.index - mark.column;
-        // Events come in the order of the text: what is before this line is not asked for again.
-        while (!wide_.empty() && wide_.front().index < line_start) wide_.pop_front();
-        std::uint64_t column = mark.column + 1;
-        for (const wide& w : wide_) {
-            if (w.index >= mark.index) break;
-            column += w.more;
-        }
-        return {mark.line + 1, column};
+  protected:
+    int_type underflow() override {
+        if (piece_.trouble) throw stopped{*piece_.trouble};
+        return traits_type::eof();
     }
-    void event_came() { since_event_ = 0; }
-    // Whether the text ends at `mark`.
-    [[nodiscard]] bool ends_at(const yaml_mark_t& mark) const { return ended_ && mark.index == characters_; }
+    // No more than what is there: the throw must not come before it.
+    std::streamsize xsgetn(char* to, std::streamsize room) override {
+        const std::streamsize n = std::min(room, egptr() - gptr());
+        if (n == 0) static_cast<void>(underflow());
+        std::copy_n(gptr(), n, to);
+        gbump(static_cast<int>(n));
+        return n;
+    }
 
   private:
-    bool fill(unsigned char* buffer, std::size_t room, std::size_t& got) {
-        got = 0;
-        if (rest_.empty() && !ended_) {
-            auto next = from_();
-            if (!next) return no(std::move(next.error()));
-            rest_ = *next;
-            ended_ = rest_.empty();
-        }
-        got = std::min(room, rest_.size());
-        since_event_ += got;
-        if (since_event_ > between_max_)
-            return no(problem{.what = fmt::format("more than {} bytes without a value", between_max_),
-                              .hint = "is this YAML?"});
-        for (std::size_t i = 0; i < got; ++i) {
-            const auto u = static_cast<unsigned char>(rest_[i]);
-            if ((u & 0xC0U) == 0x80U && !wide_.empty()) {
-                ++wide_.back().more;
-                continue;
-            }
-            if (u >= 0x80) wide_.push_back({characters_, 0});
-            ++characters_;
-        }
-        if (got > 0) std::memcpy(buffer, rest_.data(), got);
-        rest_.remove_prefix(got);
-        return true;
-    }
-    bool no(problem why) {
-        trouble_ = std::move(why);
-        return false;
-    }
-
-    struct wide {  // a character of more than one byte
-        std::size_t index;
-        std::uint64_t more;
-    };
-    const yaml_bytes& from_;
-    std::size_t between_max_;
-    std::string_view rest_;
-    std::deque<wide> wide_;
-    std::size_t characters_ = 0;
-    std::size_t since_event_ = 0;
-    bool ended_ = false;
-    std::optional<problem> trouble_;
+    yaml_piece& piece_;
 };
-
-struct end_event {
-    void operator()(yaml_event_t* e) const noexcept { ::yaml_event_delete(e); }
-};
-
-std::string_view view_of(const yaml_char_t* text, std::size_t length) {
-    return {reinterpret_cast<const char*>(text), length};
-}
-std::string anchor_text(const yaml_char_t* text) {
-    return text == nullptr ? std::string() : std::string(reinterpret_cast<const char*>(text));
-}
 
 bool is_nothing(std::string_view text) {
     return text.empty() || text == "~" || text == "null" || text == "Null" || text == "NULL";
 }
+bool is_space(char c) {
+    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
 
-// One run of read_strict_yaml: the grammar is libyaml's, what is refused is decided here.
-class strict_run {
+// Whether the quote that `text` begins with is closed in it: yaml-cpp takes the end of a text for one.
+bool quote_closes(std::string_view text) {
+    const char quote = text.front();
+    for (std::size_t i = 1; i < text.size(); ++i) {
+        if (quote == '"' && text[i] == '\\') {
+            ++i;
+        } else if (text[i] == quote) {
+            if (quote == '"' || i + 1 >= text.size() || text[i + 1] != quote) return true;
+            ++i;
+        }
+    }
+    return false;
+}
+
+// Whether `text` is the scalar `folded` and nothing else: a line end in it is a blank there.
+bool is_all_of(std::string_view text, std::string_view folded) {
+    std::size_t i = 0;
+    for (const char c : text) {
+        if (is_space(c)) continue;
+        while (i < folded.size() && is_space(folded[i])) ++i;
+        if (i == folded.size() || folded[i++] != c) return false;
+    }
+    return i == folded.size() && !text.empty() && !is_space(text.back());
+}
+
+// One run of read_strict_yaml: the grammar is yaml-cpp's, what is refused is decided here.
+class strict_run final : YAML::EventHandler {
   public:
     strict_run(const yaml_bytes& from, yaml_sink& into, std::size_t between_max)
-        : input_(from, between_max), into_(into) {
-        if (::yaml_parser_initialize(&parser_) == 0) throw std::bad_alloc();
-        ::yaml_parser_set_encoding(&parser_, YAML_UTF8_ENCODING);
-        ::yaml_parser_set_input(&parser_, &yaml_input::read, &input_);
-    }
-    ~strict_run() { ::yaml_parser_delete(&parser_); }
-    strict_run(const strict_run&) = delete;
-    strict_run& operator=(const strict_run&) = delete;
+        : pieces_(from, between_max == SIZE_MAX ? SIZE_MAX : piece_min, between_max), into_(into) {}
 
     result<void> run() {
-        for (;;) {
-            yaml_event_t event;
-            if (::yaml_parser_parse(&parser_, &event) == 0) return fail(syntax_error());
-            const std::unique_ptr<yaml_event_t, end_event> owned(&event);
-            input_.event_came();
-            if (event.type == YAML_STREAM_END_EVENT) return {};
-            if (auto done = take(event); !done) return done;
-        }
+        do {
+            piece_ = pieces_.next();
+            seen_ = 0;
+            seen_at_ = piece_.at;
+            last_value_.reset();
+            last_key_.reset();
+            put_in_front_ = piece_.resumes ? 4 : 0;
+            if (auto done = read(); !done) return done;
+        } while (piece_.cut);
+        return {};
     }
 
   private:
+    static constexpr std::size_t piece_min = std::size_t{16} << 10U;
+
     struct level {
         bool map = false;
+        bool flow = false;                                        // in brackets
+        std::uint64_t indent = 0;                                 // its column
         bool at_key = true;                                       // of a map: a key comes next
         bool drop_value = false;                                  // of a key that was refused
         std::map<std::string, std::uint64_t, std::less<>> names;  // with their lines
     };
 
-    problem syntax_error() {
-        // What stopped the stream comes first: whatever libyaml says then is about a text cut there.
-        if (input_.trouble()) return *input_.trouble();
-        if (parser_.error == YAML_MEMORY_ERROR) throw std::bad_alloc();
-        const std::string why = parser_.problem == nullptr ? "damaged" : parser_.problem;
-        const bool context = parser_.context != nullptr;
-        if (context && std::string_view(parser_.context) == "while scanning a quoted scalar" &&
-            why == "found unexpected end of stream")
-            return complaint(input_.place_of(parser_.context_mark),
-                             "no valid YAML: the quote that opens here is never closed", "was the file cut?");
-        problem out =
-            complaint(input_.place_of(parser_.problem_mark),
-                      fmt::format("no valid YAML: {}{}{}", context ? parser_.context : "", context ? ", " : "", why));
-        if (context && parser_.context_mark.line != parser_.problem_mark.line)
-            out.hint = fmt::format("see line {}", parser_.context_mark.line + 1);
-        return out;
-    }
-
-    result<void> take(const yaml_event_t& event) {
-        const place at = input_.place_of(event.start_mark);
-        switch (event.type) {
-            case YAML_DOCUMENT_START_EVENT:
-                if (documents_++ == 0) return {};
-                return into_.refused(complaint(at, "a second document begins here",
-                                               "one file holds one document; remove the --- line or what follows it"));
-            case YAML_ALIAS_EVENT:
-                if (auto done = refuse(fmt::format("an alias, *{},", anchor_text(event.data.alias.anchor)), at); !done)
-                    return done;
-                return scalar({.text = {}, .null = true}, at, false);
-            case YAML_SCALAR_EVENT: {
-                const auto& s = event.data.scalar;
-                if (auto done = check(s.anchor, s.tag, at); !done) return done;
-                const std::string_view text = view_of(s.value, s.length);
-                const bool quoted = s.style != YAML_PLAIN_SCALAR_STYLE;
-                return scalar({.text = text,
-                               .quoted = quoted,
-                               .null = !quoted && is_nothing(text),
-                               .at_end = !quoted && input_.ends_at(event.end_mark)},
-                              at, true);
+    result<void> read() {
+        try {
+            piece_stream bytes(piece_);
+            std::istream in(&bytes);
+            YAML::Parser parser(in);
+            // One more would be refused like the second.
+            while (documents_ < 2 && parser.HandleNextDocument(*this)) {
             }
-            case YAML_SEQUENCE_START_EVENT:
-                if (auto done = check(event.data.sequence_start.anchor, event.data.sequence_start.tag, at); !done)
-                    return done;
-                return open(false, at);
-            case YAML_MAPPING_START_EVENT:
-                if (auto done = check(event.data.mapping_start.anchor, event.data.mapping_start.tag, at); !done)
-                    return done;
-                return open(true, at);
-            case YAML_SEQUENCE_END_EVENT:
-            case YAML_MAPPING_END_EVENT: return close();
-            case YAML_NO_EVENT:
-            case YAML_STREAM_START_EVENT:
-            case YAML_STREAM_END_EVENT:
-            case YAML_DOCUMENT_END_EVENT: break;
+            if (piece_.trouble) return fail(*piece_.trouble);
+            if (piece_.cut) return keep_open();
+            close_all();
+        } catch (const stopped& s) {
+            return fail(s.why);
+        } catch (const YAML::Exception& e) {
+            return fail(syntax_error(e));
         }
         return {};
+    }
+
+    // What was put behind the cut closes the list and its map. Where yaml-cpp saw something else in the text than
+    // yaml_pieces did, nothing can be said of what follows.
+    result<void> keep_open() {
+        const bool as_cut = closings_ == 2 && dropped_ == 0 && open_.size() == 2 && open_[0].map && !open_[1].map &&
+                            open_[1].flow == (piece_.text.size() > piece_.front + piece_.size) && last_value_ &&
+                            last_value_ == piece_.item;
+        closings_ = 0;
+        if (as_cut) return {};
+        return fail(complaint(place_of(piece_.size), "a long list that is too unlike a plain one to be read",
+                              "write each item on a line of its own, as - \"...\""));
+    }
+
+    problem syntax_error(const YAML::Exception& e) {
+        if (piece_.quote && (e.mark.is_null() || offset(e.mark) >= *piece_.quote)) return never_closed(*piece_.quote);
+        if (piece_.open && (e.mark.is_null() || offset(e.mark) >= *piece_.open)) return bracket_open();
+        return complaint(place_of(e.mark.is_null() ? piece_.size : offset(e.mark)),
+                         fmt::format("no valid YAML: {}", made_visible(e.msg)));
+    }
+    problem never_closed(std::size_t quote) {
+        return complaint(place_of(quote), "no valid YAML: the quote that opens here is never closed",
+                         "was the file cut?");
+    }
+
+    problem bracket_open() {
+        return complaint(place_of(piece_.size), "no valid YAML: a bracket is open at the end", "was the file cut?");
+    }
+
+    [[nodiscard]] std::size_t offset(const YAML::Mark& mark) const {
+        const auto at = static_cast<std::size_t>(std::max(mark.pos, 0));
+        return std::min(at - std::min(at, piece_.front), piece_.size);
+    }
+    // Events come in the order of the text: each byte is looked at once.
+    place place_of(std::size_t at) {
+        if (at < seen_) {
+            seen_ = 0;
+            seen_at_ = piece_.at;
+        }
+        seen_at_ = moved(seen_at_, piece_.own().substr(seen_, at - seen_));
+        seen_ = at;
+        return seen_at_;
+    }
+
+    void OnDocumentStart(const YAML::Mark& mark) override {
+        if (opens_again()) return;
+        close_all();
+        if (documents_++ == 0) return;
+        pass(into_.refused(complaint(place_of(offset(mark)), "a second document begins here",
+                                     "one file holds one document; remove the --- line or what follows it")));
+    }
+    void OnDocumentEnd() override {}
+    void OnAnchor(const YAML::Mark& mark, const std::string& name) override {
+        close_all();
+        pass(refuse(fmt::format("anchor &{}", name), place_of(offset(mark))));
+    }
+    void OnAlias(const YAML::Mark& mark, YAML::anchor_t) override {
+        close_all();
+        const place at = place_of(offset(mark));
+        pass(refuse("an alias", at));
+        pass(scalar({.text = {}, .null = true}, at, false));
+    }
+    void OnNull(const YAML::Mark& mark, YAML::anchor_t) override {
+        close_all();
+        std::size_t at = offset(mark);
+        const std::string_view own = piece_.own();
+        const std::string_view here = own.substr(at, 4);
+        const bool written = here.starts_with('~') || (!here.empty() && is_nothing(here));
+        // What yaml-cpp lets pass: [a, , b], and a line in a map that is no more than a name.
+        if (!written && !open_.empty() && dropped_ == 0) {
+            if (!open_.back().map && own.substr(at).starts_with(','))
+                throw stopped{complaint(place_of(at), "no valid YAML: nothing stands before this comma")};
+            if (open_.back().map && !at_key() && last_key_ == at)
+                throw stopped{complaint(place_of(at), "no valid YAML: no : follows this key", "was the file cut?")};
+        }
+        last_value_ = at;
+        // What is not written has the place of what comes next; it belongs behind what came before.
+        while (!written && at > 0 && is_space(own[at - 1])) --at;
+        pass(scalar({.text = {}, .null = true}, place_of(at), true));
+    }
+    void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t, const std::string& text) override {
+        if (opens_again()) return;
+        close_all();
+        const std::size_t at = offset(mark);
+        last_value_ = at;
+        if (at_key()) last_key_ = at;
+        pass(indented(at));
+        pass(check(tag, at));
+        const bool quoted = tag == "!";
+        const std::string_view rest = piece_.own().substr(at);
+        if (rest.starts_with('"') || rest.starts_with('\''))
+            if (!quote_closes(rest)) throw stopped{never_closed(at)};
+        pass(scalar({.text = text,
+                     .quoted = quoted,
+                     .at_end = !quoted && !piece_.cut && !piece_.trouble && is_all_of(rest, text)},
+                    place_of(at), true));
+    }
+    void OnSequenceStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t,
+                         YAML::EmitterStyle::value style) override {
+        if (opens_again()) return;
+        begin(false, style == YAML::EmitterStyle::Flow, tag, offset(mark));
+    }
+    void OnSequenceEnd() override { ++closings_; }
+    void OnMapStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t,
+                    YAML::EmitterStyle::value style) override {
+        if (opens_again()) return;
+        begin(true, style == YAML::EmitterStyle::Flow, tag, offset(mark));
+    }
+    void OnMapEnd() override { ++closings_; }
+
+    // The document, map, key and list that stand in front of a piece which goes on in a list.
+    bool opens_again() {
+        if (put_in_front_ == 0) return false;
+        --put_in_front_;
+        return true;
+    }
+    void begin(bool map, bool flow, const std::string& tag, std::size_t at) {
+        close_all();
+        last_value_.reset();
+        // The last scalar before the end is a key to yaml-cpp, where a : might have followed.
+        if (map && piece_.open && at >= *piece_.open) throw stopped{bracket_open()};
+        if (map || flow) pass(indented(at));
+        pass(check(tag, at));
+        pass(open(map, flow, place_of(at)));
+    }
+    // yaml-cpp takes a line that is indented like the key above it for its value.
+    result<void> indented(std::size_t offset_at) {
+        if (open_.empty() || !open_.back().map || open_.back().flow || at_key() || dropped_ > 0) return {};
+        const place at = place_of(offset_at);
+        if (at.line == key_line_ || at.column > open_.back().indent) return {};
+        return fail(complaint(at, "no valid YAML: this is indented like the key that it would belong to"));
+    }
+    // Where something follows, what ended did so in the text.
+    void close_all() {
+        for (; closings_ > 0; --closings_) {
+            pass(close());
+            last_value_.reset();
+        }
     }
 
     result<void> refuse(std::string_view what, place at) {
         return into_.refused(complaint(at, fmt::format("{} is refused here", what),
                                        "write the value out; a text that begins with & * or ! needs quotes"));
     }
-    result<void> check(const yaml_char_t* anchor, const yaml_char_t* tag, place at) {
-        if (anchor != nullptr)
-            if (auto done = refuse(fmt::format("anchor &{}", anchor_text(anchor)), at); !done) return done;
-        if (tag == nullptr) return {};
-        return refuse(fmt::format("tag {}", anchor_text(tag)), at);
+    // yaml-cpp says "?" of what has no tag, and "!" where it is a scalar that is not plain.
+    result<void> check(const std::string& tag, std::size_t at) {
+        const std::string_view own = piece_.own();
+        if (tag != "?" && (tag != "!" || (at < own.size() && own[at] == '!')))
+            return refuse(fmt::format("tag {}", made_visible(tag)), place_of(at));
+        return {};
     }
 
     [[nodiscard]] bool at_key() const { return !open_.empty() && open_.back().map && open_.back().at_key; }
@@ -235,6 +314,7 @@ class strict_run {
         level& top = open_.back();
         top.at_key = false;
         top.drop_value = true;
+        key_line_ = at.line;
         if (!named || v.null) return into_.refused(complaint(at, "a key must be a name"));
         if (v.text == "<<" && !v.quoted) return refuse("the merge key <<", at);
         const auto [same, fresh] = top.names.emplace(v.text, at.line);
@@ -245,7 +325,7 @@ class strict_run {
         return into_.key(v.text, at);
     }
 
-    result<void> open(bool map, place at) {
+    result<void> open(bool map, bool flow, place at) {
         if (dropped_ > 0) {
             ++dropped_;
             return {};
@@ -262,7 +342,7 @@ class strict_run {
             return {};
         }
         if (open_.size() == levels_max) return fail(complaint(at, fmt::format("more than {} levels", levels_max)));
-        open_.push_back({.map = map});
+        open_.push_back({.map = map, .flow = flow, .indent = at.column, .names = {}});
         return map ? into_.begin_map(at) : into_.begin_list(at);
     }
 
@@ -278,9 +358,16 @@ class strict_run {
         return map ? into_.end_map() : into_.end_list();
     }
 
-    yaml_parser_t parser_{};
-    yaml_input input_;
+    yaml_pieces pieces_;
     yaml_sink& into_;
+    yaml_piece piece_;
+    std::size_t seen_ = 0;  // of the piece, and its place
+    place seen_at_;
+    std::optional<std::size_t> last_value_;  // where the last event was one
+    std::optional<std::size_t> last_key_;
+    std::uint64_t key_line_ = 0;
+    int put_in_front_ = 0;  // events of what was put in front of the piece, still to come
+    int closings_ = 0;      // lists and maps that ended, not closed yet
     std::vector<level> open_;
     std::size_t dropped_ = 0;   // depth inside a list or map that nobody gets
     bool dropped_key_ = false;  // which is a key

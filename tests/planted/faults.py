@@ -157,6 +157,7 @@ BUGS = {
     "uuid-in-capitals-is-another": ("daemon/core/id_text.cpp", "if (!is_uuid(text_)) return;", "return;", UNIT, "IdText.*"),
     "cut-text-taken-for-whole": ("daemon/io/job_yaml.cpp", "if (v.at_end && !is_whole(v.text))", "if (v.at_end && v.text.empty())",
                                  SHELL, "JobReader.AJobThatWasCut*"),
+    "yaml-cut-in-a-scalar": ("daemon/core/strict_yaml.cpp", "if (as_cut) return {};", "return {};", UNIT, "YamlPieces.*"),
     "bomb-unpacked": ("daemon/io/byte_source.cpp", "unpacked_ > unpacked_bytes_free &&", "unpacked_ == 0 &&",
                       SHELL, "ByteSource.WhatUnpacks*"),
     "repeats-not-counted": ("daemon/io/intake.cpp", "if (store_->count() >= most_) {", "if (store_->count() == 0) {",

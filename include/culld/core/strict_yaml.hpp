@@ -1,14 +1,13 @@
 // YAML without the parts that surprise, for all YAML that culld reads: jobs, configuration, the emulator's scenarios.
 // Anchors, aliases, tags, merge keys, several documents, keys that are no names, duplicate keys and more than 100
-// levels are refused. libyaml (YAML 1.1, a stream of events in fixed memory) knows the grammar, and tells a quote or a
-// bracket that is never closed; that the text can be seen whole is the caller's to see to (visible_text).
+// levels are refused. yaml-cpp knows the grammar; what it lets pass, a quote that is never closed, is found here. That
+// the text can be seen whole is the caller's to see to (visible_text).
 //
 // Pure.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -16,6 +15,7 @@
 
 #include "culld/core/id_sink.hpp"
 #include "culld/core/problem.hpp"
+#include "culld/core/yaml_pieces.hpp"
 
 namespace culld {
 
@@ -46,11 +46,9 @@ class yaml_sink {
     yaml_sink& operator=(const yaml_sink&) = default;
 };
 
-// The next bytes of the text, valid until the next call; empty at its end, and then always.
-using yaml_bytes = std::function<result<std::string_view>()>;
-
-// Reads to the end. `between_max`: more bytes than that without an event are an error, since libyaml holds a scalar in
-// memory. Columns are in bytes.
+// Reads to the end. `between_max`: more bytes than that in one piece (yaml_pieces) are an error, since a piece is held in
+// memory: a list in the root map may have any length, but not what else there is. SIZE_MAX: the text is one piece.
+// Columns are in bytes.
 [[nodiscard]] result<void> read_strict_yaml(const yaml_bytes& from, yaml_sink& into, std::size_t between_max);
 
 struct yaml_node {
