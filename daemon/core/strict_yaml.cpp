@@ -63,7 +63,7 @@ class piece_stream final : public std::streambuf {
 bool is_nothing(std::string_view text) {
     return text.empty() || text == "~" || text == "null" || text == "Null" || text == "NULL";
 }
-bool is_space(char c) {
+bool is_folded_space(char c) {
     return c == ' ' || c == '\t' || c == '\r' || c == '\n';
 }
 
@@ -85,11 +85,11 @@ bool quote_closes(std::string_view text) {
 bool is_all_of(std::string_view text, std::string_view folded) {
     std::size_t i = 0;
     for (const char c : text) {
-        if (is_space(c)) continue;
-        while (i < folded.size() && is_space(folded[i])) ++i;
+        if (is_folded_space(c)) continue;
+        while (i < folded.size() && is_folded_space(folded[i])) ++i;
         if (i == folded.size() || folded[i++] != c) return false;
     }
-    return i == folded.size() && !text.empty() && !is_space(text.back());
+    return i == folded.size() && !text.empty() && !is_folded_space(text.back());
 }
 
 // One run of read_strict_yaml: the grammar is yaml-cpp's, what is refused is decided here.
@@ -217,7 +217,7 @@ class strict_run final : YAML::EventHandler {
         }
         last_value_ = at;
         // What is not written has the place of what comes next; it belongs behind what came before.
-        while (!written && at > 0 && is_space(own[at - 1])) --at;
+        while (!written && at > 0 && is_folded_space(own[at - 1])) --at;
         pass(scalar({.text = {}, .null = true}, place_of(at), true));
     }
     void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t, const std::string& text) override {

@@ -11,7 +11,7 @@ namespace {
 
 constexpr std::size_t brackets_max = 100;
 
-bool is_blank(char c) {
+bool parts_words(char c) {
     return c == ' ' || c == '\t' || c == '\r' || c == '\n';
 }
 
@@ -110,13 +110,13 @@ bool yaml_pieces::step(char c, std::size_t at) {
         if (!escaped && c == (spot_ == spot::single ? '\'' : '"')) spot_ = spot::closed;
         return false;
     }
-    if (is_blank(c)) return blank(before, at);
+    if (parts_words(c)) return blank(before, at);
     if (spot_ == spot::closed && c == '\'' && before == '\'') {  // '' is one quote
         spot_ = spot::single;
         return false;
     }
     if (line_blank_ && brackets_.empty()) begin_line(c, at);
-    if (spot_ != spot::skipped && c == '#' && (spot_ != spot::plain || is_blank(before))) spot_ = spot::skipped;
+    if (spot_ != spot::skipped && c == '#' && (spot_ != spot::plain || parts_words(before))) spot_ = spot::skipped;
     if (spot_ == spot::skipped) return false;
     if (root_ == root::unknown) begin_root(c, at);
 
