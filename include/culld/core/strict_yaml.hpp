@@ -46,8 +46,8 @@ class yaml_sink {
     yaml_sink& operator=(const yaml_sink&) = default;
 };
 
-// Reads to the end. `between_max`: more bytes than that in one piece (yaml_pieces) are an error, since a piece is held in
-// memory: a list in the root map may have any length, but not what else there is. SIZE_MAX: the text is one piece.
+// Reads to the end. `between_max`: more bytes than that in one piece (yaml_pieces) are an error, since a piece is held
+// in memory: a list in the root map may have any length, but not what else there is. SIZE_MAX: the text is one piece.
 // Columns are in bytes.
 [[nodiscard]] result<void> read_strict_yaml(const yaml_bytes& from, yaml_sink& into, std::size_t between_max);
 
