@@ -92,6 +92,9 @@ TEST_F(OthersStandStill, WhoeverReadsTheLogDoesNot) {
 
 TEST_F(OthersStandStill, TheResolverDoesNotAnswerAtTheEnd) {
     configure_slow("", "https://api.test");
+    setup with_token = settings_;  // or credentials would be looked for elsewhere first
+    with_token.more += fmt::format("auth: {{method: token, token_file: {}}}\n", secret_file("token", "t"));
+    write_config(with_token);
     if (const std::string why = armed_or_why(); !why.empty()) GTEST_SKIP() << why;
     fault("resolve api.test hang\n");
     child daemon = started();
