@@ -97,9 +97,12 @@ arrival_step arrival::answered(writer who, steady_time now) {
         case writer::not_allowed:
         case writer::no_leases: break;
     }
-    // How it came says that it is complete, but for a file that was just there.
-    if (evidence_ == evidence::found && !quiet(now, untold_quiet_time))
-        return look_again(unchanged_since_ + untold_quiet_time);
+    // Nobody tells of writers. A file that came whole may have one yet (a second descriptor, a rename by whoever writes
+    // it), and one that was merely there is as likely to have one as not.
+    const nanoseconds enough = evidence_ == evidence::found ? untold_quiet_time
+                               : who == writer::unknown     ? nanoseconds(0)
+                                                            : quiet_time;
+    if (!quiet(now, enough)) return look_again(unchanged_since_ + enough);
     return settle(now);
 }
 

@@ -92,6 +92,14 @@ bool is_all_of(std::string_view text, std::string_view folded) {
     return i == folded.size() && !text.empty() && !is_folded_space(text.back());
 }
 
+// Whether nothing stands behind a scalar that no quote ends, not even the end of its line.
+bool ends_the_text(std::string_view rest, std::string_view folded, bool quoted) {
+    if (!quoted) return is_all_of(rest, folded);
+    if (!rest.starts_with('|') && !rest.starts_with('>')) return false;
+    const std::size_t line_end = rest.find('\n');
+    return line_end == std::string_view::npos || is_all_of(rest.substr(line_end), folded);
+}
+
 // One run of read_strict_yaml: the grammar is yaml-cpp's, what is refused is decided here.
 class strict_run final : YAML::EventHandler {
   public:
@@ -234,7 +242,7 @@ class strict_run final : YAML::EventHandler {
             if (!quote_closes(rest)) throw stopped{never_closed(at)};
         pass(scalar({.text = text,
                      .quoted = quoted,
-                     .at_end = !quoted && !piece_.cut && !piece_.trouble && is_all_of(rest, text)},
+                     .at_end = !piece_.cut && !piece_.trouble && ends_the_text(rest, text, quoted)},
                     place_of(at), true));
     }
     void OnSequenceStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t,

@@ -14,6 +14,7 @@
 #include "culld/core/time.hpp"
 #include "culld/io/spool.hpp"
 #include "own_journal.hpp"
+#include "reason_file.hpp"
 
 namespace culld::ctl {
 
@@ -198,16 +199,14 @@ outcome<std::optional<std::vector<job_facts>>> ask_daemon(const context& with) {
 
 // NAME.reason.json of each: for those who may not read the ledger.
 std::vector<rejected_file> rejected_in_spool(const context& with, std::size_t most) {
-    constexpr std::string_view suffix = ".reason.json";
-    constexpr std::size_t reason_bytes_max = 1U << 20U;
     std::vector<rejected_file> out;
     auto dir = folder::open(with.settings.spool.dir + "/rejected");
     auto scan = dir ? folder_scan::open(*dir) : result<folder_scan>(fail(dir.error()));
     while (scan) {
         auto name = scan->next();
         if (!name || !*name) break;
-        if (!std::string_view(**name).ends_with(suffix)) continue;
-        auto text = read_small_file(dir->path() + "/" + std::string(**name), reason_bytes_max);
+        if (!std::string_view(**name).ends_with(reason_suffix)) continue;
+        const auto text = read_reason(*dir, std::string(**name));
         boost::system::error_code ec;
         const json::value parsed = text ? json::parse(*text, ec) : json::value();
         if (ec || !parsed.is_object()) continue;
@@ -240,7 +239,10 @@ std::size_t match(std::string_view name, const std::vector<job_facts>& jobs, pro
     std::vector<std::string_view> known;
     for (std::size_t i = 0; i < jobs.size(); ++i) {
         if (jobs[i].job_id == name) return i;
-        if (jobs[i].file == name && (by_file == jobs.size() || jobs[i].accepted_at >= jobs[by_file].accepted_at))
+        // An open job before the newest that ended: whoever drops another file of that name, to be rejected, hides nothing.
+        if (jobs[i].file == name &&
+            (by_file == jobs.size() || std::tuple(!jobs[i].finished(), jobs[i].accepted_at) >=
+                                           std::tuple(!jobs[by_file].finished(), jobs[by_file].accepted_at)))
             by_file = i;
         if (!name.empty() && jobs[i].job_id.starts_with(name)) {
             by_prefix = i;
@@ -335,13 +337,13 @@ outcome<job_facts> find_job(const context& with, std::string_view name) {
     if (!found && unread && unread->code == not_allowed && is_job_id(name))
         if (auto own = open_journal_of(with, std::string(name)))
             found = open_facts(own->dir(), own->job_id, with.ask_daemon);
-    // A file's name means the newest of that name, also where that one was no job.
+    // A file's name means its open job, else the newest of that name, also where that one was no job.
     if (!found || found->job_id != name) {
         const auto rejected = rejected_files(with, SIZE_MAX);
         const auto newest = std::find_if(rejected.begin(), rejected.end(), [&](const rejected_file& r) {
             return r.file == name || (!found && r.job_id == name);
         });
-        if (newest != rejected.end() && (!found || found->file != name || newest->at > found->accepted_at)) {
+        if (newest != rejected.end() && (!found || found->file != name || (found->finished() && newest->at > found->accepted_at))) {
             if (found && found->file == name && !with.json)
                 with.out.say(fmt::format("an earlier file of that name is job {}", printable(found->job_id)));
             return rejected_facts(*newest);

@@ -30,7 +30,7 @@ struct job_facts : job_view {
 // daemon.
 [[nodiscard]] outcome<std::vector<job_facts>> jobs_from_journals(const context& with);
 
-// The one that `name` means: a job's id, the file's name (what became of the newest of that name: its job, or its
+// The one that `name` means: a job's id, the file's name (its open job, else what became of the newest of that name: its job, or its
 // rejection, which shows as finished with status "rejected"), or the beginning of exactly one id.
 [[nodiscard]] outcome<job_facts> find_job(const context& with, std::string_view name);
 

@@ -21,6 +21,7 @@
 #include "follow.hpp"
 #include "list_check.hpp"
 #include "list_job.hpp"
+#include "reason_file.hpp"
 #include "verb.hpp"
 
 namespace culld::ctl {
@@ -222,17 +223,16 @@ std::optional<std::string> rejection_of(const context& with, const submitted& s)
     auto rejected = folder::open(with.settings.spool.dir + "/rejected");
     const auto submitted_at = parse_rfc3339(s.at);
     if (!rejected || !submitted_at) return std::nullopt;
-    constexpr std::size_t reason_bytes_max = 1U << 20U;
     for (std::uint32_t attempt = 0; attempt < names_tried; ++attempt) {
-        const std::string name = free_name(s.file, attempt) + ".reason.json";
+        const std::string name = free_name(s.file, attempt).append(reason_suffix);
         auto facts = rejected->stat(name);
         if (!facts) break;
         const auto written =
             std::chrono::seconds(facts->st_mtim.tv_sec) + std::chrono::nanoseconds(facts->st_mtim.tv_nsec);
         // File times come from a clock that ticks up to 10 ms behind.
         if (written + std::chrono::milliseconds(20) < submitted_at->time_since_epoch()) continue;
-        auto text = read_small_file(rejected->path() + "/" + name, reason_bytes_max);
-        if (!text) return "see " + rejected->path() + "/" + name;
+        const auto text = read_reason(*rejected, name);
+        if (!text) continue;
         json_scanner scanner(*text);
         json_member member;
         while (scanner.next(member))

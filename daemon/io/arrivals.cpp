@@ -462,8 +462,8 @@ void arrivals::hand(entries::iterator it, const node_facts& facts, std::optional
 void arrivals::tell_of_leases(writer who, const std::string& name) {
     if ((who != writer::not_allowed && who != writer::no_leases) || std::exchange(leases_told_, true)) return;
     const std::string_view what_follows =
-        "so a file that was found, not seen to come, is taken once it has been quiet for 10 s, and put back if it changes "
-        "while it is taken";
+        "so a file is taken once it has been quiet for 2 s (for 10 s if it was found, not seen to come), and put back if "
+        "it changes while it is taken";
     if (who == writer::not_allowed)
         complain({.what = fmt::format("the kernel does not tell whether another user still writes this file, {}",
                                       what_follows),

@@ -46,25 +46,30 @@ class job_events final : public yaml_sink {
     explicit job_events(job_document& into) : into_(into) {}
 
     result<void> begin_map(place at) override { return into_.begin_map(at); }
-    result<void> key(std::string_view name, place at) override { return into_.key(name, at); }
+    result<void> key(std::string_view name, place at) override {
+        of_version_ = name == "version";  // which is never more than it is
+        return into_.key(name, at);
+    }
     result<void> end_map() override { return into_.end_map(); }
     result<void> begin_list(place at) override { return into_.begin_list(at); }
     result<void> end_list() override { return into_.end_list(); }
     result<void> value(const yaml_scalar& v, place at) override {
         if (v.null) return into_.value({scalar::kind::null, "null"}, at);
-        if (v.quoted) return into_.value({scalar::kind::text, v.text}, at);
-        if (v.text == "true" || v.text == "false") return into_.value({scalar::kind::boolean, v.text}, at);
-        if (is_json_number(v.text)) return into_.value({scalar::kind::number, v.text}, at);
-        if (v.at_end && !is_whole(v.text))
+        if (!v.quoted && (v.text == "true" || v.text == "false"))
+            return into_.value({scalar::kind::boolean, v.text}, at);
+        if (v.at_end && !is_whole(v.text) && !of_version_)
             return fail(problem{.what = "the file ends in the middle of a line",
                                 .hint = "was it cut? If not, put a newline at its end",
                                 .line = at.line,
                                 .column = at.column});
+        if (v.quoted) return into_.value({scalar::kind::text, v.text}, at);
+        if (is_json_number(v.text)) return into_.value({scalar::kind::number, v.text}, at);
         return into_.value({scalar::kind::text, v.text}, at);
     }
 
   private:
     job_document& into_;
+    bool of_version_ = false;
 };
 
 }  // namespace

@@ -1,4 +1,5 @@
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -279,6 +280,26 @@ TEST_F(CullctlJobs, ARejectedFileIsListedAndIsNoOtherJob) {
     EXPECT_NE(again.out.find("\nstate        rejected"), std::string::npos) << again.out;
     EXPECT_NE(again.err.find("is job job-1"), std::string::npos) << again.err;
     EXPECT_NE(here("status job-1 --json").out.find("completed_with_failures"), std::string::npos);
+}
+
+// Whoever may not read the ledger reads the reasons beside rejected files, where files dropped by others lie as well.
+TEST_F(CullctlJobs, AReasonThatSomebodyElseDroppedIsNotBelieved) {
+    if (::geteuid() != 0) GTEST_SKIP() << "only root gives files away";
+    const std::string reasons = spool + "/rejected/", nowhere = " --journal-dir " + root + "/none --spool " + spool;
+    write(reasons + "mine.txt.reason.json", R"({"file":"mine.txt","error":"one bad id","at":"2026-11-25T01:02:03Z"})");
+    write(reasons + "open.txt.reason.json", R"({"file":"open.txt","error":"forged","at":"2036-11-25T01:02:03Z"})");
+    ASSERT_EQ(::chown((reasons + "open.txt.reason.json").c_str(), 64002, 64002), 0);
+    ASSERT_EQ(::symlink("mine.txt.reason.json", (reasons + "linked.reason.json").c_str()), 0);
+    ASSERT_EQ(::mkfifo((reasons + "fifo.reason.json").c_str(), 0644), 0);
+    stand_in_daemon daemon(root + "/s", two_jobs);
+    const ran list = run("list --socket " + root + "/s" + nowhere);
+    EXPECT_NE(list.out.find("one bad id"), std::string::npos) << list.out << list.err;
+    EXPECT_EQ(list.out.find("one bad id"), list.out.rfind("one bad id"));
+    EXPECT_EQ(list.out.find("forged"), std::string::npos) << list.out;
+    // Nor does a real rejection hide a job that is open under the same name.
+    write(reasons + "again.txt.reason.json", R"({"file":"open.txt","error":"later","at":"2036-11-25T01:02:03Z"})");
+    const ran status = run("status open.txt --socket " + root + "/s" + nowhere);
+    EXPECT_EQ(status.out.find("later"), std::string::npos) << status.out << status.err;
 }
 
 TEST_F(CullctlJobs, ListSaysHowManyJobsAreOlder) {

@@ -229,7 +229,9 @@ TEST_F(JobReader, AJobThatWasCutAnywhereIsNone) {
     for (const std::string last :
          {"labels:\n  ticket: \"SEC-1234\"\n", "labels:\n  ticket: 'SEC-1234'\n", "labels:\n  ticket: SEC-1234\n",
           "labels: {ticket: SEC-1234}\n", "labels: {ticket: \"SEC-1234\"}\n", "labels: {\"ticket\": 'it''s'}\n",
-          "labels:\n  ticket: \"a\\\"b\"\n", "id: x-1\n", "id: \"x-1\"\n"}) {
+          "labels:\n  ticket: \"a\\\"b\"\n", "id: x-1\n", "id: \"x-1\"\n", "expect_count: 200\n", "max_attempts: 15\n",
+          "abort_when: {failed_ratio: 0.55, after: 10}\n", "abort_when:\n  failed_ratio: 0.55\n",
+          "labels:\n  ticket: >-\n    SEC-1234\n"}) {
         const std::string head = "version: 1\nids: [0f0e6c1e-6a3b-4f0e-9a51-5d1c5f1f0a01, \"b\"]\n";
         ASSERT_TRUE(yaml(head + last)) << last;
         for (std::size_t n = 0; n < head.size() + last.size(); ++n) {
@@ -251,6 +253,11 @@ TEST_F(JobReader, AJobThatWasCutAnywhereIsNone) {
     EXPECT_TRUE(yaml("version: 1\nids:\n- 0f0e6c1e-6a3b-4f0e-9a51-5d1c5f1f0a01"));
     EXPECT_TRUE(yaml("ids: [a]\nversion: 1\ndry_run: true"));
     EXPECT_TRUE(yaml("ids: [a]\nversion: 1"));
+    // A number may, and so may a text behind | or >.
+    EXPECT_EQ(said(yaml("version: 1\nids: [a, b]\nexpect_count: 2")), "3:15 the file ends in the middle of a line");
+    EXPECT_EQ(said(yaml("version: 1\nids:\n  - >-\n    abcd1")), "3:5 the file ends in the middle of a line");
+    EXPECT_FALSE(yaml("version: 1\nids:\n  - |\n    abcd1"));
+    EXPECT_TRUE(yaml("version: 1\nids:\n  - |-\n    abcd1\n  - \"b\""));
 }
 
 // Counts, and looks at the heap at two of its ids.

@@ -48,6 +48,31 @@ TEST(Arrival, RenamedInIsReadyAtOnce) {
     }
 }
 
+// Whoever renames a file may go on to write it, and a second descriptor closes unseen.
+TEST(Arrival, WithNobodyToAskEvenWhatCameWholeMustBeQuiet) {
+    for (const writer who : {writer::not_allowed, writer::no_leases})
+        for (const sighting how : {sighting::moved_in, sighting::closed, sighting::created}) {
+            scene s("a.json");
+            s.write(1);
+            auto step = s.see(how);
+            if (how == sighting::created) {
+                s.pass(step.at - s.now);
+                step = s.look();
+            }
+            ASSERT_EQ(step.what, action::ask_writer);
+            step = s.answer(who);
+            ASSERT_EQ(step.what, action::look_again);
+            s.pass(milliseconds(1900));
+            s.write(1);
+            s.pass(milliseconds(1900));
+            ASSERT_EQ(s.look().what, action::ask_writer);
+            ASSERT_EQ(s.answer(who).what, action::look_again);
+            s.pass(milliseconds(100));
+            ASSERT_EQ(s.look().what, action::ask_writer);
+            EXPECT_EQ(s.answer(who).what, action::ready);
+        }
+}
+
 TEST(Arrival, RenamedInBeforeItsWriterClosedWaitsForHimHoweverLong) {
     scene s("a.json");
     s.write(1);

@@ -21,9 +21,9 @@ namespace culld {
 
 struct yaml_scalar {
     std::string_view text;  // valid during the call
-    bool quoted = false;    // "5" is a text, 5 may be a number
+    bool quoted = false;    // "5" is a text, 5 may be a number; so is what stands behind | or >
     bool null = false;      // nothing, ~ or null, not in quotes
-    bool at_end = false;    // not in quotes, and the text ends with its last byte: it may have been cut there
+    bool at_end = false;    // no quote ends it, and the text ends with its last byte: it may have been cut there
 };
 
 // Where a text goes, one event after the other. What is no success stops the reading and is its result.
