@@ -67,7 +67,7 @@ TEST(Arrival, WithNobodyToAskEvenWhatCameWholeMustBeQuiet) {
             s.pass(milliseconds(1900));
             ASSERT_EQ(s.look().what, action::ask_writer);
             ASSERT_EQ(s.answer(who).what, action::look_again);
-            s.pass(milliseconds(100));
+            s.pass(seconds(2));
             ASSERT_EQ(s.look().what, action::ask_writer);
             EXPECT_EQ(s.answer(who).what, action::ready);
         }
