@@ -230,7 +230,7 @@ TEST_F(JobReader, AJobThatWasCutAnywhereIsNone) {
          {"labels:\n  ticket: \"SEC-1234\"\n", "labels:\n  ticket: 'SEC-1234'\n", "labels:\n  ticket: SEC-1234\n",
           "labels: {ticket: SEC-1234}\n", "labels: {ticket: \"SEC-1234\"}\n", "labels: {\"ticket\": 'it''s'}\n",
           "labels:\n  ticket: \"a\\\"b\"\n", "id: x-1\n", "id: \"x-1\"\n", "expect_count: 200\n", "max_attempts: 15\n",
-          "abort_when: {failed_ratio: 0.55, after: 10}\n", "abort_when:\n  failed_ratio: 0.55\n",
+          "abort_when: {failed_ratio: 0.55, after: 10}\n", "abort_when:\n  after: 10\n  failed_ratio: 0.55\n",
           "labels:\n  ticket: >-\n    SEC-1234\n"}) {
         const std::string head = "version: 1\nids: [0f0e6c1e-6a3b-4f0e-9a51-5d1c5f1f0a01, \"b\"]\n";
         ASSERT_TRUE(yaml(head + last)) << last;
