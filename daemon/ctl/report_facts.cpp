@@ -185,11 +185,10 @@ outcome<report_facts> gather_facts(const context& with, const folder& dir, const
         if (again->checked.of_job(job_id) != nullptr) return gather_facts(with, dir, job_id, std::move(rules), sight);
         out.findings.push_back({.what = unnamed_what, .hint = unnamed_hint, .file = name});
     }
-    if (*keys && !ledger->there)
-        out.findings.push_back({.what = sight == ledger_sight::withheld
-                                            ? "is not yours to read: the signature in it was not checked"
-                                            : "there is no ledger, and a public key is given: nothing here is signed",
-                                .file = ledger_name});
+    // One that is withheld speaks neither for the journal nor against it.
+    if (*keys && !ledger->there && sight == ledger_sight::open)
+        out.findings.push_back(
+            {.what = "there is no ledger, and a public key is given: nothing here is signed", .file = ledger_name});
     if (out.journal.findings_left_out > 0)
         out.findings.push_back({.what = fmt::format("and {} more", out.journal.findings_left_out), .file = name});
     for (const problem& p : ledger->checked.findings()) out.findings.push_back(p);

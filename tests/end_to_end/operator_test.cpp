@@ -199,6 +199,17 @@ TEST_F(Commands, ASubmitterCommandsTheirOwnJobs) {
     EXPECT_NE(read("as.log").find("not compared with the ledger"), std::string::npos);
     EXPECT_EQ(read("as.log").find("intact"), std::string::npos);
     EXPECT_EQ(as(stranger, "report", id), 66) << read("as.log");
+    // A key that is set changes nothing of that: its signature stands in the ledger.
+    const auto openssl = [&](std::vector<std::string> words) {
+        words.insert(words.begin(), "/usr/bin/openssl");
+        return child(std::move(words), here_.path("as.log")).ends_within(patience).value_or(-2);
+    };
+    ASSERT_EQ(openssl({"genpkey", "-algorithm", "ed25519", "-out", here_.path("key.pem")}), 0);
+    ASSERT_EQ(openssl({"pkey", "-in", here_.path("key.pem"), "-pubout", "-out", here_.path("key.pub")}), 0);
+    here_.write("as.log", "");
+    EXPECT_EQ(as(owner, "report", id, {"--public-key", here_.path("key.pub")}), 0) << read("as.log");
+    EXPECT_NE(read("as.log").find("not compared with the ledger"), std::string::npos);
+    EXPECT_EQ(read("as.log").find("BROKEN"), std::string::npos);
 }
 
 using StandingStill = Programs;
