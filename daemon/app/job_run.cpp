@@ -78,8 +78,7 @@ job_run::job_run(services& with, job_seed seed, std::optional<id_store> ids)
     journal_.on_looked = [this] { ask_for_turn(); };
     journal_.on_quiet = [this] { with_.jobs_changed(); };
     shown_ = count();
-    rate_mark_ = steady_now();
-    rate_mark_ids_ = shown_.settled();
+    progress_.sample(steady_now(), shown_.settled(), answers_);
 }
 
 job_run::~job_run() {
@@ -204,6 +203,7 @@ void job_run::landed(const batch* b, const judgement& j, const http_answer& answ
             {{"job_id", intake_.spec.id}, {"strangers", j.strangers}, {"batch", b->number}});
     if (answer.status == 200) answered_ = true;
     heard();
+    ++answers_;
     record_verdicts(plan_.landed(b, j, steady_now(), with_.chance()));
     probe_ended(true);
     follow_up();
@@ -242,6 +242,7 @@ void job_run::halved(const batch* b, const http_answer& answer, const reading& w
     count_request(*b, answer);
     append_error(b, why.error_class, answer, why.code, why.message, std::nullopt, sent);
     heard();
+    ++answers_;
     record_verdicts(plan_.halved(b, steady_now()));
     if (plan_.nothing_passes())
         block_for_all(why);
@@ -330,14 +331,7 @@ void job_run::on_durable() {
         finish_upto_.reset();
         file_away();
     }
-    const steady_time now = steady_now();
-    if (now - rate_mark_ >= std::chrono::seconds(2)) {
-        const double seconds = std::chrono::duration<double>(now - rate_mark_).count();
-        const double fresh = static_cast<double>(shown_.settled() - rate_mark_ids_) / seconds;
-        rate_ = rate_ == 0 ? fresh : 0.7 * rate_ + 0.3 * fresh;
-        rate_mark_ = now;
-        rate_mark_ids_ = shown_.settled();
-    }
+    progress_.sample(steady_now(), shown_.settled(), answers_);
 }
 
 // From here on nobody but us has what the job was made of open. Should it fail, the filing makes up for it, or a

@@ -100,7 +100,11 @@ std::optional<double> job_run::rate_limit() const {
 }
 
 double job_run::rate_now(steady_time now) const {
-    return now - rate_mark_ > std::chrono::seconds(30) ? 0 : rate_;
+    return progress_.rate(now);
+}
+
+std::optional<std::uint64_t> job_run::seconds_left(steady_time now) const {
+    return progress_.seconds_left(now, plan_.requests_left());
 }
 
 // A restart could not see it in what lies there then.

@@ -14,6 +14,7 @@ void job_run::asked(const batch* b, presence answer) {
     if (journal_.dead()) return give_back(b);
     answered_ = true;
     heard();
+    ++answers_;
     record_verdicts(plan_.asked(b, answer, steady_now(), with_.chance()));
     probe_ended(true);
     follow_up();
@@ -39,6 +40,7 @@ void job_run::ask_refused(const batch* b, bool for_all, std::string_view code, s
             {{"job_id", intake_.spec.id}, {"code", code}});
     }
     heard();
+    ++answers_;
     record_verdicts(plan_.ask_refused(b, for_all));
     probe_ended(false);
     follow_up();

@@ -34,6 +34,7 @@ job_view view_of(const job_run& job, const outlook& all) {
         case job_state::waiting:
         case job_state::running:
             out.rate = job.rate_now(steady_now());
+            out.eta_seconds = job.seconds_left(steady_now());
             if (job.dispatchable()) out.stand_still(standing_of(job.look_ahead(steady_now(), all.now), all));
             break;
         case job_state::finished: break;

@@ -102,7 +102,7 @@ void row(std::string& out, const job_view& job) {
         return;
     }
     cell(out, "Rate", "rate", job.rate > 0 ? fmt::format("{:.1f}/s", job.rate) : "-", !(job.rate > 0));
-    const auto eta = job.eta_seconds();
+    const auto& eta = job.eta_seconds;
     cell(out, "Left", "eta", eta ? short_duration(static_cast<double>(*eta)) : "-", !eta);
     out += "</tr>\n";
 }

@@ -26,16 +26,12 @@ std::uint64_t job_view::remaining() const {
     return finished() ? 0 : totals.ids - std::min(totals.ids, totals.settled());
 }
 
-std::optional<std::uint64_t> job_view::eta_seconds() const {
-    if (!(rate > 0) || remaining() == 0) return std::nullopt;
-    return static_cast<std::uint64_t>(std::ceil(static_cast<double>(remaining()) / rate));
-}
-
 void job_view::stand_still(const standing& s) {
     if (s.why == standstill::none) return;
     waits_for = s.why;
     reason = s.reason;
     rate = 0;
+    eta_seconds.reset();
     if (state == job_state::running) state = job_state::waiting;
     if (s.since) since = rfc3339(*s.since);
     if (s.until) until = rfc3339(*s.until);
@@ -56,8 +52,8 @@ void append_job(std::string& out, const job_view& job) {
     append_totals(o.begin("totals"), job.totals);
     o.member("in_flight", job.in_flight).member("remaining", job.remaining());
     o.member("rate", std::round(job.rate * 10) / 10);
-    if (const auto eta = job.eta_seconds())
-        o.member("eta_seconds", *eta);
+    if (job.eta_seconds)
+        o.member("eta_seconds", *job.eta_seconds);
     else
         o.raw("eta_seconds", "null");
     text_or_null("reason", job.reason);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <numeric>
 
 #include "plan_parts.hpp"
 
@@ -112,6 +113,23 @@ void plan::intended(const spans& ranges) {
 bool plan::has_unsent() const {
     const auto unsent = [](const auto& due) { return due.second.last == word::unsent && !due.second.sent_before; };
     return next_ < intended_ || std::any_of(parked_.begin(), parked_.end(), unsent);
+}
+
+std::uint64_t plan::requests_left() const {
+    const auto batches = [this](std::uint64_t ids) { return (ids + rules_.batch_size - 1) / rules_.batch_size; };
+    const auto ids_of = [](const auto& in, const auto& ids) {
+        return std::accumulate(in.begin(), in.end(), std::uint64_t{0},
+                               [&](std::uint64_t sum, const auto& e) { return sum + ids(e); });
+    };
+    const auto whole = [](const auto& e) { return count_of(e.second.at); };
+    const auto queued = [](const auto& e) { return e.second.ids; };
+    std::uint64_t fresh = stop_ ? 0 : ids_ - next_;
+    for (std::size_t i = hole_; i < holes_.size(); ++i) fresh -= std::min(fresh, holes_[i].count);
+    std::uint64_t out = batches(fresh) + flying_.size() + parked_.size() + asks_parked_.size() + ids_of(asks_, queued) +
+                        ids_of(suspects_, queued);
+    for (const auto& [k, q] : again_) out += batches(q.ids);
+    if (rules_.verify == verify_mode::all) out += fresh + ids_of(parked_, whole) + ids_of(again_, queued);
+    return out;
 }
 
 bool plan::fresh_ready() const {

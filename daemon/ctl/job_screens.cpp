@@ -81,7 +81,7 @@ std::string line_of(const job_facts& job) {
          {std::pair(t.absent, "absent"), std::pair(t.failed, "failed"), std::pair(t.skipped, "skipped")})
         if (n > 0) out += fmt::format(", {} {}", grouped(n), what);
     if (!job.finished() && job.rate > 0) out += fmt::format(", {:.1f}/s", job.rate);
-    if (const auto eta = job.eta_seconds()) out += fmt::format(", {} left", short_duration(static_cast<double>(*eta)));
+    if (const auto& eta = job.eta_seconds) out += fmt::format(", {} left", short_duration(static_cast<double>(*eta)));
     if (const std::string why = why_of(job); !why.empty()) out += ": " + printable(why);
     if (!job.help.empty()) out += "; " + printable(job.help);
     return out;
@@ -94,7 +94,7 @@ void print_table(const context& with, const std::vector<job_facts>& jobs) {
     std::vector<colour> colours;
     for (const job_facts& job : jobs) {
         const job_totals& t = job.totals;
-        const auto eta = job.eta_seconds();
+        const auto& eta = job.eta_seconds;
         rows.push_back({printable(job.job_id), std::string(state_of(job)), grouped(t.deleted), grouped(t.absent),
                         grouped(t.failed), grouped(t.skipped), grouped(job.remaining()), grouped(t.ids),
                         job.finished() || job.rate == 0 ? "-" : fmt::format("{:.1f}/s", job.rate),
@@ -147,7 +147,7 @@ void print_job(const context& with, const job_facts& job) {
         row("in flight", grouped(job.in_flight));
         row("remaining", grouped(job.remaining()));
         if (job.rate > 0) row("rate", fmt::format("{:.1f} ids/s", job.rate));
-        if (const auto eta = job.eta_seconds()) row("eta", short_duration(static_cast<double>(*eta)));
+        if (const auto& eta = job.eta_seconds) row("eta", short_duration(static_cast<double>(*eta)));
     }
     row("accepted", job.accepted_at);
     row("finished", job.finished_at);

@@ -60,6 +60,7 @@ job_facts facts_of(const json::object& o) {
     }
     out.in_flight = count_in(o, "in_flight");
     out.rate = number_in(o, "rate").value_or(0);
+    if (number_in(o, "eta_seconds")) out.eta_seconds = count_in(o, "eta_seconds");
     out.reason = text_of(o, "reason");
     out.help = text_of(o, "help");
     out.accepted_at = text_of(o, "accepted_at");

@@ -39,7 +39,7 @@ std::string bar_of(const context& with, const job_facts& job) {
     if (job.totals.failed > 0) out += fmt::format(" {} failed", grouped(job.totals.failed));
     if (job.totals.skipped > 0) out += fmt::format(" {} skipped", grouped(job.totals.skipped));
     if (!job.finished() && job.rate > 0) out += fmt::format(" {:.1f}/s", job.rate);
-    if (const auto eta = job.eta_seconds()) out += fmt::format(" ETA {}", short_duration(static_cast<double>(*eta)));
+    if (const auto& eta = job.eta_seconds) out += fmt::format(" ETA {}", short_duration(static_cast<double>(*eta)));
     return out;
 }
 

@@ -53,6 +53,23 @@ std::vector<position> each(const spans& at) {
     return out;
 }
 
+// ---- what is left ----
+
+TEST(Plan, KnowsHowManyRequestsAreLeft) {
+    plan p(rules(4, verify_mode::failed, 1), job(10, {{8, 1}}), start);
+    EXPECT_EQ(p.requests_left(), 3U) << "9 ids in batches of 4";
+    const batch* b = take(p);
+    EXPECT_EQ(p.requests_left(), 3U) << "one is under way, 5 ids are to come";
+    static_cast<void>(p.landed(b, all_refused(b), start, 0));
+    EXPECT_EQ(p.requests_left(), 6U) << "4 ids are asked for one by one";
+    b = take(p);
+    static_cast<void>(p.missed(b, plan::miss::unsent, start, start, 0));
+    EXPECT_EQ(p.requests_left(), 6U) << "it goes again";
+    static_cast<void>(p.stop(skip_reason::cancelled, start));
+    EXPECT_EQ(p.requests_left(), 4U) << "what was never sent will not be";
+    EXPECT_EQ(plan(rules(4, verify_mode::all), job(10), start).requests_left(), 13U);
+}
+
 // ---- intents ----
 
 TEST(Plan, NothingFreshIsSentBeforeItsIntentIsDurable) {

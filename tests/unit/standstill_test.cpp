@@ -72,11 +72,11 @@ TEST(Standstill, EachHasANameOfItsOwn) {
 }
 
 TEST(JobView, WhatStandsStillHasNoRateAndNoEnd) {
-    job_view job{.job_id = "j", .file = "j.txt", .totals = {.ids = 500, .deleted = 10}, .rate = 12.5};
-    EXPECT_EQ(job.eta_seconds(), 40U);
+    job_view job{
+        .job_id = "j", .file = "j.txt", .totals = {.ids = 500, .deleted = 10}, .rate = 12.5, .eta_seconds = 40};
     job.stand_still({standstill::throttled, "throttled", std::nullopt, noon});
     EXPECT_EQ(job.state, job_state::waiting);
-    EXPECT_FALSE(job.eta_seconds());
+    EXPECT_FALSE(job.eta_seconds);
     std::string text;
     append_job(text, job);
     EXPECT_NE(text.find(R"("rate":0,"eta_seconds":null,"reason":"throttled")"), std::string::npos) << text;

@@ -17,6 +17,7 @@
 #include "culld/core/journal_write.hpp"
 #include "culld/core/pace.hpp"
 #include "culld/core/plan.hpp"
+#include "culld/core/progress.hpp"
 #include "culld/core/resource.hpp"
 #include "culld/io/http_client.hpp"
 #include "culld/io/id_reader.hpp"
@@ -156,6 +157,7 @@ class job_run {
     [[nodiscard]] std::uint64_t in_flight() const { return plan_.in_flight(); }
     [[nodiscard]] bool idle() const { return plan_.idle(); }
     [[nodiscard]] double rate_now(steady_time now) const;  // ids settled a second, lately
+    [[nodiscard]] std::optional<std::uint64_t> seconds_left(steady_time now) const;
     [[nodiscard]] std::optional<double> rate_limit() const;
     [[nodiscard]] wall_time accepted_at() const { return accepted_at_; }
     [[nodiscard]] std::optional<wall_time> finished_at() const { return finished_at_; }
@@ -274,9 +276,8 @@ class job_run {
     wall_time accepted_at_;
     std::optional<wall_time> finished_at_;
     std::optional<job_totals> final_;  // of a job.finished that was there at the restart
-    steady_time rate_mark_{};
-    std::uint64_t rate_mark_ids_ = 0;
-    double rate_ = 0;
+    progress progress_;
+    std::uint64_t answers_ = 0;  // that brought it on, in this run
     std::string ids_text_;
     // Verdicts that have no record yet, in their order: their ids are being read, or cannot be. Nothing that builds on
     // them (a checkpoint, the end, the totals shown) comes before their records.

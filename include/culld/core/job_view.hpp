@@ -30,10 +30,11 @@ struct job_view {
     std::string status;  // of a finished job, else empty
     job_totals totals;
     std::uint64_t in_flight = 0;
-    double rate = 0;          // ids a second
-    std::string reason;       // why it stands still, or was cancelled; of a rejected file the error
-    std::string help;         // and what to do about it
-    std::string accepted_at;  // RFC 3339, may be empty, as all times here
+    double rate = 0;                           // ids a second, lately
+    std::optional<std::uint64_t> eta_seconds;  // none while nothing moves
+    std::string reason;                        // why it stands still, or was cancelled; of a rejected file the error
+    std::string help;                          // and what to do about it
+    std::string accepted_at;                   // RFC 3339, may be empty, as all times here
     std::string finished_at;
     standstill waits_for = standstill::none;
     std::string since;                 // it stands still from then on, where that is known
@@ -43,9 +44,7 @@ struct job_view {
 
     [[nodiscard]] bool finished() const { return state == job_state::finished; }
     [[nodiscard]] std::uint64_t remaining() const;
-    // None while nothing moves.
-    [[nodiscard]] std::optional<std::uint64_t> eta_seconds() const;
-    // It does not move, as `s` says: a running one waits, and has no rate.
+    // It does not move, as `s` says: a running one waits, and has neither rate nor end.
     void stand_still(const standing& s);
 };
 

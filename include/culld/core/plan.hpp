@@ -188,6 +188,8 @@ class plan {
     [[nodiscard]] std::uint64_t ids() const { return ids_; }
     [[nodiscard]] const verdict_counts& counts() const { return counts_; }
     [[nodiscard]] std::uint64_t in_flight() const { return in_flight_; }
+    // How many more requests there will be if each one goes well.
+    [[nodiscard]] std::uint64_t requests_left() const;
     [[nodiscard]] std::uint64_t first_good() const { return first_good_; }
     [[nodiscard]] std::uint64_t first_bad() const { return first_bad_; }
     [[nodiscard]] plan_state state() const;
