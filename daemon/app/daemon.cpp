@@ -130,7 +130,8 @@ class life {
         let_go_of_code();
         manager_.ready(status_line());
         log(log_level::info, "ready", fmt::format("culld {} watches {}", CULLD_VERSION, with_.files.path()),
-            {{"open_jobs", jobs_.open()}, {"requests_per_second", with_.settings->limits.requests_per_second}});
+            {{"open_jobs", jobs_.to_go_on_with()},
+             {"requests_per_second", with_.settings->limits.requests_per_second}});
         while (!stop_asked_) {
             co_await tend();
             if (options_.once && (once_is_over() || waits_for_nothing())) break;

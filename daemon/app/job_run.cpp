@@ -47,6 +47,7 @@ job_run::job_run(services& with, job_seed seed, std::optional<id_store> ids)
       retries_(seed.retries),
       throttled_(seed.throttled),
       fresh_(seed.fresh),
+      told_before_(seed.told_before),
       waits_(seed.fresh),
       in_doubt_(std::move(seed.in_doubt)),
       rested_(seed.rested),
@@ -458,6 +459,8 @@ void job_run::put_files_away(const ledger_file::line& line, const job_totals& to
         filing_ = false;
         state_ = job_state::finished;
         shown_ = totals;
+        with_.jobs_changed();
+        if (told_before_) return;
         log(log_level::info, "job.finished",
             fmt::format("{}: {} ids, {} deleted, {} absent, {} failed, {} skipped", status_, totals.ids, totals.deleted,
                         totals.absent, totals.failed, totals.skipped),
@@ -468,7 +471,6 @@ void job_run::put_files_away(const ledger_file::line& line, const job_totals& to
                         .status = status_,
                         .totals = totals,
                         .labels = intake_.spec.labels});
-        with_.jobs_changed();
     });
 }
 

@@ -6,6 +6,7 @@
 
 #include "culld/app/sender.hpp"
 #include "culld/core/exit_code.hpp"
+#include "culld/io/log.hpp"
 
 namespace culld {
 
@@ -78,12 +79,14 @@ std::vector<std::string> job_table::reap(sender& from) {
             finished_.push_back({job.spec().id, job.intake().source.file, job.status(), job.totals(), job.accepted_at(),
                                  job.finished_at().value_or(job.accepted_at()), job.submitter()});
             if (finished_.size() > finished_max) finished_.pop_front();
-            worst_ = std::max<int>(worst_, exit_code_of(job.status()));
-            ++counted.finished[job.status()];
             add_verdicts(counted.verdicts, ours(it->first, job.totals()));
             before_us_.erase(it->first);
-            const std::chrono::duration<double> took = finished_.back().finished_at - job.accepted_at();
-            counted.durations.seen(std::max(0.0, took.count()));
+            if (!job.told_before()) {
+                worst_ = std::max<int>(worst_, exit_code_of(job.status()));
+                ++counted.finished[job.status()];
+                const std::chrono::duration<double> took = finished_.back().finished_at - job.accepted_at();
+                counted.durations.seen(std::max(0.0, took.count()));
+            }
         } else {
             if (!job.journal_bent()) to_recover.push_back(it->first);
             set_aside({job.spec().id, job.intake().source.file,
@@ -94,6 +97,15 @@ std::vector<std::string> job_table::reap(sender& from) {
         it = running_.erase(it);
     }
     return to_recover;
+}
+
+std::size_t job_table::to_go_on_with() const {
+    const auto entered = static_cast<std::size_t>(
+        std::count_if(running_.begin(), running_.end(), [](const auto& job) { return job.second->told_before(); }));
+    if (entered > 0)
+        log(log_level::info, "ledger.entering",
+            fmt::format("{} jobs that were over before have no line in the ledger, and get one", entered));
+    return open() - entered;
 }
 
 std::size_t job_table::open_of(std::uint32_t uid) const {

@@ -358,6 +358,8 @@ recovered recover_job(const std::string& job_id, const folder& journals, const s
     seed.torn_bytes = reading->torn_bytes;
     seed.behind_checkpoint = reading->behind_checkpoint;
     seed.status = job.status;
+    seed.told_before =
+        job.status && !around.plan.exists(store_name(job_id));  // the store goes when its files are put away
     seed.finished_at = job.finished_at;
     seed.totals = job.totals;
     return out;
@@ -410,6 +412,7 @@ result<std::vector<std::string>> files_without_job(const spool& files, const std
 }
 
 void log_recovered(const job_seed& job) {
+    if (job.told_before) return;
     log(log_level::info, "job.recovered",
         fmt::format("{} of {} ids have their verdict, {} are in doubt", job.state.counts.sum(), job.state.ids,
                     count_of(job.in_doubt)),

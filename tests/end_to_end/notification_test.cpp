@@ -52,6 +52,26 @@ TEST_F(Notification, TellsHowEachJobEnded) {
     EXPECT_EQ(poor.at("totals").at("failed"), 1);
 }
 
+// The lines of a ledger that was begun anew are no news.
+TEST_F(Notification, TellsNobodyOfJobsThatWereOverBeforeTheLedgerWas) {
+    configure({.more = fmt::format("notify: {{command: [{}]}}\n", listener())});
+    drop_job("one", 5);
+    drop_job("two", 5);
+    ASSERT_EQ(once(), 0) << log();
+    ASSERT_EQ(heard().size(), 2U) << log();
+    fs::remove(at("journal/ledger.jsonl"));
+    fs::remove(at("journal/ledger.head"));
+    drop_job("three", 5);
+    ASSERT_EQ(once(), 0) << log();
+    EXPECT_EQ(events(), (std::set<std::string>{"finished one", "finished two", "finished three"}));
+    EXPECT_EQ(heard().size(), 3U) << log();
+    EXPECT_NE(log().find("2 jobs that were over before have no line in the ledger"), std::string::npos) << log();
+    EXPECT_NE(log().find("event=ready open_jobs=0"), std::string::npos) << log();
+    const std::string ledger = read("journal/ledger.jsonl");
+    for (const char* job : {"one", "two", "three"})
+        EXPECT_NE(ledger.find(fmt::format("\"journal\":\"{}.jsonl\"", job)), std::string::npos) << ledger;
+}
+
 TEST_F(Notification, TellsOfABlockedJobAndOfTheReload) {
     hostile_server hook(
         {[](const hostile_server::victim& c) { return c.send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"); }});

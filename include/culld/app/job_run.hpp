@@ -51,6 +51,7 @@ struct job_seed {
     bool copied = false;      // another user's files: once it is accepted, copies of ours take their place
     unique_fd journal;
     bool fresh = true;  // the journal is new and empty
+    bool told_before = false;
     std::uint64_t journal_bytes = 0;
     chain_head head;
     plan_state state;
@@ -182,6 +183,8 @@ class job_run {
     [[nodiscard]] bool being_cancelled() const { return stop_reason_ == skip_reason::cancelled; }
     // Accepted by this process, not by one before it.
     [[nodiscard]] bool fresh() const { return fresh_; }
+    // It was over, filed and told before; only a ledger that was begun anew lacks it.
+    [[nodiscard]] bool told_before() const { return told_before_; }
     // A request of it is under way, or could be, but for what all jobs share.
     [[nodiscard]] bool has_something_to_send(steady_time now) const;
     // What its next request waits for, but for what all jobs share.
@@ -263,7 +266,7 @@ class job_run {
     bool held_up_ = false;                       // a batch waits for the disk to take what the journal has
     std::uint64_t begins_at_ = 0;                // appended() with the record that this run began with
     steady_time taken_at_ = steady_time::min();  // of the last batch
-    bool fresh_;
+    bool fresh_, told_before_;
     bool waits_;  // accepted by this process, and nothing of it sent yet
     spans in_doubt_;
     bool rested_;

@@ -58,6 +58,8 @@ class job_table {
     std::string forget_stuck(std::string_view job_id);
     // What the next run of a job that is set aside must find; none where nothing is known of it.
     [[nodiscard]] std::optional<journal_mark> left_of(std::string_view job_id) const;
+    // Without those that were over before: a ledger that was begun anew gets their lines, and the log says so.
+    [[nodiscard]] std::size_t to_go_on_with() const;
     [[nodiscard]] std::size_t open() const { return running_.size() + stuck_.size(); }
     // Those that run, of one submitter.
     [[nodiscard]] std::size_t open_of(std::uint32_t uid) const;
