@@ -19,6 +19,7 @@
 #include "culld/app/limit_keeper.hpp"
 #include "culld/app/load.hpp"
 #include "culld/app/notifier.hpp"
+#include "culld/app/reload_record.hpp"
 #include "culld/app/restart.hpp"
 #include "culld/app/sender.hpp"
 #include "culld/app/taker.hpp"
@@ -375,6 +376,7 @@ class life {
         loaded_or_not& fresh = *read;
         if (!reload_refused(fresh, *with_.settings, rules_->protect)) {
             fresh->who->adopt(memory_);
+            ruled_by before = reloads_.now();
             with_.settings = fresh->settings;
             with_.config_sha256 = fresh->file.sha256;
             rules_ = fresh->rules;
@@ -394,10 +396,7 @@ class life {
             taker_.rescan();
             look_due_ = true;
             control_.reloaded = {true, wall_now()};
-            log(log_level::info, "reloaded", "the configuration was read again",
-                {{"config_sha256", with_.config_sha256},
-                 {"protected_sha256", rules_->protect.sha256()},
-                 {"protected_count", rules_->protect.size()}});
+            reloads_.tell(std::move(before));
         }
         manager_.ready(status_line());
         changed_.notify();
@@ -457,6 +456,7 @@ class life {
     limit_keeper limits_;
     taker taker_;
     notifier notifier_;
+    reload_record reloads_{with_};
     control control_;
     std::vector<std::unique_ptr<http_server>> servers_;
     asio::basic_signal_set<loop_executor> signals_;

@@ -53,6 +53,7 @@ job_run::job_run(services& with, job_seed seed, std::optional<id_store> ids)
       rested_(seed.rested),
       torn_bytes_(seed.torn_bytes),
       stop_reason_(seed.stopped),
+      first_(std::move(seed.first)),
       status_(seed.status.value_or("")),
       accepted_at_(seed.accepted_at),
       finished_at_(seed.finished_at),
@@ -78,6 +79,7 @@ job_run::job_run(services& with, job_seed seed, std::optional<id_store> ids)
     };
     journal_.on_looked = [this] { ask_for_turn(); };
     journal_.on_quiet = [this] { with_.jobs_changed(); };
+    for (const person_order& order : seed.orders) orders_.push_back({order, 0});
     shown_ = count();
     progress_.sample(steady_now(), shown_.settled(), answers_);
 }
@@ -101,6 +103,7 @@ void job_run::start() {
                         .gid = gid_,
                         .modified_at = modified_at_,
                         .config_sha256 = with_.config_sha256});
+        first_ = hex(chain_.head().prev);
         if (!intake_.protected_at.empty())
             record_verdict({.kind = verdict_kind::skipped,
                             .reason = name_of(skip_reason::protected_id),
@@ -116,6 +119,7 @@ void job_run::start() {
     if (intake_.spec.dry_run) stop(skip_reason::dry_run);
     follow_up();
     journal_.commit_now();
+    tell_ledger();
 }
 
 // ---- for the sender ----
@@ -318,6 +322,7 @@ void job_run::checkpoint(bool at_rest) {
 void job_run::on_durable() {
     shown_ = pending_;
     failed_shown_ = failed_pending_;
+    tell_ledger();
     if (std::exchange(to_own_, false)) own_files();  // job.accepted is what becomes durable first
     const std::uint64_t upto = journal_.durable_bytes();
     bool may_send = std::exchange(held_up_, false);
@@ -404,74 +409,6 @@ void job_run::begin_finish() {
     finish_upto_ = journal_.appended();
     journal_.commit_now();
     with_.jobs_changed();
-}
-
-// Two threads, one behind the other: a spool that hangs must not hold up the journals of others.
-void job_run::file_away() {
-    if (std::exchange(filing_, true)) return;  // a thread is at it, with what is ours
-    const job_totals totals = count();
-    auto work = [this, totals, head = hex(chain_.head().prev),
-                 records = chain_.head().seq]() -> result<ledger_file::line> {
-        // A start knows by the store's name that a job in the ledger has files to put away yet.
-        if (auto synced = with_.plans.sync(); !synced) return fail(std::move(synced.error()));
-        return with_.ledger.append({.job_id = intake_.spec.id,
-                                    .file = intake_.source.file,
-                                    .status = status_,
-                                    .totals = &totals,
-                                    .journal = journal_.name(),
-                                    .head = head,
-                                    .records = records},
-                                   wall_now());
-    };
-    with_.disk.post(std::move(work), [this, alive = alive_, totals](const result<ledger_file::line>& line) {
-        if (!*alive) return;
-        if (line)
-            put_files_away(*line, totals);
-        else
-            not_filed(line.error());
-    });
-}
-
-void job_run::not_filed(const problem& why) {
-    filing_ = false;
-    block({"journal", "", why.text(),
-           "the job is over and its journal complete, but the ledger or the spool cannot be "
-           "written: mend that; culld tries again by itself"});
-}
-
-void job_run::put_files_away(const ledger_file::line& line, const job_totals& totals) {
-    // done/ is for jobs of which nothing went wrong: failed ids, an abort, a cancellation and an expiry did.
-    const bool well = totals.failed == 0 && (status_ == "completed" || status_ == "dry_run");
-    auto work = [this, well]() -> result<bool> {
-        const auto to = well ? spool_folder::done : spool_folder::failed;
-        if (!active_list_.empty()) {
-            const auto& name = intake_.list ? intake_.list->file : active_list_;
-            if (auto filed = with_.files.file_away(active_list_, to, name); !filed)
-                return fail(std::move(filed.error()));
-        }
-        if (auto filed = with_.files.file_away(active_file_, to, intake_.source.file); !filed)
-            return fail(std::move(filed.error()));
-        return with_.plans.remove(store_name(intake_.spec.id));
-    };
-    with_.filing.post(std::move(work), [this, alive = alive_, line, totals, well](const result<bool>& filed) {
-        if (!*alive) return;
-        if (!filed) return not_filed(filed.error());
-        filing_ = false;
-        state_ = job_state::finished;
-        shown_ = totals;
-        with_.jobs_changed();
-        if (told_before_) return;
-        log(log_level::info, "job.finished",
-            fmt::format("{}: {} ids, {} deleted, {} absent, {} failed, {} skipped", status_, totals.ids, totals.deleted,
-                        totals.absent, totals.failed, totals.skipped),
-            {{"job_id", intake_.spec.id}, {"status", status_}, {"requests", totals.requests}});
-        with_.announce({.kind = well ? notice_kind::finished : notice_kind::failed,
-                        .job_id = intake_.spec.id,
-                        .file = intake_.source.file,
-                        .status = status_,
-                        .totals = totals,
-                        .labels = intake_.spec.labels});
-    });
 }
 
 task<void> job_run::close(steady_time until) {

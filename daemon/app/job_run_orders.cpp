@@ -28,9 +28,15 @@ std::string job_run::reason() const {
     return {};
 }
 
+void job_run::order(std::string_view type, person by, std::string_view reason, std::optional<double> rate) {
+    const std::uint64_t record = chain_.head().seq;
+    write_command(chain_, journal_.buffer(), wall_now(), type, by, reason, rate);
+    orders_.push_back({{type, record, by, rate}, journal_.appended()});
+}
+
 bool job_run::pause(person by, std::string_view reason) {
     if (finishing_ || journal_.dead() || state_ == job_state::paused || state_ == job_state::finished) return false;
-    write_command(chain_, journal_.buffer(), wall_now(), "job.paused", by, reason, std::nullopt);
+    order("job.paused", by, reason);
     said_ = reason;
     paused_by_ = by;
     journal_.commit_now();
@@ -47,12 +53,12 @@ bool job_run::resume(person by, std::string_view reason) {
     if (state_ == job_state::blocked || state_ == job_state::paused) said_.clear();
     if (state_ == job_state::blocked) {
         paused_before_block_ = false;
-        write_command(chain_, journal_.buffer(), wall_now(), "job.resumed", by, reason, std::nullopt);
+        order("job.resumed", by, reason);
         unblock("resumed by an operator");
         return true;
     }
     if (state_ != job_state::paused) return false;
-    write_command(chain_, journal_.buffer(), wall_now(), "job.resumed", by, reason, std::nullopt);
+    order("job.resumed", by, reason);
     journal_.commit_now();
     state_ = job_state::running;
     with_.wake(*this);
@@ -62,7 +68,7 @@ bool job_run::resume(person by, std::string_view reason) {
 
 bool job_run::cancel(person by, std::string_view reason) {
     if (finishing_ || journal_.dead() || plan_.stopping()) return false;
-    write_command(chain_, journal_.buffer(), wall_now(), "job.cancelled", by, reason, std::nullopt);
+    order("job.cancelled", by, reason);
     said_ = reason;
     stop(skip_reason::cancelled);
     go_on_to_the_end();
@@ -84,7 +90,7 @@ void job_run::check_deadline() {
 
 bool job_run::set_rate(person by, double per_second) {
     if (finishing_ || journal_.dead()) return false;
-    write_command(chain_, journal_.buffer(), wall_now(), "job.rate", by, {}, per_second);
+    order("job.rate", by, {}, per_second);
     journal_.commit_now();
     if (own_pace_)
         own_pace_->set(per_second, 1, steady_now());
@@ -191,6 +197,7 @@ void job_run::block(block_facts why) {
 
 void job_run::unblock(std::string_view why) {
     if (state_ != job_state::blocked || journal_.dead()) return;
+    if (untold_) return tell_ledger();  // which comes back here
     blocked_.reset();
     probe_at_.reset();
     probing_ = false;

@@ -79,6 +79,7 @@ result<std::optional<std::uint64_t>> last_checkpoint(int fd, std::uint64_t size,
 struct journal_reading {
     recovered_job job;
     chain_head head;
+    std::string first;  // SHA-256 of the first line
     std::uint64_t good_bytes = 0;
     std::uint64_t torn_bytes = 0;
     std::uint64_t behind_checkpoint = 0;  // good bytes from the last checkpoint on
@@ -164,6 +165,7 @@ reading_result read_journal(const folder& journals, const std::string& name, std
             chain = chain_checker(record.seq, record.prev);
         }
         if (auto fed = chain.feed(line.text, true, record); !fed) return damaged(name, fed.error());
+        if (record.seq == 0) out.first = hex(chain.head());
         if (auto fed = job.feed(record); !fed) {
             problem why = fed.error();
             why.line = line.number;
@@ -343,6 +345,8 @@ recovered recover_job(const std::string& job_id, const folder& journals, const s
     seed.fresh = false;
     seed.journal_bytes = reading->good_bytes;
     seed.head = reading->head;
+    seed.first = std::move(reading->first);
+    seed.orders = std::move(job.orders);
     seed.state = std::move(job.state);
     seed.requests = job.requests;
     seed.retries = job.retries;

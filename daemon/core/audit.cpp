@@ -69,6 +69,8 @@ void journal_audit::feed(const record_view& record, std::uint64_t line) {
     if (finished_) return find(fmt::format("{} follows job.finished", record.type_name));
     if (accepted_ == (record.type == record_type::job_accepted))
         find(accepted_ ? "job.accepted stands a second time" : "the first record must be job.accepted");
+    if (is_order(record.type))
+        if (const auto by = person_in(record)) summary_.orders.push_back({record.seq, record.type, *by});
     switch (record.type) {
         case record_type::job_accepted: accepted(record); break;
         case record_type::intent: intent(record); break;
@@ -102,6 +104,7 @@ void journal_audit::feed(const record_view& record, std::uint64_t line) {
         case record_type::job_finished: finished(record); break;
         case record_type::job_rejected:
         case record_type::ledger_signed_from:
+        case record_type::config_reloaded:
         case record_type::job_rate:
         case record_type::unknown: break;  // what is no type of a journal's is a fault of form
     }

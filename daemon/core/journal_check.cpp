@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "culld/core/job_document.hpp"
@@ -25,6 +26,7 @@ const record_view* journal_check::take(result<void> fed) {
         if (breaks_.empty()) breaks_.push_back(std::move(fed.error()));
         return nullptr;
     }
+    if (chain_.records() == 1) first_ = hex(chain_.head());
     audit_.feed(*record_, chain_.records());
     return record_.get();
 }
@@ -51,11 +53,36 @@ journal_report journal_check::finish() {
     out.bytes = bytes_;
     out.torn_bytes = torn_bytes_;
     out.head = hex(chain_.head());
+    out.first = first_;
     if (!out.summary.accepted_at.empty() && out.summary.job_id != job_id_)
         out.findings.push_back({.what = fmt::format("it is the journal of {}", out.summary.job_id), .line = 1});
     if (!is_job_id(job_id_)) out.findings.push_back({.what = "no job has such an id: it is no journal of culld's"});
     const std::string name = journal_name(job_id_);
     for (problem& p : out.findings) p.file = name;
+    return out;
+}
+
+std::vector<problem> compare_with_ledger(const ledger_acceptance& accepted, const std::vector<ledger_order>& orders,
+                                         const journal_report& journal) {
+    std::vector<problem> out;
+    const auto differ = [&](std::uint64_t seq, std::string what) {
+        out.push_back({.what = std::move(what), .file = ledger_name, .line = seq + 1});
+    };
+    if (accepted.first != journal.first)
+        differ(accepted.seq, fmt::format("the first line of {} is not the one the ledger names", accepted.journal));
+    if (accepted.ids != journal.summary.totals.ids || accepted.file != journal.summary.file)
+        differ(accepted.seq,
+               fmt::format("{} is about {} ids of {}, the ledger about {} of {}", accepted.journal,
+                           journal.summary.totals.ids, journal.summary.file, accepted.ids, accepted.file));
+    for (const ledger_order& order : orders) {
+        const auto is_it = [&](const audit_summary::order& o) {
+            return o.record == order.record && o.type == order.type && o.by.uid == order.by.uid &&
+                   o.by.pid == order.by.pid;
+        };
+        if (std::ranges::none_of(journal.summary.orders, is_it))
+            differ(order.seq, fmt::format("record {} of {} is not the {} of uid {} that the ledger tells of",
+                                          order.record, accepted.journal, name_of(order.type), order.by.uid));
+    }
     return out;
 }
 

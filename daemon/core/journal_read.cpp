@@ -9,11 +9,11 @@ namespace culld {
 namespace {
 
 // In the order of record_type.
-constexpr std::array<std::string_view, 20> type_names = {
-    "job.accepted",  "intent",       "batch.result",  "batch.error",        "ids.absent",
-    "ids.deleted",   "ids.failed",   "ids.skipped",   "job.paused",         "job.resumed",
-    "job.cancelled", "job.rate",     "job.recovered", "checkpoint",         "job.blocked",
-    "job.unblocked", "job.finished", "job.rejected",  "ledger.signed_from", "unknown"};
+constexpr std::array<std::string_view, 21> type_names = {
+    "job.accepted",       "intent",          "batch.result", "batch.error",   "ids.absent",    "ids.deleted",
+    "ids.failed",         "ids.skipped",     "job.paused",   "job.resumed",   "job.cancelled", "job.rate",
+    "job.recovered",      "checkpoint",      "job.blocked",  "job.unblocked", "job.finished",  "job.rejected",
+    "ledger.signed_from", "config.reloaded", "unknown"};
 static_assert(type_names[static_cast<std::size_t>(record_type::unknown)] == "unknown");
 
 record_type record_type_of(std::string_view name) {
@@ -185,6 +185,68 @@ result<job_totals> read_totals(const json_value& object) {
     return out;
 }
 
+namespace {
+
+result<void> take(const record_view& record, std::string_view key, std::string& to) {
+    auto got = record.text(key);
+    if (!got) return fail(std::move(got.error()));
+    to = std::move(*got);
+    return {};
+}
+
+result<void> take(const record_view& record, std::string_view key, std::uint64_t& to) {
+    const auto got = record.u64(key);
+    if (!got) return fail(got.error());
+    to = *got;
+    return {};
+}
+
+result<void> take_hash(const record_view& record, std::string_view key, std::string& to) {
+    if (auto got = take(record, key, to); !got) return got;
+    digest hash{};
+    if (!parse_hex(to, hash)) return fail(fmt::format("\"{}\" is not 64 lower-case hex digits", key));
+    return {};
+}
+
+// The name is opened beside the ledger: it must not lead anywhere else, nor to what is no journal.
+result<void> take_journal(const record_view& record, const std::string& job_id, std::string& to) {
+    if (auto got = take(record, "journal", to); !got) return got;
+    if (to != job_id + ".jsonl" || to.find('/') != std::string::npos || to.starts_with('.') || to == ledger_name)
+        return fail(fmt::format("\"journal\" is not {}.jsonl, or no journal has such a name", job_id));
+    return {};
+}
+
+}  // namespace
+
+result<ledger_acceptance> read_ledger_acceptance(const record_view& record) {
+    ledger_acceptance out;
+    out.seq = record.seq;
+    out.ts = record.ts;
+    if (auto got = take(record, "job_id", out.job_id); !got) return fail(std::move(got.error()));
+    if (auto got = take(record, "file", out.file); !got) return fail(std::move(got.error()));
+    if (auto got = take(record, "ids", out.ids); !got) return fail(std::move(got.error()));
+    if (auto got = take_journal(record, out.job_id, out.journal); !got) return fail(std::move(got.error()));
+    if (auto got = take_hash(record, "first", out.first); !got) return fail(std::move(got.error()));
+    return out;
+}
+
+bool is_order(record_type type) {
+    return type == record_type::job_paused || type == record_type::job_resumed || type == record_type::job_cancelled ||
+           type == record_type::job_rate;
+}
+
+result<ledger_order> read_ledger_order(const record_view& record) {
+    ledger_order out;
+    out.seq = record.seq;
+    out.type = record.type;
+    if (auto got = take(record, "job_id", out.job_id); !got) return fail(std::move(got.error()));
+    if (auto got = take(record, "record", out.record); !got) return fail(std::move(got.error()));
+    const auto by = person_in(record);
+    if (!by) return absent("by");
+    out.by = *by;
+    return out;
+}
+
 result<ledger_entry> read_ledger_entry(const record_view& record) {
     if (record.type != record_type::job_finished && record.type != record_type::job_rejected)
         return fail(fmt::format("\"{}\" is no type of the ledger", record.type_name));
@@ -192,40 +254,26 @@ result<ledger_entry> read_ledger_entry(const record_view& record) {
     out.seq = record.seq;
     out.ts = record.ts;
     out.rejected = record.type == record_type::job_rejected;
-    const auto take = [&](std::string_view key, std::string& to) -> result<void> {
-        auto got = record.text(key);
-        if (!got) return fail(std::move(got.error()));
-        to = std::move(*got);
-        return {};
-    };
     const auto is_null = [&](std::string_view key) {
         const json_value* found = record.find(key);
         return found == nullptr || found->kind == json_kind::null;
     };
     if (!(out.rejected && is_null("job_id")))
-        if (auto got = take("job_id", out.job_id); !got) return fail(std::move(got.error()));
-    if (auto got = take("file", out.file); !got) return fail(std::move(got.error()));
-    if (auto got = take("status", out.status); !got) return fail(std::move(got.error()));
+        if (auto got = take(record, "job_id", out.job_id); !got) return fail(std::move(got.error()));
+    if (auto got = take(record, "file", out.file); !got) return fail(std::move(got.error()));
+    if (auto got = take(record, "status", out.status); !got) return fail(std::move(got.error()));
     if (!is_null("sig"))
-        if (auto got = take("sig", out.sig); !got) return fail(std::move(got.error()));
+        if (auto got = take(record, "sig", out.sig); !got) return fail(std::move(got.error()));
     if (out.rejected) {
         for (const std::string_view key : {"totals", "journal", "head"})
             if (!is_null(key)) return fail(fmt::format("\"{}\" must be null in job.rejected", key));
         if (out.status != "rejected") return fail("\"status\" of job.rejected must be \"rejected\"");
-        if (auto got = take("error", out.error); !got) return fail(std::move(got.error()));
+        if (auto got = take(record, "error", out.error); !got) return fail(std::move(got.error()));
         return out;
     }
-    if (auto got = take("journal", out.journal); !got) return fail(std::move(got.error()));
-    if (auto got = take("head", out.head); !got) return fail(std::move(got.error()));
-    digest head{};
-    if (!parse_hex(out.head, head)) return fail("\"head\" is not 64 lower-case hex digits");
-    // The name is opened beside the ledger: it must not lead anywhere else, nor to what is no journal.
-    if (out.journal != out.job_id + ".jsonl" || out.journal.find('/') != std::string::npos ||
-        out.journal.starts_with('.') || out.journal == ledger_name)
-        return fail(fmt::format("\"journal\" is not {}.jsonl, or no journal has such a name", out.job_id));
-    const auto records = record.u64("records");
-    if (!records) return fail(records.error());
-    out.records = *records;
+    if (auto got = take_journal(record, out.job_id, out.journal); !got) return fail(std::move(got.error()));
+    if (auto got = take_hash(record, "head", out.head); !got) return fail(std::move(got.error()));
+    if (auto got = take(record, "records", out.records); !got) return fail(std::move(got.error()));
     const json_value* totals = record.find("totals");
     if (totals == nullptr) return absent("totals");
     auto counted = read_totals(*totals);

@@ -47,6 +47,22 @@ void source(json_object& line, const source_facts& s) {
     line.member("file", s.file).member("sha256", s.sha256).member("bytes", s.bytes);
 }
 
+void owner(json_object& line, std::uint32_t uid, std::uint32_t gid) {
+    json_object who(line.begin("owner"));
+    who.member("uid", uid).member("gid", gid).close();
+}
+
+void by(json_object& line, person who) {
+    json_object o(line.begin("by"));
+    o.member("uid", who.uid).member("pid", who.pid).close();
+}
+
+void protected_list(json_object& line, const std::optional<protected_facts>& list) {
+    if (!list) return;
+    json_object o(line.begin("protected"));
+    o.member("sha256", list->sha256).member("count", list->count).close();
+}
+
 }  // namespace
 
 void append_spans(std::string& out, const spans& where) {
@@ -69,15 +85,11 @@ void write_accepted(chain_writer& chain, std::string& out, wall_time ts, const a
         if (in.list) {
             json_object inner(line.begin("list"));
             source(inner, *in.list);
-            if (in.list->owner) {
-                json_object list_owner(inner.begin("owner"));
-                list_owner.member("uid", in.list->owner->uid).member("gid", in.list->owner->gid).close();
-            }
+            if (in.list->owner) owner(inner, in.list->owner->uid, in.list->owner->gid);
             if (!in.list->taken_as.empty()) inner.member("taken_as", in.list->taken_as);
             inner.close();
         }
-        json_object owner(line.begin("owner"));
-        owner.member("uid", facts.uid).member("gid", facts.gid).close();
+        owner(line, facts.uid, facts.gid);
         line.member("resource", in.spec.resource)
             .member("project_id", in.spec.project_id)
             .member("workspace_id", in.spec.workspace_id)
@@ -91,10 +103,7 @@ void write_accepted(chain_writer& chain, std::string& out, wall_time ts, const a
             .member("config_sha256", facts.config_sha256)
             .member("modified_at", rfc3339(facts.modified_at));
         if (!in.source.taken_as.empty()) line.member("taken_as", in.source.taken_as);
-        if (in.protect) {
-            json_object list(line.begin("protected"));
-            list.member("sha256", in.protect->sha256).member("count", in.protect->count).close();
-        }
+        protected_list(line, in.protect);
     });
 }
 
@@ -211,11 +220,10 @@ void write_unblocked(chain_writer& chain, std::string& out, wall_time ts, std::s
     chain.append(out, "job.unblocked", ts, [&](json_object& line) { line.member("why", why); });
 }
 
-void write_command(chain_writer& chain, std::string& out, wall_time ts, std::string_view type, person by,
+void write_command(chain_writer& chain, std::string& out, wall_time ts, std::string_view type, person who,
                    std::string_view reason, std::optional<double> rate) {
     chain.append(out, type, ts, [&](json_object& line) {
-        json_object who(line.begin("by"));
-        who.member("uid", by.uid).member("pid", by.pid).close();
+        by(line, who);
         if (!reason.empty()) line.member("reason", reason);
         if (rate) line.member("requests_per_second", *rate);
     });
@@ -247,6 +255,36 @@ void write_ledger_line(chain_writer& chain, std::string& out, wall_time ts, cons
             if (facts.node)
                 line.member("inode", facts.node->inode).member("changed_at", rfc3339(facts.node->changed_at));
         }
+    });
+}
+
+void write_ledger_accepted(chain_writer& chain, std::string& out, wall_time ts, const acceptance_facts& facts) {
+    chain.append(out, "job.accepted", ts, [&](json_object& line) {
+        line.member("job_id", facts.job_id).member("file", facts.file);
+        owner(line, facts.uid, facts.gid);
+        line.member("ids", facts.ids).member("sha256", facts.sha256);
+        if (!facts.list_sha256.empty()) line.member("list_sha256", facts.list_sha256);
+        line.member("journal", facts.journal).member("first", facts.first);
+    });
+}
+
+void write_ledger_order(chain_writer& chain, std::string& out, wall_time ts, std::string_view job_id,
+                        const person_order& order) {
+    chain.append(out, order.type, ts, [&](json_object& line) {
+        line.member("job_id", job_id).member("record", order.record);
+        by(line, order.by);
+        if (order.rate) line.member("requests_per_second", *order.rate);
+    });
+}
+
+void write_reloaded(chain_writer& chain, std::string& out, wall_time ts, const ruled_by& now, const ruled_by& before) {
+    chain.append(out, "config.reloaded", ts, [&](json_object& line) {
+        line.member("config_sha256", now.config_sha256);
+        protected_list(line, now.protect);
+        json_object old(line.begin("before"));
+        old.member("config_sha256", before.config_sha256);
+        protected_list(old, before.protect);
+        old.close();
     });
 }
 

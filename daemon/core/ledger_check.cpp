@@ -30,6 +30,15 @@ bool ledger_check::feed(std::string_view line, bool ended) {
         check_begin(before);
         return true;
     }
+    if (record_->type == record_type::job_accepted) {
+        check_acceptance();
+        return true;
+    }
+    if (is_order(record_->type)) {
+        check_order();
+        return true;
+    }
+    if (record_->type == record_type::config_reloaded) return true;
     auto entry = read_ledger_entry(*record_);
     if (!entry) {
         find(ledger_name, number, std::move(entry.error().what), std::move(entry.error().hint));
@@ -46,6 +55,9 @@ void ledger_check::check_entry(const ledger_entry& entry) {
     if (entry.rejected) return;
     if (!finished_.emplace(entry.job_id, entries_.size()).second)
         find(ledger_name, line, fmt::format("{} has a line already", entry.job_id));
+    if (tells_of_accepted() && acceptance_of(entry.job_id) == nullptr)
+        find(ledger_name, line, fmt::format("the ledger does not tell that {} was accepted", entry.job_id),
+             "it tells of every job that was accepted since its first job.accepted: somebody else wrote this line");
     if (rules_.keys == nullptr) return;
     if (entry.sig.empty()) {
         unsigned_.push_back(line);
@@ -53,6 +65,27 @@ void ledger_check::check_entry(const ledger_entry& entry) {
         find(ledger_name, line, fmt::format("the signature of {}'s head is not the key's", entry.journal),
              "the line or its signature was changed, or another key made it: a file may hold several public keys");
     }
+}
+
+void ledger_check::check_acceptance() {
+    const std::uint64_t line = record_->seq + 1;
+    auto job = read_ledger_acceptance(*record_);
+    if (!job) return find(ledger_name, line, std::move(job.error().what), std::move(job.error().hint));
+    if (of_job(job->job_id) != nullptr)
+        find(ledger_name, line, fmt::format("{} is accepted behind its end", job->job_id));
+    const auto [at, first] = accepted_.emplace(job->job_id, *job);
+    if (!first)
+        find(ledger_name, line, fmt::format("{} was accepted in line {} already", job->job_id, at->second.seq + 1),
+             "the journal of that time was removed, and the job began anew");
+}
+
+void ledger_check::check_order() {
+    const std::uint64_t line = record_->seq + 1;
+    auto order = read_ledger_order(*record_);
+    if (!order) return find(ledger_name, line, std::move(order.error().what), std::move(order.error().hint));
+    if (of_job(order->job_id) != nullptr || acceptance_of(order->job_id) == nullptr)
+        find(ledger_name, line, fmt::format("{} of {}, which is not open there", record_->type_name, order->job_id));
+    orders_[order->job_id].push_back(std::move(*order));
 }
 
 void ledger_check::refuse(std::string_view file, std::uint64_t line, std::string what, std::string hint) {
@@ -138,6 +171,17 @@ void ledger_check::check_head(std::string_view text) {
 const ledger_entry* ledger_check::of_job(const std::string& job_id) const {
     const auto found = finished_.find(job_id);
     return found == finished_.end() ? nullptr : &entries_[found->second];
+}
+
+const ledger_acceptance* ledger_check::acceptance_of(const std::string& job_id) const {
+    const auto found = accepted_.find(job_id);
+    return found == accepted_.end() ? nullptr : &found->second;
+}
+
+const std::vector<ledger_order>& ledger_check::orders_of(const std::string& job_id) const {
+    static const std::vector<ledger_order> none;
+    const auto found = orders_.find(job_id);
+    return found == orders_.end() ? none : found->second;
 }
 
 }  // namespace culld

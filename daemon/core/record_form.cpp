@@ -121,6 +121,18 @@ constexpr form ledger_rejected_form[] = {
     {"journal", kind::null},          {"head", kind::null},      {"records", kind::whole}, {"error", kind::text},
     {"inode", kind::whole64},         {"changed_at", kind::text}};
 
+constexpr form ledger_accepted_form[] = {
+    {"job_id", kind::text}, {"file", kind::base_name},   {"owner", kind::object, owner_form}, {"ids", kind::whole},
+    {"sha256", kind::text}, {"list_sha256", kind::text}, {"journal", kind::base_name},        {"first", kind::text}};
+constexpr form ledger_order_form[] = {{"job_id", kind::text}, {"record", kind::whole}, {"by", kind::object, by_form}};
+constexpr form ledger_rate_form[] = {{"job_id", kind::text},
+                                     {"record", kind::whole},
+                                     {"by", kind::object, by_form},
+                                     {"requests_per_second", kind::decimal}};
+constexpr form ruled_by_form[] = {{"config_sha256", kind::text}, {"protected", kind::object, protected_form}};
+constexpr form ledger_reloaded_form[] = {{"config_sha256", kind::text},
+                                         {"protected", kind::object, protected_form},
+                                         {"before", kind::object, ruled_by_form}};
 constexpr form ledger_signed_from_form[] = {{"from", kind::whole}, {"key", kind::text}, {"sig", kind::text}};
 
 std::span<const form> form_of(record_type type, record_place place) {
@@ -129,6 +141,12 @@ std::span<const form> form_of(record_type type, record_place place) {
             case record_type::job_finished: return ledger_finished_form;
             case record_type::job_rejected: return ledger_rejected_form;
             case record_type::ledger_signed_from: return ledger_signed_from_form;
+            case record_type::job_accepted: return ledger_accepted_form;
+            case record_type::job_paused:
+            case record_type::job_resumed:
+            case record_type::job_cancelled: return ledger_order_form;
+            case record_type::job_rate: return ledger_rate_form;
+            case record_type::config_reloaded: return ledger_reloaded_form;
             default: return {};
         }
     }
@@ -152,6 +170,7 @@ std::span<const form> form_of(record_type type, record_place place) {
         case record_type::job_finished: return finished_form;
         case record_type::job_rejected:
         case record_type::ledger_signed_from:
+        case record_type::config_reloaded:
         case record_type::unknown: return {};
     }
     return {};

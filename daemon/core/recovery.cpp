@@ -20,6 +20,11 @@ result<double> number(const json_value* v, std::string_view key) {
     return fail(fmt::format("\"{}\" is no number", key));
 }
 
+std::optional<double> rate_of(const record_view& r) {
+    const auto rate = number(r.find("requests_per_second"), "requests_per_second");
+    return rate ? std::optional(*rate) : std::nullopt;
+}
+
 std::optional<skip_reason> skip_reason_named(std::string_view name) {
     for (const skip_reason r : {skip_reason::cancelled, skip_reason::aborted, skip_reason::deadline,
                                 skip_reason::dry_run, skip_reason::protected_id})
@@ -144,6 +149,8 @@ result<void> recovery::feed(const record_view& r) {
     plan_state& s = job_.state;
     ++records_;
     at_rest_ = r.type == record_type::checkpoint && r.has("at_rest");
+    if (is_order(r.type))
+        if (const auto by = person_in(r)) job_.orders.push_back({name_of(r.type), r.seq, *by, rate_of(r)});
     switch (r.type) {
         case record_type::job_accepted: return accepted(r);
         case record_type::intent: return intent(r);
@@ -188,7 +195,8 @@ result<void> recovery::feed(const record_view& r) {
         case record_type::job_unblocked:
         case record_type::unknown: return {};  // nothing about ids; a blocked job is tried again at a restart
         case record_type::job_rejected:
-        case record_type::ledger_signed_from: break;
+        case record_type::ledger_signed_from:
+        case record_type::config_reloaded: break;
     }
     return fail("a record that belongs in the ledger");
 }

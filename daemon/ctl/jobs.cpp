@@ -275,6 +275,9 @@ outcome<std::vector<job_facts>> jobs_from_journals(const context& with) {
     std::vector<job_facts> out;
     out.reserve(finished.size() + ids->size());
     for (const auto& [id, entry] : finished) out.push_back(finished_facts(*dir, *entry));
+    // An open job whose journal was removed is shown too, with what became of it.
+    for (const auto& [id, job] : ledger->checked.accepted())
+        if (!finished.contains(id) && !dir->exists(journal_name(id))) ids->push_back(id);
     for (const std::string& id : *ids)
         if (!finished.contains(id)) out.push_back(open_facts(*dir, id, with.ask_daemon));
     sort_by_age(out);
@@ -371,14 +374,19 @@ outcome<std::string> find_journal(const context& with, const folder& dir, std::s
         known.push_back(std::move(job));
     }
     // A job whose journal was removed is still in the ledger: verify must be able to name it.
-    if (auto ledger = read_ledger(dir))
+    const auto removed = [&](const std::string& id, const std::string& file) {
+        if (std::binary_search(ids->begin(), ids->end(), id)) return;
+        job_facts job;
+        job.job_id = id;
+        job.file = file;
+        known.push_back(std::move(job));
+    };
+    if (auto ledger = read_ledger(dir)) {
         for (const ledger_entry& e : ledger->checked.entries())
-            if (!e.rejected && !std::binary_search(ids->begin(), ids->end(), e.job_id)) {
-                job_facts job;
-                job.job_id = e.job_id;
-                job.file = e.file;
-                known.push_back(std::move(job));
-            }
+            if (!e.rejected) removed(e.job_id, e.file);
+        for (const auto& [id, job] : ledger->checked.accepted())
+            if (ledger->checked.of_job(id) == nullptr) removed(id, job.file);
+    }
     problem why;
     const std::size_t at = match(name, known, why);
     if (at == known.size()) {

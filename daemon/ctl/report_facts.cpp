@@ -166,8 +166,11 @@ outcome<report_facts> gather_facts(const context& with, const folder& dir, const
     if (!ledger) return give_up_on(dir.path() + "/" + ledger_name, std::move(ledger.error()));
     out.ledger_records = ledger->checked.records();
     if (const ledger_entry* entry = ledger->checked.of_job(job_id)) out.entry = *entry;
+    const ledger_acceptance* accepted = ledger->checked.acceptance_of(job_id);
     if (!dir.exists(name))
-        return give_up(not_verified, {.what = "the journal is missing, but the ledger names it",
+        return give_up(not_verified, {.what = out.entry || accepted == nullptr
+                                                  ? "the journal is missing, but the ledger names it"
+                                                  : "the journal of an open job is missing: the ledger tells of it",
                                       .hint = "it was removed or renamed",
                                       .file = dir.path() + "/" + name});
     auto read = read_journal(dir, job_id, out.entry ? expected_end::finished : expected_end::open,
@@ -178,12 +181,16 @@ outcome<report_facts> gather_facts(const context& with, const folder& dir, const
     if (!read) return give_up_on(dir.path() + "/" + name, std::move(read.error()));
     out.journal = std::move(*read);
     out.findings = out.journal.findings;
-    if (!out.entry && out.finished() && sight == ledger_sight::open) {
-        auto again =
-            read_ledger_until(with, dir, [&](const ledger_check& now) { return now.of_job(job_id) != nullptr; });
+    const bool unaccepted = accepted == nullptr && !out.entry && ledger->checked.tells_of_accepted();
+    if (((!out.entry && out.finished()) || unaccepted) && sight == ledger_sight::open) {
+        const auto named = [&](const ledger_check& now) {
+            return out.finished() ? now.of_job(job_id) != nullptr : now.acceptance_of(job_id) != nullptr;
+        };
+        auto again = read_ledger_until(with, dir, named);
         if (!again) return give_up_on(dir.path() + "/" + ledger_name, std::move(again.error()));
-        if (again->checked.of_job(job_id) != nullptr) return gather_facts(with, dir, job_id, std::move(rules), sight);
-        out.findings.push_back({.what = unnamed_what, .hint = unnamed_hint, .file = name});
+        if (named(again->checked)) return gather_facts(with, dir, job_id, std::move(rules), sight);
+        if (unaccepted) out.findings.push_back({.what = unaccepted_what, .hint = unaccepted_hint, .file = name});
+        if (out.finished()) out.findings.push_back({.what = unnamed_what, .hint = unnamed_hint, .file = name});
     }
     // One that is withheld speaks neither for the journal nor against it.
     if (*keys && !ledger->there && sight == ledger_sight::open)
@@ -195,6 +202,9 @@ outcome<report_facts> gather_facts(const context& with, const folder& dir, const
     // A broken journal differs from the ledger in everything; once is enough.
     if (out.entry && out.journal.findings.empty())
         for (problem& p : compare_with_ledger(*out.entry, out.journal.summary, out.journal.records, out.journal.head))
+            out.findings.push_back(std::move(p));
+    if (accepted != nullptr && out.journal.findings.empty())
+        for (problem& p : compare_with_ledger(*accepted, ledger->checked.orders_of(job_id), out.journal))
             out.findings.push_back(std::move(p));
     tell_signature(rules.keys, out);
     return out;

@@ -47,10 +47,15 @@ class verification {
     outcome<void> journal(const std::string& job_id, const ledger_check& ledger, tally& out) {
         const ledger_entry* entry = ledger.of_job(job_id);
         const std::string name = journal_name(job_id);
+        const ledger_acceptance* accepted = ledger.acceptance_of(job_id);
         if (!dir_.exists(name)) {
             if (entry != nullptr)
                 out.find("the journal is missing, but the ledger names it", name, 0,
                          fmt::format("{}:{} has its hash; it was removed or renamed", ledger_name, entry->seq + 1));
+            else if (accepted != nullptr)
+                out.find("the journal of an open job is missing", name, 0,
+                         fmt::format("{}:{} tells that the job was accepted; it was removed or renamed", ledger_name,
+                                     accepted->seq + 1));
             return {};
         }
         names_check names(with_);
@@ -72,6 +77,8 @@ class verification {
         out.records += read->records;
         out.bytes += read->bytes;
         const bool sound = read->findings.empty();
+        if (sound && accepted != nullptr)
+            for (problem& p : compare_with_ledger(*accepted, ledger.orders_of(job_id), *read)) out.find(std::move(p));
         for (problem& p : read->findings) out.find(std::move(p));
         if (read->findings_left_out > 0) out.find(fmt::format("and {} more", read->findings_left_out), name);
         if (entry != nullptr) {
@@ -82,16 +89,16 @@ class verification {
             return {};
         }
         ++out.open;
-        if (read->summary.state == "finished")
-            unnamed_.push_back({job_id, std::move(read->summary), read->records, std::move(read->head)});
         if (read->torn_bytes > 0)
             with_.out.say(fmt::format("{}: the last {} bytes are no whole line yet; culld cuts them off when it starts",
                                       name, read->torn_bytes));
+        if (read->summary.state == "finished" || (accepted == nullptr && ledger.tells_of_accepted()))
+            unnamed_.emplace_back(job_id, std::move(*read));
         return {};
     }
 
-    // Journals that held nothing yet, and journals that end but were not in the ledger when it was read: the daemon may
-    // just have been making, or finishing, them.
+    // Journals that held nothing yet, and journals that were not in the ledger when it was read, as ended or at all:
+    // the daemon may just have been making, or finishing, them.
     outcome<void> look_again(const ledger_check& before, tally& out) {
         if (!begun_.empty()) {
             pause_between_looks();
@@ -100,16 +107,23 @@ class verification {
                 if (auto done = journal(job_id, before, out); !done) return done;
         }
         if (unnamed_.empty()) return {};
+        const auto ended = [](const journal_report& read) { return read.summary.state == "finished"; };
         auto ledger = read_ledger_until(with_, dir_, [&](const ledger_check& now) {
-            return std::ranges::all_of(unnamed_, [&](const ended& e) { return now.of_job(e.job_id) != nullptr; });
+            return std::ranges::all_of(unnamed_, [&](const auto& job) {
+                return (ended(job.second) ? now.of_job(job.first) != nullptr : now.acceptance_of(job.first) != nullptr);
+            });
         });
         if (!ledger) return give_up_on(dir_.path() + "/" + ledger_name, std::move(ledger.error()));
-        for (const ended& e : unnamed_) {
-            const ledger_entry* entry = ledger->checked.of_job(e.job_id);
+        for (const auto& [id, read] : unnamed_) {
+            if (ledger->checked.tells_of_accepted() && ledger->checked.acceptance_of(id) == nullptr)
+                out.find(unaccepted_what, journal_name(id), 0, unaccepted_hint);
+            if (!ended(read)) continue;
+            const ledger_entry* entry = ledger->checked.of_job(id);
             if (entry == nullptr)
-                out.find(unnamed_what, journal_name(e.job_id), 0, unnamed_hint);
+                out.find(unnamed_what, journal_name(id), 0, unnamed_hint);
             else
-                for (problem& p : compare_with_ledger(*entry, e.summary, e.records, e.head)) out.find(std::move(p));
+                for (problem& p : compare_with_ledger(*entry, read.summary, read.records, read.head))
+                    out.find(std::move(p));
         }
         return {};
     }
@@ -123,7 +137,9 @@ class verification {
         const auto bare = [&] {
             std::vector<std::string> ids = stores_in(dir_);
             std::erase_if(ids, [&](const std::string& id) {
-                return ledger.of_job(id) != nullptr || dir_.exists(journal_name(id));
+                // What the ledger tells of was looked for already.
+                return ledger.of_job(id) != nullptr || ledger.acceptance_of(id) != nullptr ||
+                       dir_.exists(journal_name(id));
             });
             return ids;
         };
@@ -144,13 +160,7 @@ class verification {
     const context& with_;
     const folder& dir_;
     bool names_;
-    struct ended {
-        std::string job_id;
-        audit_summary summary;
-        std::uint64_t records;
-        std::string head;
-    };
-    std::vector<ended> unnamed_;
+    std::vector<std::pair<std::string, journal_report>> unnamed_;
     std::vector<std::string> begun_;
     bool second_look_ = false;
 };
@@ -247,6 +257,8 @@ int verify(const context& with, const verify_options& options) {
     if (options.jobs.empty())
         for (const ledger_entry& entry : ledger.entries())
             if (!entry.rejected) jobs.insert(entry.job_id);
+    if (options.jobs.empty())
+        for (const auto& [id, job] : ledger.accepted()) jobs.insert(id);
     if (*keys && !reading->there)
         t.find("there is no ledger, and a public key is given: nothing here is signed", ledger_name, 0,
                "it was removed, or this is another folder");

@@ -3,6 +3,7 @@
 #include <time.h>
 
 #include <cstdint>
+#include <utility>
 
 #include "culld/io/key_file.hpp"
 #include "follow.hpp"
@@ -90,8 +91,10 @@ result<ledger_reading> read_whole_ledger(const context& with, const folder& dir,
 
 result<ledger_reading> read_ledger_until(const context& with, const folder& dir,
                                          const std::function<bool(const ledger_check&)>& named) {
+    bool first = true;  // nothing tells that nobody writes: once is waited whatever the files say
     for (next_look looks(with, dir);;) {
         const bool again = looks.worthwhile();
+        if (std::exchange(first, false) && !again) pause_between_looks();
         auto ledger = read_ledger(dir);
         if (!ledger || named(ledger->checked) || !again) return ledger;
     }

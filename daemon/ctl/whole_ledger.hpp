@@ -17,10 +17,14 @@ namespace culld::ctl {
 [[nodiscard]] result<ledger_reading> read_whole_ledger(const context& with, const folder& dir,
                                                        const ledger_rules& rules);
 
-// The ledger once more, after journals were found to end that it did not name: until `named` says that it names them
-// all, or for two seconds.
+// The ledger once more, after journals were found that it did not name, or not as ended: until `named` says that it
+// names them all, or for two seconds.
 [[nodiscard]] result<ledger_reading> read_ledger_until(const context& with, const folder& dir,
                                                        const std::function<bool(const ledger_check&)>& named);
+
+inline constexpr const char* unaccepted_what = "the job is open, and the ledger does not tell that it was accepted";
+inline constexpr const char* unaccepted_hint =
+    "somebody made this journal, or changed the ledger, or culld was stopped just then: start it, and look again";
 
 // The keys that journal.public_key_file or --public-key name; none where neither is set.
 [[nodiscard]] outcome<std::optional<public_keys>> believed_keys(const context& with);

@@ -121,6 +121,7 @@ result<void> ledger_file::read_all() {
     trusted_ = false;
     was_signed_ = false;
     finished_.clear();
+    open_.clear();
     rejected_.clear();
     const bool existed = dir_->exists(ledger_name);
     if (!existed && known_ && known_->seq > 0)
@@ -159,15 +160,13 @@ result<void> ledger_file::read_all() {
         const auto sig = record.text("sig");
         const bool has_sig = sig && !sig->empty();
         if (has_sig) was_signed_ = true;
+        learn(record);
         if (record.type == record_type::job_finished) {
-            if (id) finished_.insert(short_hash_of(*id));
             if (!has_sig) signing.unsigned_end = record.seq + 1;
         } else if (record.type == record_type::ledger_signed_from) {
             auto begin = read_signing_begin(record);
             if (begin && !signing.from) signing.from = begin->from;
             if (begin) signing.last = std::move(*begin);
-        } else if (record.type == record_type::job_rejected) {
-            if (const auto node = rejected_file_of(record)) remember_rejected(rejected_key(*node));
         }
         // Written by us, but what came after it failed, so that it was not told; at the opening, the last one.
         if (!told_upto_) untold.clear();
@@ -215,6 +214,30 @@ result<void> ledger_file::read_all() {
     trusted_ = true;
     if (const auto from = signing_to_say(signing)) return say_signing(*from);
     return {};
+}
+
+// What a line of the ledger makes known of jobs.
+void ledger_file::learn(const record_view& record) {
+    const auto id = record.text("job_id");
+    switch (record.type) {
+        case record_type::job_finished:
+            if (!id) return;
+            finished_.insert(short_hash_of(*id));
+            open_.erase(short_hash_of(*id));
+            return;
+        case record_type::job_rejected:
+            if (const auto node = rejected_file_of(record)) remember_rejected(rejected_key(*node));
+            return;
+        case record_type::job_accepted:
+            if (const auto job = read_ledger_acceptance(record))
+                open_[short_hash_of(job->job_id)] = {short_hash_of(job->first)};
+            return;
+        default: break;
+    }
+    if (!is_order(record.type)) return;
+    const auto order = read_ledger_order(record);
+    const auto job = order ? open_.find(short_hash_of(order->job_id)) : open_.end();
+    if (job != open_.end()) job->second.orders_upto = order->record + 1;
 }
 
 std::optional<std::uint64_t> ledger_file::signing_to_say(const signing_so_far& found) const {
@@ -286,10 +309,44 @@ bool ledger_file::holds(std::string_view id) const {
     return finished_.contains(short_hash_of(id));
 }
 
-result<ledger_file::line> ledger_file::append(const ledger_facts& facts, wall_time ts) {
+result<void> ledger_file::stand_ready() {
     if (auto here = look(); !here) return fail(std::move(here.error()));
-    if (!trusted_)
-        if (auto done = load(); !done) return fail(std::move(done.error()));
+    return trusted_ ? result<void>() : load();
+}
+
+result<void> ledger_file::tell_of(const acceptance_facts& job, std::span<const person_order> orders, wall_time ts) {
+    if (auto ready = stand_ready(); !ready) return ready;
+    const short_hash key = short_hash_of(job.job_id), first = short_hash_of(job.first);
+    if (finished_.contains(key)) return {};
+    const auto append = [&](const auto& write) -> result<void> {
+        auto added = put(write, std::string(job.job_id));
+        return added ? result<void>() : fail(std::move(added.error()));
+    };
+    if (const auto known = open_.find(key); known == open_.end() || known->second.first != first) {
+        const auto write = [&](chain_writer& chain, std::string& out) { write_ledger_accepted(chain, out, ts, job); };
+        if (auto done = append(write); !done) return done;
+        open_[key] = {first};
+    }
+    for (const person_order& order : orders) {
+        if (order.record < open_[key].orders_upto) continue;
+        const auto write = [&](chain_writer& chain, std::string& out) {
+            write_ledger_order(chain, out, ts, job.job_id, order);
+        };
+        if (auto done = append(write); !done) return done;
+        open_[key].orders_upto = order.record + 1;
+    }
+    return {};
+}
+
+result<void> ledger_file::tell_reload(const ruled_by& now, const ruled_by& before, wall_time ts) {
+    if (auto ready = stand_ready(); !ready) return ready;
+    const auto write = [&](chain_writer& chain, std::string& out) { write_reloaded(chain, out, ts, now, before); };
+    auto added = put(write, {});
+    return added ? result<void>() : fail(std::move(added.error()));
+}
+
+result<ledger_file::line> ledger_file::append(const ledger_facts& facts, wall_time ts) {
+    if (auto ready = stand_ready(); !ready) return fail(std::move(ready.error()));
     const bool finished = facts.totals != nullptr;
     if (finished && holds(facts.job_id)) return line{};
     std::optional<short_hash> rejected;
@@ -303,7 +360,10 @@ result<ledger_file::line> ledger_file::append(const ledger_facts& facts, wall_ti
     const auto write = [&](chain_writer& chain, std::string& out) { write_ledger_line(chain, out, ts, signed_facts); };
     auto out = put(write, std::string(facts.job_id));
     if (!out) return out;
-    if (finished) finished_.insert(short_hash_of(facts.job_id));
+    if (finished) {
+        finished_.insert(short_hash_of(facts.job_id));
+        open_.erase(short_hash_of(facts.job_id));
+    }
     if (rejected) remember_rejected(*rejected);
     return out;
 }

@@ -282,7 +282,16 @@ class Programs : public testing::Test {
         EXPECT_EQ(all.size(), 1U);
         return all.empty() ? json::object{{"status", "none"}} : all.front();
     }
-    [[nodiscard]] std::vector<json::object> ledger() const { return lines(data_ + "journal/ledger.jsonl"); }
+    [[nodiscard]] std::vector<json::object> whole_ledger() const { return lines(data_ + "journal/ledger.jsonl"); }
+    // Without what it tells of jobs that are open, and of reloads.
+    [[nodiscard]] std::vector<json::object> ledger() const {
+        std::vector<json::object> out = whole_ledger();
+        std::erase_if(out, [](const json::object& line) {
+            const auto& type = line.at("type").as_string();
+            return type != "job.finished" && type != "job.rejected" && type != "ledger.signed_from";
+        });
+        return out;
+    }
     // The reasons that records of `type` give.
     [[nodiscard]] std::set<std::string> reasons(const std::string& job, std::string_view type) const {
         std::set<std::string> out;

@@ -6,7 +6,7 @@
 Works in this tree, builds in build/planted, and puts each file back as it was. Exits 1 where a bug went unnoticed.
 """
 import planted
-from planted import SHELL, UNIT
+from planted import SHELL, UNIT, WHOLE
 
 BUGS = {
     "chain-not-checked": ("daemon/core/chain.cpp", "if (out.prev != head_) {", "if (out.prev != head_ && false) {",
@@ -57,8 +57,20 @@ BUGS = {
                                   "if (settled_.count() > summary_.totals.ids) {", UNIT, "Tamper.*:Audit.*"),
     "missing-journal-unnoticed": ("daemon/ctl/verify.cpp", "if (entry != nullptr)\n                out.find(\"the journal is missing",
                                   "if (false)\n                out.find(\"the journal is missing", SHELL, "CullctlVerify.*"),
-    "unnamed-journal-called-intact": ("daemon/ctl/report_facts.cpp", "if (!out.entry && out.finished() && sight == ledger_sight::open) {", "if (false) {",
+    "unnamed-journal-called-intact": ("daemon/ctl/report_facts.cpp", "if (((!out.entry && out.finished()) || unaccepted) && sight == ledger_sight::open) {", "if (false) {",
                                       SHELL, "CullctlReport.*:*EvidenceAttack*"),
+    "accepted-job-not-told": ("daemon/io/ledger_file.cpp", "known == open_.end() || known->second.first != first",
+                              "known != open_.end() && known->second.first != first", SHELL, "LedgerFile.TellsOf*"),
+    "sent-before-the-ledger-tells": ("include/culld/app/job_run.hpp", "|| !in_ledger_;", ";", WHOLE,
+                                     "LedgerTells.BeforeAnything*"),
+    "untold-open-journal-believed": ("daemon/ctl/verify.cpp", "(accepted == nullptr && ledger.tells_of_accepted())", "false",
+                                     SHELL, "AcceptedJobs.*"),
+    "removed-open-journal-unnoticed": ("daemon/ctl/verify.cpp", "else if (accepted != nullptr)\n                out.find(",
+                                       "else if (false)\n                out.find(", SHELL, "AcceptedJobs.*"),
+    "another-first-line-believed": ("daemon/core/journal_check.cpp", "if (accepted.first != journal.first)", "if (false)",
+                                    UNIT, "LedgerStory.*"),
+    "order-not-looked-for": ("daemon/core/journal_check.cpp", "if (std::ranges::none_of(journal.summary.orders, is_it))",
+                             "if (false && std::ranges::none_of(journal.summary.orders, is_it))", UNIT, "LedgerStory.*"),
     "nothing-verified-is-ok": ("daemon/ctl/verify.cpp", "if (t.journals == 0 && ledger.records() == 0)", "if (false)", SHELL,
                                "Evidence.*"),
     "beginning-of-a-job-verified": ("daemon/ctl/verify.cpp", "find_journal(with, *dir, name, naming::in_full)",

@@ -688,5 +688,33 @@ TEST_F(SignedLedgerFile, AddsNothingWhereItsHeadIsNotItsOwn) {
     expect_vouched(2);
 }
 
+TEST_F(LedgerFile, TellsOfAnAcceptedJobAndOfEachOrderOnce) {
+    const acceptance_facts job{.job_id = "job-1",
+                               .file = "job.json",
+                               .ids = 3,
+                               .sha256 = some_head,
+                               .journal = "job-1.jsonl",
+                               .first = some_head};
+    const std::vector<person_order> orders{{.type = "job.paused", .record = 4, .by = {1000, 42}},
+                                           {.type = "job.resumed", .record = 5, .by = {1000, 43}}};
+    for (int life = 0; life < 2; ++life) {
+        ledger_file ledger = open();
+        ASSERT_TRUE(ledger.tell_of(job, std::span(orders).first(1), noon));
+        ASSERT_TRUE(ledger.tell_of(job, orders, noon));
+        EXPECT_EQ(ledger.lines(), 3U) << text();
+        EXPECT_FALSE(ledger.holds("job-1")) << "it is open";
+    }
+    ledger_file ledger = open();
+    acceptance_facts anew = job;
+    const std::string other(64, 'b');
+    anew.first = other;
+    ASSERT_TRUE(ledger.tell_of(anew, {}, noon));
+    EXPECT_EQ(ledger.lines(), 4U) << "its journal was removed, and it began anew: both are on record";
+    ASSERT_TRUE(finish(ledger, "job-1"));
+    ASSERT_TRUE(ledger.tell_of(job, orders, noon));
+    EXPECT_EQ(ledger.lines(), 5U) << "it is over";
+    expect_whole(5);
+}
+
 }  // namespace
 }  // namespace culld

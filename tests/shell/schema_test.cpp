@@ -140,6 +140,20 @@ TEST_F(Schema, JournalsAreWhatTheirSchemaSays) {
     write_ledger_line(chain, out, now,
                       {.file = "bad.json", .status = "rejected", .error = "line 3", .node = {{17, now}}});
     write_signed_from(chain, out, now, {.from = 2, .key = std::string(64, 'e'), .sig = std::string(86, 'A') + "=="});
+    write_ledger_accepted(chain, out, now,
+                          {.job_id = "job-1",
+                           .file = "job.yaml",
+                           .uid = 1,
+                           .gid = 2,
+                           .ids = 10,
+                           .sha256 = intake.source.sha256,
+                           .list_sha256 = intake.list->sha256,
+                           .journal = "job-1.jsonl",
+                           .first = std::string(64, 'd')});
+    for (const char* type : {"job.paused", "job.resumed", "job.cancelled"})
+        write_ledger_order(chain, out, now, "job-1", {.type = type, .record = 3, .by = {1000, 42}});
+    write_ledger_order(chain, out, now, "job-1", {.type = "job.rate", .record = 4, .by = {1000, 42}, .rate = 2.5});
+    write_reloaded(chain, out, now, {std::string(64, 'a'), intake.protect}, {std::string(64, 'b'), intake.protect});
     write(root + "/ledger.jsonl", out);
     agree("lines @ledger.schema.json " + root + "/ledger.jsonl");
 }

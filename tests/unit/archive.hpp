@@ -88,9 +88,17 @@ struct archive {
         each_line(text, [&](std::string_view line, bool ended) { return one.feed(line, ended) != nullptr; });
         const journal_report read = one.finish();
         if (!read.findings.empty()) return read.findings;
-        if (entry != nullptr) return compare_with_ledger(*entry, read.summary, read.records, read.head);
-        if (read.summary.state == "finished") return {problem{.what = "the ledger does not name it"}};
-        return {};
+        std::vector<problem> out;
+        if (const ledger_acceptance* accepted = by.acceptance_of(job))
+            out = compare_with_ledger(*accepted, by.orders_of(job), read);
+        else if (entry == nullptr && by.tells_of_accepted())
+            out = {problem{.what = fmt::format("the ledger does not tell that {} was accepted", job)}};
+        if (entry != nullptr)
+            for (problem& p : compare_with_ledger(*entry, read.summary, read.records, read.head))
+                out.push_back(std::move(p));
+        else if (read.summary.state == "finished")
+            out.push_back({.what = "the ledger does not name it"});
+        return out;
     }
     // All that verification finds.
     [[nodiscard]] std::vector<problem> findings(const ledger_rules& rules = {}) const {
@@ -98,6 +106,8 @@ struct archive {
         std::vector<problem> out = check.findings();
         for (const ledger_entry& entry : check.entries())
             if (!entry.rejected && !journals.contains(entry.job_id)) out.push_back({.what = "the journal is missing"});
+        for (const auto& [job, accepted] : check.accepted())
+            if (!journals.contains(job)) out.push_back({.what = accepted.journal + " is missing"});
         for (const auto& [job, text] : journals) {
             const auto more = about_journal(job, check);
             out.insert(out.end(), more.begin(), more.end());

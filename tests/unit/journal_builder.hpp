@@ -100,6 +100,20 @@ class journal_builder {
                 R"("job_id":"{}","file":"{}","status":"{}","totals":{},"journal":"{}.jsonl","head":"{}","records":{})",
                 job, file, status, text_of, job, hex(journal.head), journal.seq));
     }
+    // That `journal` was accepted.
+    journal_builder& ledger_accepted(const journal_builder& journal, std::uint64_t ids, std::string_view job = "job-1",
+                                     std::string_view file = "job.json") {
+        sha256 hash;
+        hash.update(std::string_view(journal.text).substr(0, journal.text.find('\n')));
+        return add(
+            "job.accepted",
+            fmt::format(
+                R"("job_id":"{}","file":"{}","owner":{{"uid":1,"gid":2}},"ids":{},"sha256":"00","journal":"{}.jsonl","first":"{}")",
+                job, file, ids, job, hex(hash.finish())));
+    }
+    journal_builder& ledger_order(std::string_view type, std::string_view job, std::uint64_t record, int uid, int pid) {
+        return add(type, fmt::format(R"("job_id":"{}","record":{},"by":{{"uid":{},"pid":{}}})", job, record, uid, pid));
+    }
     journal_builder& ledger_rejected(std::string_view file, std::string_view error) {
         return add(
             "job.rejected",

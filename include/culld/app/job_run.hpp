@@ -9,6 +9,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "culld/app/services.hpp"
 #include "culld/core/answer.hpp"
@@ -54,6 +55,8 @@ struct job_seed {
     bool told_before = false;
     std::uint64_t journal_bytes = 0;
     chain_head head;
+    std::string first;                 // SHA-256 of the journal's first line
+    std::vector<person_order> orders;  // that may not be in the ledger yet
     plan_state state;
     std::uint64_t requests = 0, retries = 0, throttled = 0;
     wall_time accepted_at;
@@ -171,7 +174,7 @@ class job_run {
         return blocked_ && blocked_->error_class == "journal" && !journal_dead();
     }
     // The disk thread does nothing for this job: it may be destroyed.
-    [[nodiscard]] bool disk_quiet() const { return journal_.quiet() && !filing_; }
+    [[nodiscard]] bool disk_quiet() const { return journal_.quiet() && !filing_ && !telling_; }
     [[nodiscard]] std::uint32_t submitter() const { return uid_; }
     [[nodiscard]] const std::string& active_file() const { return active_file_; }
     [[nodiscard]] const std::string& active_list() const { return active_list_; }
@@ -192,11 +195,13 @@ class job_run {
 
   private:
     void apply_rules();
+    // Writes the record of it, and owes it to the ledger.
+    void order(std::string_view type, person by, std::string_view reason, std::optional<double> rate = {});
     void follow_up();
     void checkpoint(bool at_rest);
-    // Nothing may be sent before more of the journal is durable.
+    // Nothing may be sent before more of the journal is durable, and the ledger tells of the job.
     [[nodiscard]] bool journal_lags() const {
-        return journal_.backlogged() || journal_.durable_bytes() < begins_at_ || withheld_due_;
+        return journal_.backlogged() || journal_.durable_bytes() < begins_at_ || withheld_due_ || !in_ledger_;
     }
     void on_durable();
     void record_verdicts(const std::vector<verdict>& all);
@@ -224,6 +229,10 @@ class job_run {
     // Somebody answers: the end may wait for him.
     void heard() { heard_at_ = steady_now(); }
     void begin_finish();
+    // What the ledger must tell of the job, as soon as the journal's record of it is durable.
+    void tell_ledger();
+    void told_ledger(const result<void>& done, std::size_t orders);
+    [[nodiscard]] bool ledger_owed() const { return !in_ledger_ || !orders_.empty(); }
     void file_away();
     void own_files();
     void put_files_away(const ledger_file::line& line, const job_totals& totals);
@@ -275,6 +284,15 @@ class job_run {
     bool finishing_ = false;
     bool filing_ = false;  // file_away() is under way
     std::optional<std::uint64_t> finish_upto_;
+    std::string first_;       // SHA-256 of the journal's first line
+    bool in_ledger_ = false;  // which tells that the job was accepted
+    bool telling_ = false;    // tell_ledger() is under way
+    bool untold_ = false;     // it failed, and blocked the job
+    struct owed_order {
+        person_order what;
+        std::uint64_t upto = 0;  // appended() with its record
+    };
+    std::deque<owed_order> orders_;  // that the ledger does not tell yet
     std::string status_;
     wall_time accepted_at_;
     std::optional<wall_time> finished_at_;

@@ -30,6 +30,12 @@ struct audit_summary {
     std::string reason;               // of the last pause, block or cancellation that is in force
     std::string help;                 // while it is blocked: what would help
     std::optional<person> paused_by;  // of the last pause
+    struct order {
+        std::uint64_t record = 0;  // seq
+        record_type type = record_type::unknown;
+        person by;
+    };
+    std::vector<order> orders;  // what people ordered
     [[nodiscard]] std::uint64_t remaining() const { return totals.ids - std::min(totals.ids, totals.settled()); }
 };
 

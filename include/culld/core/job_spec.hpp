@@ -69,6 +69,8 @@ struct source_facts {
 struct protected_facts {
     std::string sha256;  // of the file
     std::uint64_t count = 0;
+
+    friend bool operator==(const protected_facts&, const protected_facts&) = default;
 };
 
 // Everything that reading a job and its list found out.

@@ -30,6 +30,7 @@ struct journal_report {
     std::uint64_t bytes = 0;
     std::uint64_t torn_bytes = 0;  // of a last line that is not whole; no fault while the job is open
     std::string head;              // hex, of the last good record
+    std::string first;             // hex, of the first one; empty where there is none
 };
 
 // "<job id>.jsonl"
@@ -60,8 +61,15 @@ class journal_check {
     journal_audit audit_;
     std::unique_ptr<record_view> record_;  // a large value
     std::vector<problem> breaks_;          // of the chain: one at the most
+    std::string first_;                    // journal_report::first
     std::uint64_t bytes_ = 0;
     std::uint64_t torn_bytes_ = 0;
 };
+
+// What the ledger says of the job's acceptance and of people's orders, against what its journal holds; empty if they
+// agree.
+[[nodiscard]] std::vector<problem> compare_with_ledger(const ledger_acceptance& accepted,
+                                                       const std::vector<ledger_order>& orders,
+                                                       const journal_report& journal);
 
 }  // namespace culld

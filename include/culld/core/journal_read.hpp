@@ -40,6 +40,7 @@ enum class record_type {
     job_finished,
     job_rejected,        // in the ledger only
     ledger_signed_from,  // likewise
+    config_reloaded,     // likewise
     unknown,             // a type of a later version; its name is in record_view::type_name
 };
 // "job.accepted"; "unknown" for the last.
@@ -97,6 +98,30 @@ struct ledger_entry {
     std::string sig;    // base64, empty if not signed
 };
 [[nodiscard]] result<ledger_entry> read_ledger_entry(const record_view& record);
+
+// job.accepted in the ledger (acceptance_facts).
+struct ledger_acceptance {
+    std::uint64_t seq = 0;
+    std::string ts;
+    std::string job_id;
+    std::string file;
+    std::uint64_t ids = 0;
+    std::string journal;  // file name beside the ledger
+    std::string first;    // 64 hex: SHA-256 of the journal's first line
+};
+[[nodiscard]] result<ledger_acceptance> read_ledger_acceptance(const record_view& record);
+
+// Is it what a person ordered, in a journal or in the ledger?
+[[nodiscard]] bool is_order(record_type type);
+// Such a line of the ledger.
+struct ledger_order {
+    std::uint64_t seq = 0;
+    std::string job_id;
+    record_type type = record_type::unknown;
+    std::uint64_t record = 0;  // seq of the journal's record
+    person by;
+};
+[[nodiscard]] result<ledger_order> read_ledger_order(const record_view& record);
 
 // Which file a job.rejected is about: none in lines of older versions.
 [[nodiscard]] std::optional<ledger_facts::rejected_file> rejected_file_of(const record_view& record);

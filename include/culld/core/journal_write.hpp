@@ -141,6 +141,33 @@ struct ledger_facts {
     std::optional<rejected_file> node{};
 };
 void write_ledger_line(chain_writer& chain, std::string& out, wall_time ts, const ledger_facts& facts);
+// job.accepted in the ledger: what the job's journal begins with. It signs nothing of its own; ledger.head covers it.
+struct acceptance_facts {
+    std::string_view job_id, file;
+    std::uint32_t uid = 0, gid = 0;  // the submitter
+    std::uint64_t ids = 0;
+    std::string_view sha256;       // of the job's file
+    std::string_view list_sha256;  // of the list that it names; empty where it names none
+    std::string_view journal;      // file name
+    std::string_view first;        // SHA-256 of the journal's first line
+};
+void write_ledger_accepted(chain_writer& chain, std::string& out, wall_time ts, const acceptance_facts& facts);
+// What a person ordered, as it stands in the job's journal: job.paused, .resumed, .cancelled or .rate.
+struct person_order {
+    std::string_view type;     // the record's
+    std::uint64_t record = 0;  // its seq
+    person by;
+    std::optional<double> rate{};  // of job.rate
+};
+void write_ledger_order(chain_writer& chain, std::string& out, wall_time ts, std::string_view job_id,
+                        const person_order& order);
+// config.reloaded: what may be deleted from here on follows another configuration, or another protected list.
+struct ruled_by {
+    std::string config_sha256;
+    std::optional<protected_facts> protect;  // none where no file names protected ids
+    bool operator==(const ruled_by&) const = default;
+};
+void write_reloaded(chain_writer& chain, std::string& out, wall_time ts, const ruled_by& now, const ruled_by& before);
 // `ledger.signed_from`: every finished job's line from number `from` on (counted as seq) is signed; from this line on
 // by the key with the id `key` (ledger_signature.hpp), which signed this line too.
 struct signing_facts {

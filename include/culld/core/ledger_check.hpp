@@ -1,6 +1,9 @@
 // The ledger and ledger.head, checked as a whole: the chain, what each line must hold, no job named twice, the head's
 // word about the last line, and with public keys every signature.
 //
+// A job is accepted, then people order it about, then it ends. A ledger of a version that told of ends alone has no
+// line of the first two kinds; from its first job.accepted on every job must have one.
+//
 // What the signatures cover. A line about a finished job signs the head of that job's journal. A line about a rejected
 // job has no journal and signs nothing of its own. ledger.head signs the hash of the last line, and with it, through
 // the chain, every byte of every line before: so no line can be changed, left out or added without the key.
@@ -48,6 +51,12 @@ class ledger_check {
     [[nodiscard]] const std::vector<ledger_entry>& entries() const { return entries_; }
     // The entry of a finished job; null if the ledger does not name it.
     [[nodiscard]] const ledger_entry* of_job(const std::string& job_id) const;
+    // How the job began; null if the ledger does not tell.
+    [[nodiscard]] const ledger_acceptance* acceptance_of(const std::string& job_id) const;
+    [[nodiscard]] const std::vector<ledger_order>& orders_of(const std::string& job_id) const;
+    // Does it tell of every job that is accepted? An open journal without such a line is then none of culld's.
+    [[nodiscard]] bool tells_of_accepted() const { return !accepted_.empty(); }
+    [[nodiscard]] const std::unordered_map<std::string, ledger_acceptance>& accepted() const { return accepted_; }
     [[nodiscard]] const std::vector<problem>& findings() const { return findings_; }  // file and line set
     [[nodiscard]] std::uint64_t records() const { return chain_.records(); }
     [[nodiscard]] std::uint64_t signed_lines() const { return signed_lines_; }
@@ -63,6 +72,8 @@ class ledger_check {
   private:
     void find(std::string_view file, std::uint64_t line, std::string what, std::string hint = {});
     void check_entry(const ledger_entry& entry);
+    void check_acceptance();
+    void check_order();
     void check_begin(const chain_head& before);
     void find_unsigned();
     // Those that may have signed what comes next.
@@ -74,6 +85,8 @@ class ledger_check {
     std::unique_ptr<record_view> record_;  // a large value
     std::vector<ledger_entry> entries_;
     std::unordered_map<std::string, std::size_t> finished_;
+    std::unordered_map<std::string, ledger_acceptance> accepted_;
+    std::unordered_map<std::string, std::vector<ledger_order>> orders_;
     std::vector<problem> findings_;
     std::uint64_t signed_lines_ = 0;
     std::string first_at_, last_at_;

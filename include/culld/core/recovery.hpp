@@ -8,6 +8,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "culld/core/job_spec.hpp"
 #include "culld/core/journal_read.hpp"
@@ -32,6 +33,7 @@ struct recovered_job {
     std::optional<person> paused_by;  // where the records read say so
     std::optional<double> rate;
     std::optional<skip_reason> stopped;
+    std::vector<person_order> orders;   // those in the records that were read
     std::optional<std::string> status;  // of job.finished
     std::optional<wall_time> finished_at;
     std::optional<job_totals> totals;  // likewise: what a lost answer was counted as, the other records do not tell

@@ -1,5 +1,7 @@
-// The ledger on disk: one line for every finished or rejected job, chained over all jobs, and beside it ledger.head
-// (contract, section 3). A job whose journal the ledger does not name is open: that is how a restart finds them.
+// The ledger on disk: one line for every job that was accepted, what a person ordered, every job that ended, every file
+// that was rejected, and each reload that changed what may be deleted; chained over all jobs, and beside it ledger.head
+// (contract, section 3). A journal whose job the ledger does not call finished is an open job's: that is how a restart
+// finds them.
 //
 // With a signing key the ledger is also proof against whoever can write its folder but has no key, the daemon not
 // turned into their tool: it signs only what follows from what was signed before. So when the ledger is read, its head
@@ -17,8 +19,10 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <map>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -58,6 +62,12 @@ class ledger_file {
     // After a failure the ledger is read again before anything is added.
     [[nodiscard]] result<line> append(const ledger_facts& facts, wall_time ts);
 
+    // The same for a job that was accepted and for what people ordered, as they stand in its journal. Lines that are
+    // there already are passed over: the job's, where it names the same first line, and orders up to the last one told.
+    [[nodiscard]] result<void> tell_of(const acceptance_facts& job, std::span<const person_order> orders, wall_time ts);
+    // The same for a reload.
+    [[nodiscard]] result<void> tell_reload(const ruled_by& now, const ruled_by& before, wall_time ts);
+
     // Are the ledger and its head where they belong, and what was written to them? A problem says what is wrong:
     // nothing can be added then. True: they were not, but read anew they are whole. What was refused is read again when
     // it changes, and now and then.
@@ -72,6 +82,9 @@ class ledger_file {
   private:
     [[nodiscard]] result<void> load();
     [[nodiscard]] result<void> read_all();
+    // Looks at it, and reads it again where that is needed: something may be added then.
+    [[nodiscard]] result<void> stand_ready();
+    void learn(const record_view& record);
     [[nodiscard]] bool stands() const;
     [[nodiscard]] tl::unexpected<problem> refuse(std::string what, std::string hint, const char* name = ledger_name,
                                                  std::uint64_t at_line = 0);
@@ -105,7 +118,12 @@ class ledger_file {
     // The first half of the SHA-256 of each job id: nobody can make two ids look the same, and a job costs little.
     using short_hash = std::pair<std::uint64_t, std::uint64_t>;
     std::set<short_hash> finished_;
-    std::deque<short_hash> rejected_;  // of the file
+    struct open_job {
+        short_hash first;               // of its journal's first line
+        std::uint64_t orders_upto = 0;  // behind the last record of an order that was told
+    };
+    std::map<short_hash, open_job> open_;  // accepted, and not finished
+    std::deque<short_hash> rejected_;      // of the file
     static short_hash short_hash_of(std::string_view text);
     static short_hash rejected_key(const ledger_facts::rejected_file& node);
     void remember_rejected(const short_hash& key);
