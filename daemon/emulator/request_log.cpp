@@ -1,6 +1,7 @@
 #include "emulator/request_log.hpp"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -17,8 +18,16 @@ result<request_log> request_log::open(const std::string& path) {
         log.fd_ = STDOUT_FILENO;
         return log;
     }
-    log.file_ = unique_fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644));
+    // Whoever else may write in that folder could have put a link there, to a file that is none of a log's.
+    constexpr int how = O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
+    log.file_ = unique_fd(::open(path.c_str(), how, 0640));
     if (!log.file_) return fail(errno_problem("open", path, errno));
+    struct stat facts {};
+    if (::fstat(log.file_.get(), &facts) != 0) return fail(errno_problem("look at", path, errno));
+    if (!S_ISREG(facts.st_mode) || facts.st_nlink != 1)
+        return fail(problem{.what = "is no regular file, or has another name too: nothing is written to it",
+                            .hint = "name a file that is not there yet, or - for standard output",
+                            .file = path});
     log.fd_ = log.file_.get();
     return log;
 }

@@ -1,5 +1,6 @@
 // The emulator's pure rooms.
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 #include <rapidcheck.h>
 
 #include <algorithm>
@@ -9,15 +10,18 @@
 #include <boost/json/value.hpp>
 #include <cctype>
 #include <cstdio>
+#include <filesystem>
 
 #include "culld/io/file.hpp"
 #include "emulator/arrivals.hpp"
 #include "emulator/batch_body.hpp"
 #include "emulator/faults.hpp"
 #include "emulator/incidents.hpp"
+#include "emulator/request_log.hpp"
 #include "emulator/scenario.hpp"
 #include "emulator/search.hpp"
 #include "emulator/signature_check.hpp"
+#include "scratch.hpp"
 
 namespace culld::emulator {
 namespace {
@@ -310,6 +314,23 @@ TEST(EmulatedSearch, TimesAreReadInEveryFormTheApiTakes) {
     const incident one = incident::of(dice(1), "an-id");
     EXPECT_EQ(read_api_time(incident::written(one.created)), one.created);
     EXPECT_LE(one.created, one.updated);
+}
+
+// Whoever may write in the folder could have put it there, to have a file overwritten that is none of theirs.
+TEST(RequestLog, WritesToNoFileThatAnotherNameLeadsTo) {
+    const scratch here;
+    const auto at = [&](const std::string& name) { return here.path() + "/" + name; };
+    static_cast<void>(here.file("precious", "kept"));
+    std::filesystem::create_symlink(at("precious"), at("link"));
+    std::filesystem::create_symlink(at("nothing"), at("dangling"));
+    std::filesystem::create_hard_link(at("precious"), at("hard"));
+    ASSERT_EQ(::mkfifo(at("fifo").c_str(), 0600), 0);
+    for (const char* name : {"link", "dangling", "hard", "fifo", "."})
+        EXPECT_FALSE(request_log::open(at(name))) << name;
+    EXPECT_FALSE(std::filesystem::exists(at("nothing")));
+    EXPECT_TRUE(request_log::open(at("log")));
+    EXPECT_EQ(std::filesystem::status(at("log")).permissions() & std::filesystem::perms::others_all,
+              std::filesystem::perms::none);
 }
 
 }  // namespace
