@@ -265,8 +265,8 @@ TEST_F(TamperedRun, AKeyMayComeLateAndBeReplaced) {
     drop("b.yaml", job("job-b", 2));
     ASSERT_EQ(once(), 0) << out();
     EXPECT_EQ(verify(), 0) << "the ledger itself says where signing begins" << out();
-    EXPECT_EQ(verify("--public-key ledger.pub --signed-from 2"), 0) << out();
-    EXPECT_EQ(verify("--public-key ledger.pub --signed-from 1"), 4) << out();
+    EXPECT_EQ(verify("--public-key ledger.pub --signed-from 3"), 0) << out();
+    EXPECT_EQ(verify("--public-key ledger.pub --signed-from 2"), 4) << out();
     EXPECT_EQ(shell(fmt::format("{} --config culld.yaml report job-a --public-key ledger.pub -o a.html", CULLCTL)), 0)
         << out();
 
@@ -280,8 +280,8 @@ TEST_F(TamperedRun, AKeyMayComeLateAndBeReplaced) {
     configure("signing_key_file: " + here_.path("new.pem") + ", public_key_file: " + here_.path("both.pub"));
     ASSERT_EQ(once(), 0) << out();
     EXPECT_EQ(verify("--public-key both.pub"), 0) << out();
-    EXPECT_EQ(verify("--public-key ledger.pub --signed-from 2"), 4);
-    EXPECT_EQ(verify("--public-key new.pub --signed-from 2"), 4);
+    EXPECT_EQ(verify("--public-key ledger.pub --signed-from 3"), 4);
+    EXPECT_EQ(verify("--public-key new.pub --signed-from 3"), 4);
     EXPECT_EQ(shell(fmt::format("{} --config culld.yaml verify", CULLCTL)), 0) << "from the settings";
 }
 
