@@ -203,7 +203,8 @@ void truth::look_at_filed() {
                 std::find_if(jobs_.begin(), jobs_.end(), [&](const job_plan& j) { return same_file(name, j.file); });
             if (job == jobs_.end()) fail(fmt::format("{} is in {}, and nobody dropped it", name, where));
             if (file->uid != 0) fail(fmt::format("{} in {} is another user's, who may have it open", name, where));
-            if (!ledger || ledger->stable.find(fmt::format("\"file\":\"{}\"", job->file)) == std::string::npos)
+            // As the line of its end has it: that of its acceptance goes on with the owner.
+            if (!ledger || ledger->stable.find(fmt::format("\"file\":\"{}\",\"status\":", job->file)) == std::string::npos)
                 fail(fmt::format("{} is in {}, and the ledger does not name it", name, where));
         }
 }
@@ -366,8 +367,10 @@ void truth::judge_ledger() {
         const auto wrong = compare_with_ledger(entry, audit.summary(), links.records(), hex(links.head()));
         if (!wrong.empty()) fail(fmt::format("ledger and {}: {}", entry.journal, wrong.front().text()));
     }
-    for (const std::string& id : job_ids())
+    for (const std::string& id : job_ids()) {
         if (!named.contains(id)) fail(fmt::format("the ledger does not name {}", id));
+        if (check.acceptance_of(id) == nullptr) fail(fmt::format("the ledger does not tell that {} was accepted", id));
+    }
 }
 
 void truth::judge_files() {
