@@ -1,7 +1,7 @@
 // The emulator's pure rooms.
 #include <gtest/gtest.h>
-#include <sys/stat.h>
 #include <rapidcheck.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <array>

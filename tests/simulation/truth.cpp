@@ -204,7 +204,8 @@ void truth::look_at_filed() {
             if (job == jobs_.end()) fail(fmt::format("{} is in {}, and nobody dropped it", name, where));
             if (file->uid != 0) fail(fmt::format("{} in {} is another user's, who may have it open", name, where));
             // As the line of its end has it: that of its acceptance goes on with the owner.
-            if (!ledger || ledger->stable.find(fmt::format("\"file\":\"{}\",\"status\":", job->file)) == std::string::npos)
+            if (!ledger ||
+                ledger->stable.find(fmt::format("\"file\":\"{}\",\"status\":", job->file)) == std::string::npos)
                 fail(fmt::format("{} is in {}, and the ledger does not name it", name, where));
         }
 }
