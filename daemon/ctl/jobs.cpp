@@ -235,28 +235,31 @@ outcome<folder> open_journals(const context& with) {
 }
 
 std::size_t match(std::string_view name, const std::vector<job_facts>& jobs, problem& why) {
-    constexpr std::size_t several = 2;
-    std::size_t by_file = jobs.size(), by_prefix = jobs.size(), prefixes = 0;
+    constexpr std::size_t named_max = 3;
+    std::size_t by_file = jobs.size(), begin_so = 0;
+    std::string beginning;  // ids that begin so, for whoever meant one of them
     std::vector<std::string_view> known;
     for (std::size_t i = 0; i < jobs.size(); ++i) {
         if (jobs[i].job_id == name) return i;
-        // An open job before the newest that ended: whoever drops another file of that name, to be rejected, hides nothing.
+        // An open job before the newest that ended: whoever drops another file of that name, to be rejected, hides
+        // nothing.
         if (jobs[i].file == name &&
             (by_file == jobs.size() || std::tuple(!jobs[i].finished(), jobs[i].accepted_at) >=
                                            std::tuple(!jobs[by_file].finished(), jobs[by_file].accepted_at)))
             by_file = i;
-        if (!name.empty() && jobs[i].job_id.starts_with(name)) {
-            by_prefix = i;
-            ++prefixes;
-        }
+        if (!name.empty() && jobs[i].job_id.starts_with(name) && ++begin_so <= named_max)
+            beginning += fmt::format("{}\"{}\"", beginning.empty() ? "" : " or ", printable(jobs[i].job_id));
         known.push_back(jobs[i].job_id);
         known.push_back(jobs[i].file);
     }
     if (by_file != jobs.size()) return by_file;
-    if (prefixes == 1) return by_prefix;
-    why.what = prefixes >= several ? fmt::format("{} jobs begin with \"{}\"", prefixes, printable(name))
-                                   : fmt::format("no job \"{}\"", printable(name));
-    why.hint = prefixes >= several ? "write more of its id" : did_you_mean(name, known);
+    why.what = fmt::format("no job \"{}\"", printable(name));
+    if (beginning.empty())
+        why.hint = did_you_mean(name, known);
+    else if (begin_so > named_max)
+        why.hint = fmt::format("did you mean {}, or another of {} that begin so?", beginning, begin_so);
+    else
+        why.hint = fmt::format("did you mean {}?", beginning);
     if (why.hint.empty()) why.hint = "cullctl list shows them";
     return jobs.size();
 }
@@ -347,7 +350,8 @@ outcome<job_facts> find_job(const context& with, std::string_view name) {
         const auto newest = std::find_if(rejected.begin(), rejected.end(), [&](const rejected_file& r) {
             return r.file == name || (!found && r.job_id == name);
         });
-        if (newest != rejected.end() && (!found || found->file != name || (found->finished() && newest->at > found->accepted_at))) {
+        if (newest != rejected.end() &&
+            (!found || found->file != name || (found->finished() && newest->at > found->accepted_at))) {
             if (found && found->file == name && !with.json)
                 with.out.say(fmt::format("an earlier file of that name is job {}", printable(found->job_id)));
             return rejected_facts(*newest);
@@ -358,7 +362,7 @@ outcome<job_facts> find_job(const context& with, std::string_view name) {
     return give_up(not_there, std::move(why));
 }
 
-outcome<std::string> find_journal(const context& with, const folder& dir, std::string_view name, naming rule) {
+outcome<std::string> find_journal(const context& with, const folder& dir, std::string_view name) {
     auto ids = journals_in(dir);
     if (!ids) return give_up(io_error, std::move(ids.error()));
     if (std::binary_search(ids->begin(), ids->end(), name)) return std::string(name);
@@ -394,9 +398,6 @@ outcome<std::string> find_journal(const context& with, const folder& dir, std::s
             fmt::format("{}journals are looked for in {}", why.hint.empty() ? "" : "; ", with.settings.journal.dir);
         return give_up(not_there, std::move(why));
     }
-    if (rule == naming::in_full && known[at].job_id != name && known[at].file != name)
-        return give_up(not_there, {.what = fmt::format("no job \"{}\"", printable(name)),
-                                   .hint = fmt::format("{} begins so: write all of it", known[at].job_id)});
     return known[at].job_id;
 }
 

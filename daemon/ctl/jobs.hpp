@@ -30,8 +30,9 @@ struct job_facts : job_view {
 // daemon.
 [[nodiscard]] outcome<std::vector<job_facts>> jobs_from_journals(const context& with);
 
-// The one that `name` means: a job's id, the file's name (its open job, else what became of the newest of that name: its job, or its
-// rejection, which shows as finished with status "rejected"), or the beginning of exactly one id.
+// The one that `name` means: a job's id, the file's name (its open job, else what became of the newest of that name:
+// its job, or its rejection, which shows as finished with status "rejected"). Whole: an answer about another job must
+// not pass for one about this.
 [[nodiscard]] outcome<job_facts> find_job(const context& with, std::string_view name);
 
 // A file that was rejected.
@@ -42,14 +43,8 @@ struct rejected_file {
 // The newest first, at most `most`: by the ledger, else by rejected/, else none.
 [[nodiscard]] std::vector<rejected_file> rejected_files(const context& with, std::size_t most);
 
-// How a job may be named to find_journal.
-enum class naming {
-    by_beginning,  // as find_job has it
-    in_full,       // its id or its file, whole: an answer about another job must not pass for one about this
-};
 // The id alone, for verbs that read journals: they need no daemon.
-[[nodiscard]] outcome<std::string> find_journal(const context& with, const folder& dir, std::string_view name,
-                                                naming rule = naming::by_beginning);
+[[nodiscard]] outcome<std::string> find_journal(const context& with, const folder& dir, std::string_view name);
 
 // A file in the drop box that is no job yet, as far as this user may look there, and why where that shows from here.
 struct waiting_file {
@@ -58,7 +53,8 @@ struct waiting_file {
 // The oldest first. `jobs`: those that are known.
 [[nodiscard]] std::vector<waiting_file> waiting_files(const context& with, const std::vector<job_facts>& jobs);
 
-// The place of the one that `name` means in `jobs`; jobs.size() if none, with `why`.
+// The place of the one that `name` means in `jobs`; jobs.size() if none, with `why`, which
+// names those that begin so.
 [[nodiscard]] std::size_t match(std::string_view name, const std::vector<job_facts>& jobs, problem& why);
 
 [[nodiscard]] outcome<folder> open_journals(const context& with);

@@ -142,7 +142,7 @@ verb list_verb(CLI::App& app) {
 verb status_verb(CLI::App& app) {
     auto* command = app.add_subcommand("status", "show one job in full");
     auto name = std::make_shared<std::string>();
-    command->add_option("JOB", *name, "a job's id, the beginning of one, or the file it was submitted as")->required();
+    command->add_option("JOB", *name, "a job's id, or the file it was submitted as")->required();
     return {command, [name](const context& with) -> int {
                 auto job = find_job(with, *name);
                 if (!job) return report(with, job.error());

@@ -14,7 +14,7 @@ namespace {
 outcome<readable_journal> fetch(const context& with, const std::string& name) {
     readable_journal out;
     out.job_id = name;
-    // A file's name, or the beginning of an id, is the daemon's to find.
+    // A file's name is the daemon's to find.
     if (auto jobs = all_jobs(with)) {
         problem why;
         if (const std::size_t at = match(name, *jobs, why); at != jobs->size()) out.job_id = (*jobs)[at].job_id;

@@ -227,7 +227,7 @@ verb report_verb(CLI::App& app, common_options& common) {
     auto* command =
         app.add_subcommand("report", "one HTML page about a job, for auditors: readable offline and on paper");
     auto options = std::make_shared<report_options>();
-    command->add_option("JOB", options->job, "a job's id, the beginning of one, or its file")->required();
+    command->add_option("JOB", options->job, "a job's id, or its file")->required();
     command->add_option("-o,--output", options->file, "the file to write; - or nothing: standard output")
         ->type_name("FILE");
     command->add_option("--public-key", common.public_key, "check the ledger's signature with this Ed25519 key (PEM)")

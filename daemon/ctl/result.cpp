@@ -220,7 +220,7 @@ class result_run {
 verb result_verb(CLI::App& app) {
     auto* command = app.add_subcommand("result", "what happened to every id of a job, one row each");
     auto options = std::make_shared<result_options>();
-    command->add_option("JOB", options->job, "a job's id, the beginning of one, or its file")->required();
+    command->add_option("JOB", options->job, "a job's id, or its file")->required();
     auto* csv = command->add_flag("--csv", options->csv, "comma-separated, with a header");
     command->add_option("--only", options->only, "only ids with this verdict; remaining: those without one yet")
         ->check(CLI::IsMember({"failed", "deleted", "absent", "skipped", "remaining"}));

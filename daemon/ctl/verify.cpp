@@ -237,7 +237,7 @@ int verify(const context& with, const verify_options& options) {
     if (*keys) rules.keys = &**keys;
     std::set<std::string> jobs;
     for (const std::string& name : options.jobs) {
-        auto id = find_journal(with, *dir, name, naming::in_full);
+        auto id = find_journal(with, *dir, name);
         if (!id) return report(with, id.error());
         jobs.insert(std::move(*id));
     }

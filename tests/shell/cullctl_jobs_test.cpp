@@ -140,12 +140,18 @@ TEST_F(CullctlJobs, TheTableIsNoWiderThanWhatItHolds) {
         << r.out;
 }
 
-TEST_F(CullctlJobs, StatusFindsAJobByIdPrefixAndFile) {
+TEST_F(CullctlJobs, AJobIsNamedByItsWholeIdOrFile) {
     EXPECT_EQ(here("status job-1").code, 0);
     EXPECT_EQ(here("status list.txt").code, 0);
-    const ran ambiguous = here("status job-");
-    EXPECT_EQ(ambiguous.code, 66);
-    EXPECT_NE(ambiguous.err.find("2 jobs begin with"), std::string::npos) << ambiguous.err;
+    for (const char* verb : {"status", "result", "report", "verify"}) {
+        const ran two = here(fmt::format("{} job-", verb));
+        EXPECT_EQ(two.code, 66) << verb << two.out;
+        EXPECT_NE(two.err.find("did you mean \"job-1\" or \"job-2\"?"), std::string::npos) << verb << two.err;
+        EXPECT_EQ(here(fmt::format("{} list.tx", verb)).code, 66) << verb;
+    }
+    std::filesystem::rename(journals + "/job-2.jsonl", root + "/aside");
+    for (const char* verb : {"status", "result", "report", "verify"})
+        EXPECT_EQ(here(fmt::format("{} job-", verb)).code, 66) << verb << ": of one job alone, too";
     const ran typo = here("status jobb-1");
     EXPECT_EQ(typo.code, 66);
     EXPECT_NE(typo.err.find("did you mean \"job-1\""), std::string::npos) << typo.err;
