@@ -316,6 +316,7 @@ void job_run::checkpoint(bool at_rest) {
                       .rate = rate_limit(),
                       .stopped = stop_reason_,
                       .reason = paused || stop_reason_ == skip_reason::cancelled ? said_ : std::string_view(),
+                      .paused_by = paused ? paused_by_ : std::nullopt,
                       .at_rest = at_rest});
 }
 

@@ -140,8 +140,8 @@ result<void> read_record(std::string_view line, record_view& out) {
     return {};
 }
 
-std::optional<person> person_in(const record_view& record) {
-    const json_value* by = record.find("by");
+std::optional<person> person_in(const record_view& record, std::string_view key) {
+    const json_value* by = record.find(key);
     if (by == nullptr || by->kind != json_kind::object) return std::nullopt;
     std::optional<std::uint64_t> uid;
     std::uint64_t pid = 0;

@@ -52,9 +52,8 @@ void owner(json_object& line, std::uint32_t uid, std::uint32_t gid) {
     who.member("uid", uid).member("gid", gid).close();
 }
 
-void by(json_object& line, person who) {
-    json_object o(line.begin("by"));
-    o.member("uid", who.uid).member("pid", who.pid).close();
+void person_member(json_object& line, std::string_view key, person who) {
+    json_object(line.begin(key)).member("uid", who.uid).member("pid", who.pid).close();
 }
 
 void protected_list(json_object& line, const std::optional<protected_facts>& list) {
@@ -204,6 +203,7 @@ void write_checkpoint(chain_writer& chain, std::string& out, wall_time ts, const
         if (facts.rate) line.member("requests_per_second", *facts.rate);
         if (facts.stopped) line.member("stopped", name_of(*facts.stopped));
         if (!facts.reason.empty()) line.member("reason", facts.reason);
+        if (facts.paused_by) person_member(line, "paused_by", *facts.paused_by);
         if (facts.at_rest) line.member("at_rest", true);
         totals_member(line, facts.totals);
     });
@@ -223,7 +223,7 @@ void write_unblocked(chain_writer& chain, std::string& out, wall_time ts, std::s
 void write_command(chain_writer& chain, std::string& out, wall_time ts, std::string_view type, person who,
                    std::string_view reason, std::optional<double> rate) {
     chain.append(out, type, ts, [&](json_object& line) {
-        by(line, who);
+        person_member(line, "by", who);
         if (!reason.empty()) line.member("reason", reason);
         if (rate) line.member("requests_per_second", *rate);
     });
@@ -272,7 +272,7 @@ void write_ledger_order(chain_writer& chain, std::string& out, wall_time ts, std
                         const person_order& order) {
     chain.append(out, order.type, ts, [&](json_object& line) {
         line.member("job_id", job_id).member("record", order.record);
-        by(line, order.by);
+        person_member(line, "by", order.by);
         if (order.rate) line.member("requests_per_second", *order.rate);
     });
 }

@@ -102,6 +102,7 @@ constexpr form checkpoint_form[] = {{"intended", kind::whole},
                                     {"requests_per_second", kind::decimal},
                                     {"stopped", kind::text},
                                     {"reason", kind::text},
+                                    {"paused_by", kind::object, by_form},
                                     {"at_rest", kind::boolean},
                                     {"answered", kind::boolean},
                                     {"totals", kind::object, totals_form}};

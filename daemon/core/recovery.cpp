@@ -463,6 +463,7 @@ result<void> recovery::checkpoint(const record_view& r) {
     job_.retries = t->retries;
     job_.throttled = t->throttled;
     job_.paused = *paused;
+    job_.paused_by = person_in(r, "paused_by");
     if (r.has("requests_per_second"))
         if (auto done = put(job_.rate, number(r.find("requests_per_second"), "requests_per_second")); !done)
             return done;

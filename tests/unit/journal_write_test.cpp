@@ -238,22 +238,24 @@ TEST_F(JournalWrite, Checkpoint) {
                            .counts = {},
                            .first_good = 11,
                            .first_bad = 12};
-    expect("checkpoint",
-           std::string(
-               R"("intended":40,"next_batch":8,"open":[{"attempts":1,"word":"refused","at":[[3,1],[5,2]]},)"
-               R"({"attempts":0,"word":"unsent","at":[[30,10]]}],"holes":[[50,1]],"first_good":11,"first_bad":12,)"
-               R"("paused":true,"requests_per_second":2.5,"stopped":"deadline","reason":"lunch","at_rest":true,)") +
-               totals_text,
-           [&](chain_writer& c, std::string& out) {
-               write_checkpoint(c, out, ts,
-                                {.state = &state,
-                                 .totals = totals,
-                                 .paused = true,
-                                 .rate = 2.5,
-                                 .stopped = skip_reason::deadline,
-                                 .reason = "lunch",
-                                 .at_rest = true});
-           });
+    expect(
+        "checkpoint",
+        std::string(R"("intended":40,"next_batch":8,"open":[{"attempts":1,"word":"refused","at":[[3,1],[5,2]]},)"
+                    R"({"attempts":0,"word":"unsent","at":[[30,10]]}],"holes":[[50,1]],"first_good":11,"first_bad":12,)"
+                    R"("paused":true,"requests_per_second":2.5,"stopped":"deadline","reason":"lunch",)"
+                    R"("paused_by":{"uid":1000,"pid":7},"at_rest":true,)") +
+            totals_text,
+        [&](chain_writer& c, std::string& out) {
+            write_checkpoint(c, out, ts,
+                             {.state = &state,
+                              .totals = totals,
+                              .paused = true,
+                              .rate = 2.5,
+                              .stopped = skip_reason::deadline,
+                              .reason = "lunch",
+                              .paused_by = person{1000, 7},
+                              .at_rest = true});
+        });
     const plan_state bare{.ids = 1};
     expect("checkpoint",
            std::string(

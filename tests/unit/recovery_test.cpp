@@ -291,6 +291,19 @@ TEST(Recovery, ACheckpointBehindTheFirstRecordIsWhereItBegins) {
     EXPECT_EQ(job.stopped, skip_reason::deadline);
 }
 
+TEST(Recovery, ACheckpointTellsWhoPaused) {
+    const auto paused_by = [](const char* more) {
+        const std::string open =
+            R"([{"attempts":1,"word":"refused","at":[[3,1]]},{"attempts":0,"word":"unsent","at":[[8,2]]}])";
+        return recovered(begun().add("checkpoint", checkpoint_text(open, more))).paused_by;
+    };
+    const auto by = paused_by(R"("paused":true,"reason":"lunch","paused_by":{"uid":1000,"pid":7})");
+    ASSERT_TRUE(by);
+    EXPECT_EQ(by->uid, 1000U);
+    EXPECT_EQ(by->pid, 7);
+    EXPECT_FALSE(paused_by(R"("paused":true,"reason":"lunch")")) << "as written before there was such a member";
+}
+
 // A request that was declined (401, 404, 429) had no effect on its ids, but it was one: the next is a retry.
 TEST(Recovery, ACheckpointTellsWhatWasOnlyEverDeclinedFromWhatWasNeverSent) {
     const auto retries = [](const char* sent) {

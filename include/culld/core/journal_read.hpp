@@ -77,7 +77,7 @@ struct record_view {
 [[nodiscard]] result<void> read_record(std::string_view line, record_view& out);
 
 // `by` of what a person ordered; nothing where it is missing.
-[[nodiscard]] std::optional<person> person_in(const record_view& record);
+[[nodiscard]] std::optional<person> person_in(const record_view& record, std::string_view key = "by");
 
 // {"ids":…,"deleted":…,…}: every key once, in any order, others ignored.
 [[nodiscard]] result<job_totals> read_totals(const json_value& object);

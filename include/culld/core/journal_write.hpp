@@ -110,7 +110,8 @@ struct checkpoint_facts {
     std::optional<double> rate;
     std::optional<skip_reason> stopped;
     std::string_view reason;  // of the pause or cancellation in force
-    bool at_rest = false;     // nothing is under way, and nothing more is sent before job.recovered
+    std::optional<person> paused_by;
+    bool at_rest = false;  // nothing is under way, and nothing more is sent before job.recovered
 };
 // All that a restart needs: it begins here instead of at the first line.
 void write_checkpoint(chain_writer& chain, std::string& out, wall_time ts, const checkpoint_facts& facts);
