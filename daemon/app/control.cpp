@@ -5,34 +5,21 @@
 
 #include <algorithm>
 #include <array>
-#include <boost/json.hpp>
 #include <charconv>
 
+#include "control_parts.hpp"
 #include "culld/app/job_views.hpp"
 #include "culld/app/journal_share.hpp"
 #include "culld/app/status_page.hpp"
 #include "culld/core/job_document.hpp"
-#include "culld/core/json_text.hpp"
-#include "culld/io/log.hpp"
+#include "culld/core/percent_text.hpp"
 
 namespace culld {
 
 namespace {
 
-server_answer problem_answer(unsigned status, std::string_view what, std::string_view hint = {}) {
-    server_answer out{.status = status};
-    json_object o(out.body);
-    o.member("error", what);
-    if (!hint.empty()) o.member("hint", hint);
-    o.close();
-    out.body += '\n';
-    return out;
-}
-
 constexpr std::uint64_t page_max = 500;  // jobs in one answer: some 250 KiB
 constexpr std::size_t rows_shown = 200;  // open jobs on the page
-
-constexpr std::string_view not_for_you = "told on the control socket, to root, culld's group and the job's submitter";
 
 // The value of `name` in a query, undecoded: neither a number nor a job id needs it.
 std::optional<std::string_view> parameter(std::string_view query, std::string_view name) {
@@ -43,22 +30,6 @@ std::optional<std::string_view> parameter(std::string_view query, std::string_vi
         if (part.substr(0, equals) == name) return part.substr(std::min(part.size(), equals + 1));
     }
     return std::nullopt;
-}
-
-// For whoever may not see it in full: that it stands still, and not why.
-job_view seen_by(const viewer& by, job_view job) {
-    if (by.sees(job.uid)) return job;
-    job.file.clear();
-    job.help.clear();
-    job.paused_by.reset();
-    job.uid.reset();
-    if (!job.reason.empty()) job.reason = not_for_you;
-    return job;
-}
-
-viewer viewer_of(const server_request& r) {
-    if (!r.from) return {};
-    return {control::may_command(*r.from), r.from->uid};
 }
 
 }  // namespace
@@ -104,10 +75,11 @@ server_answer control::job_list(std::string_view query, const viewer& by) const 
         for (const std::string* id : {r, s, f})
             if (id != nullptr && (next == nullptr || *id < *next)) next = id;
         if (next == nullptr) {
-            if (by.everything && with_.waiting_files)
-                for (const waiting_file& file : with_.waiting_files()) {
+            if (with_.waiting != nullptr)
+                for (const waiting_file& file : with_.waiting->waiting()) {
+                    if (!shows(by, file)) continue;
                     if (n++ > 0) out += ',';
-                    append_job(out, view_of(file));
+                    append_job(out, seen_by(by, view_of(file)));
                 }
             out += "]}\n";
             break;
@@ -134,6 +106,10 @@ server_answer control::job_list(std::string_view query, const viewer& by) const 
     return {.body = std::move(out)};
 }
 
+std::optional<waiting_file> control::taking(std::string_view name) const {
+    return with_.waiting == nullptr ? std::nullopt : with_.waiting->find_taking(name);
+}
+
 std::optional<std::string> control::job_json(std::string_view id, const viewer& by) const {
     std::string out;
     if (const job_run* job = jobs_.find(id)) {
@@ -146,6 +122,10 @@ std::optional<std::string> control::job_json(std::string_view id, const viewer& 
                 out.clear();  // the last of that id
                 append_job(out, seen_by(by, view_of(f)));
             }
+        if (const auto taken = taking(id); taken && shows(by, *taken)) {
+            out.clear();
+            append_job(out, seen_by(by, view_of(*taken)));
+        }
         if (out.empty()) return std::nullopt;
     }
     return out + "\n";
@@ -172,10 +152,10 @@ server_answer control::answer(const server_request& request, bool writable) {
                 return out;
             }
             if (!writable) return problem_answer(403, "this listener is read-only", "use the control socket");
-            return command(request, rest.substr(0, slash), rest.substr(slash + 1));
+            return command(request, percent_decoded(rest.substr(0, slash)).value_or(""), rest.substr(slash + 1));
         }
         if (get) {
-            auto job = job_json(rest, by);
+            auto job = job_json(percent_decoded(rest).value_or(""), by);
             if (!job)
                 return problem_answer(404, fmt::format("no job \"{}\" is known here", rest),
                                       "`cullctl list --all` reads the ledger");
@@ -236,98 +216,6 @@ task<server_answer> control::read_journal(std::string id, std::uint64_t offset, 
     out.content_type = "application/octet-stream";
     out.body = std::move(piece->bytes);
     co_return out;
-}
-
-server_answer control::command(const server_request& request, std::string_view id, std::string_view verb) {
-    // What a person asks for is in the log, granted or not, whoever it was.
-    const auto logged = [&](server_answer out, log_level level, std::string_view event, std::string_view what,
-                            std::string_view reason) {
-        log(level, event,
-            fmt::format("{} of {} by uid {} (pid {}): {}{}{}", verb, id, request.from->uid, request.from->pid, what,
-                        reason.empty() ? "" : ": ", reason),
-            {{"job_id", id},
-             {"command", verb},
-             {"uid", request.from->uid},
-             {"pid", request.from->pid},
-             {"reason", reason}});
-        return out;
-    };
-    const auto refuse = [&](unsigned status, const std::string& what, std::string_view hint = {}) {
-        if (!request.from) return problem_answer(status, what, hint);
-        return logged(problem_answer(status, what, hint), log_level::warn, "command.refused", what, {});
-    };
-    const viewer sees = viewer_of(request);
-    job_run* job = jobs_.find(id);
-    const auto stuck = jobs_.stuck().find(id);
-    const std::optional<std::uint32_t> owner = job != nullptr                 ? std::optional(job->submitter())
-                                               : stuck != jobs_.stuck().end() ? stuck->second.uid
-                                                                              : std::nullopt;
-    const bool own = request.from && owner && *owner == request.from->uid &&
-                     (verb == "pause" || verb == "resume" || verb == "cancel");
-    const bool commander = sees.everything;
-    if (!commander && !own)
-        return refuse(403,
-                      "only root, culld's own user and its group may change jobs, and submitters pause, resume and "
-                      "cancel their own");
-    if (job == nullptr) {
-        if (stuck == jobs_.stuck().end()) {
-            const auto& over = jobs_.finished();
-            const auto done = std::find_if(over.begin(), over.end(), [&](const auto& f) { return f.job_id == id; });
-            if (done == over.end()) return refuse(404, fmt::format("no job \"{}\" is open", id));
-            if (verb == "cancel" && done->status == "cancelled") return {.body = job_json(id, sees).value_or("{}\n")};
-            return refuse(404, fmt::format("job \"{}\" is over: {}", id, done->status));
-        }
-        if (verb != "resume" || stuck->second.damaged)
-            return refuse(409,
-                          fmt::format("the job is blocked, and {} does not apply: {}", verb, stuck->second.why.detail));
-        try_again();
-        return logged({.body = job_json(id, sees).value_or("{}\n")}, log_level::info, "command",
-                      "it is looked at again", {});
-    }
-    std::string reason;
-    std::optional<double> rate;
-    if (!request.body.empty()) {
-        boost::json::error_code ec;
-        const auto body = boost::json::parse(boost::json::string_view(request.body.data(), request.body.size()), ec);
-        if (ec || !body.is_object()) return refuse(400, "the body is no JSON object");
-        if (const auto* r = body.get_object().if_contains("reason"); r != nullptr && r->is_string())
-            reason = clean_message(std::string_view(r->get_string().data(), r->get_string().size()));
-        if (const auto* n = body.get_object().if_contains("requests_per_second"); n != nullptr && n->is_number())
-            rate = n->to_number<double>(ec);
-    }
-    const person by{request.from->uid, request.from->pid};
-    std::string what = "done";
-    bool done = false;
-    if (verb == "pause") {
-        done = job->stands_paused();
-        if (done) what = "it was paused already";
-        done = done || job->pause(by, reason);
-    } else if (verb == "resume") {
-        done = job->dispatchable() && !job->blocked();
-        if (done) {
-            what = "nothing held it up";
-        } else if (job->resume(by, reason)) {
-            done = true;
-            // Whoever speaks for one job only does not speak for the key.
-            if (commander) sending_.try_credentials_again();
-        }
-    } else if (verb == "cancel") {
-        done = job->being_cancelled();
-        if (done) what = "it was cancelled already";
-        done = done || job->cancel(by, reason);
-    } else if (verb == "rate") {
-        if (!rate || !(*rate > 0) || *rate > 100'000)
-            return refuse(400, "the body must be {\"requests_per_second\": N} with N above 0");
-        done = job->set_rate(by, *rate);
-        what = fmt::format("at most {:g} requests a second", *rate);
-    } else {
-        return refuse(404, fmt::format("no command \"{}\"", verb), "pause, resume, cancel or rate");
-    }
-    if (!done) return refuse(409, fmt::format("the job is {}: {} does not apply", name_of(job->state()), verb));
-    server_answer out = logged({}, log_level::info, "command", what, reason);
-    with_.pump();
-    out.body = job_json(id, sees).value_or("{}\n");
-    return out;
 }
 
 std::optional<wall_time> control::credentials_end() const {

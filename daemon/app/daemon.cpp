@@ -114,7 +114,7 @@ class life {
         signals_.async_wait([this](boost::system::error_code ec, int signal) {
             if (ec) return;
             log(log_level::info, "stopping", signal == SIGINT ? "interrupted" : "told to stop");
-            stop_asked_ = stop_reading_ = true;
+            stop_asked_ = rebuilding_.stop = true;
             heart_.bound_the_end(with_.settings->api.request_timeout + last_words);
             changed_.notify();
         });
@@ -169,7 +169,7 @@ class life {
     }
 
     intake_surroundings surroundings(const intake_settings& rules) {
-        return {*rules.settings, rules.pattern, resource_names(), rules.protect, with_.plans, stop_reading_};
+        return {*rules.settings, rules.pattern, resource_names(), rules.protect, with_.plans, rebuilding_};
     }
 
     // ---- recovery ----
@@ -469,7 +469,7 @@ class life {
     bool look_due_ = false;
     bool stop_asked_ = false, reload_asked_ = false, reloading_ = false;
     bool file_unknown_ = false;  // some file in active/ belongs to a job set aside, nobody knows which
-    std::atomic<bool> stop_reading_{false};
+    reading_watch rebuilding_;   // of lists, from files of open jobs
     int exit_code_ = 0;
 };
 

@@ -66,12 +66,14 @@ job_view view_of(const stuck_job& job) {
 }
 
 job_view view_of(const waiting_file& file) {
-    return {.job_id = {},
+    return {.job_id = file.job_id,
             .file = file.file,
             .state = job_state::waiting,
-            .status = {},
             .totals = {},
-            .reason = file.reason};
+            .reason = file.reason,
+            .waits_for = file.waits_for,
+            .since = file.since ? rfc3339(*file.since) : std::string(),
+            .uid = file.uid};
 }
 
 }  // namespace culld

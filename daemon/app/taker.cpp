@@ -18,7 +18,6 @@ namespace {
 // Of one submitter: jobs accepted and not over, and files on their way. Further files wait where they are, and nobody
 // else's with them.
 constexpr std::size_t open_jobs_max = 10'000, on_their_way_max = 128;
-constexpr std::size_t waiting_told_max = 1000;
 constexpr std::uint64_t large_file = 1U << 20U;  // bytes; packed ones count eightfold
 constexpr auto try_again_after = std::chrono::seconds(5);
 // Descriptors: of a job that runs (its journal and its store), of one on its way (its file, its list, the store, two
@@ -47,7 +46,7 @@ taker::taker(services& with, job_table& jobs, std::shared_ptr<const intake_setti
       arrivals_(with.loop, with.files, {.rescan = with.settings->spool.rescan}),
       small_(with.loop),
       large_{large_lane(with.loop), large_lane(with.loop)},
-      waits_(std::make_shared<std::multimap<std::string, std::string>>()),
+      takings_(std::make_shared<std::vector<taking*>>()),
       changed_(with.loop) {
     arrivals_.may_take = [this](std::uint32_t uid) {
         const auto it = on_their_way_.find(uid);
@@ -56,22 +55,11 @@ taker::taker(services& with, job_table& jobs, std::shared_ptr<const intake_setti
     };
     arrivals_.handed_out = [this](std::uint32_t uid) { ++on_their_way_[uid]; };
     with_.protect = {rules_, &rules_->protect};
-    with_.waiting_files = [this] { return waiting(); };
+    with_.waiting = this;
 }
 
 taker::~taker() {
-    with_.waiting_files = {};
-}
-
-std::vector<waiting_file> taker::waiting() const {
-    std::vector<waiting_file> out;
-    for (const auto& [file, reason] : *waits_)
-        if (out.size() < waiting_told_max) out.push_back({file, reason});
-    for (std::string& name : arrivals_.being_written(waiting_told_max - out.size()))
-        out.push_back({std::move(name), "somebody has it open for writing"});
-    for (std::string& name : arrivals_.held(waiting_told_max - out.size()))
-        out.push_back({std::move(name), "other files of its submitter come first"});
-    return out;
+    with_.waiting = nullptr;
 }
 
 void taker::arrived(std::uint32_t uid) {
@@ -122,7 +110,7 @@ task<void> taker::run() {
 
 void taker::stop() {
     stopping_ = true;
-    stop_flag_ = true;
+    for (taking* t : *takings_) t->watch.stop = true;
     arrivals_.stop();
     changed_.notify();
 }
@@ -147,10 +135,13 @@ task<void> taker::take(arrived_file file, bool orphan) {
     while (!stopping_ && (with_.ground_lost || !descriptors_left()))
         co_await changed_.wait_until(steady_now() + std::chrono::milliseconds(50));
     if (stopping_) co_return;
+    taking t(takings_, file.name);
+    if (!orphan) t.uid = uid;
     std::optional<rejection> bad;
+    rejection ordered;  // should somebody order it
     bool again = false, awaits_project = false, anew = false;
     {
-        attempt a(file.name, orphan, rules_, with_.plans, stop_flag_, static_cast<std::uint32_t>(with_.dice()));
+        attempt a(t, file.name, orphan, rules_, with_.plans, static_cast<std::uint32_t>(with_.dice()));
         if (!orphan) a.seen = file.facts;
         a.counted = !orphan;
         ++inside_;
@@ -158,25 +149,42 @@ task<void> taker::take(arrived_file file, bool orphan) {
         --inside_;
         give_up_claim(a);
         if (a.list.what != take_result::outcome::gone) lists_in_hand_.erase(lists_in_hand_.find(a.list.job.name));
+        if (a.reading.made_id()) t.job_id.clear();
         again = a.again;
         anew = a.anew;
         awaits_project = a.awaits_project;
-        bad = std::move(a.bad);
         if (!a.job.job.name.empty()) file.name = a.job.job.name;  // in active/
-    }                                                             // its files are closed while it waits
+        ordered = without_reason(a);
+        bad = std::move(a.bad);
+    }  // its files are closed while it waits
     changed_.notify();
-    if (bad && !stopping_) co_await reject(std::move(*bad));
-    if (!orphan) arrived(uid);
-    if (stopping_ || !(again || anew || awaits_project)) co_return;
     // In active/ by now: nobody but us will look at it again.
-    if (awaits_project) {
-        const wait_note told(*this, file.name, "the id of its project is being asked for");
+    const auto counts_no_more = [&] {
+        if (!std::exchange(orphan, true)) arrived(uid);
+    };
+    if (awaits_project && !t.watch.stop) {
+        counts_no_more();
+        const wait_note told(t, "the id of its project is being asked for");
         co_await changed_.wait_until(steady_now() + try_again_after);
-    } else if (again) {
-        const wait_note told(*this, file.name, "our own disk did not let it be taken: the log says more");
+    } else if (again && !t.watch.stop) {
+        counts_no_more();
+        const wait_note told(t, "our own disk did not let it be taken: the log says more");
         co_await sit_out(steady_now() + try_again_after, false);
     }
-    if (!stopping_) start(take(std::move(file), true));
+    if (t.to_end && !t.to_end->done && !bad && !ordered.name.empty()) {
+        ordered.why = reason_of(*t.to_end);
+        bad = std::move(ordered);
+    }
+    bool recorded = false;
+    if (bad && !stopping_) {
+        t.waits = "it is on its way to rejected/";
+        t.over = true;
+        recorded = co_await reject(std::move(*bad));
+    }
+    counts_no_more();
+    if (stopping_) co_return;
+    if (t.to_end && !t.to_end->done) t.to_end->done = recorded ? withdrawal::rejected : withdrawal::gone;
+    if (!bad && (again || anew || awaits_project)) start(take(std::move(file), true));
 }
 
 bool taker::descriptors_left() const {
@@ -226,6 +234,8 @@ task<void> taker::take_inside(attempt& a) {
             co_return;
         }
     }
+    a.of.uid = a.job.job.facts.uid;
+    a.of.bytes = a.job.job.facts.size;
     if (!a.orphan) {
         arrivals_.settled(a.name);
         if (a.job.job.name != a.name)
@@ -284,7 +294,7 @@ task<bool> taker::read(attempt& a) {
             read_file(a);
             return true;
         };
-        co_await in_lane(true, a.job.job.facts.uid, std::move(read_it));
+        co_await in_lane(true, a, std::move(read_it));
     }
     const bool whole_job = co_await ended_well(a, a.job.job, a.name);
     if (!whole_job) co_return false;
@@ -302,7 +312,9 @@ task<bool> taker::read(attempt& a) {
                 return listed;
             };
             const bool large = is_large(a.spec.ids_file, a.list.job.facts);
-            auto listed = co_await in_lane(large, a.job.job.facts.uid, std::move(read_list));
+            a.of.bytes = a.list.job.facts.size;
+            a.of.watch.bytes = 0;
+            auto listed = co_await in_lane(large, a, std::move(read_list));
             const bool whole_list = co_await ended_well(a, a.list.job, a.spec.ids_file);
             if (!whole_list) {
                 // Half of it was read already: the job begins anew, and waits for it.
@@ -386,13 +398,14 @@ task<bool> taker::claim(attempt& a) {
         auto look_now = [this, &a] { return claim_and_look(a); };
         // To finish a large list takes as long as to read it.
         const bool large = !a.reading.wants_list() && is_large(a.name, a.job.job.facts);
-        const bool ours = co_await in_lane(large, a.job.job.facts.uid, std::move(look_now));
+        const bool ours = co_await in_lane(large, a, std::move(look_now));
         if (ours) break;
         // Perhaps nothing comes of the other one: whose list never comes, say.
-        const wait_note told(*this, a.name, fmt::format("another job of the id \"{}\" is being read", a.spec.id));
+        if (a.of.watch.stop) co_return false;
+        const wait_note told(a.of, fmt::format("another job of the id \"{}\" is being read", a.spec.id));
         co_await changed_.wait_until(steady_now() + std::chrono::milliseconds(100));
-        if (stopping_) co_return false;
     }
+    a.of.job_id = a.spec.id;
     if (!*a.looked) {  // a disk that does not answer says nothing about the id
         log(log_level::error, "journal.look", a.looked->error().text(), {{"job_id", a.spec.id}});
         a.again = true;
@@ -457,6 +470,10 @@ task<void> taker::begin(attempt& a) {
     ++jobs_.counted.accepted;
     auto job = std::make_unique<job_run>(with_, std::move(seed), std::move(*made.ids));
     ready_(std::move(job));
+    if (const auto& given = a.of.to_end) {  // too late to reject it
+        given->done = withdrawal::cancelled;
+        if (job_run* begun = jobs_.find(id)) begun->cancel(given->by, given->reason);
+    }
 }
 
 }  // namespace culld

@@ -24,7 +24,8 @@ task<void> taker::refuse_arrival(arrived_file file) {
                 .as = file.name,
                 .why = std::move(*file.refuse),
                 .facts = file.facts};
-    co_await reject(std::move(r));
+    const bool recorded = co_await reject(std::move(r));
+    static_cast<void>(recorded);
     arrivals_.settled(file.name);
     arrived(file.facts.uid);
 }
@@ -64,17 +65,18 @@ result<taker::rejection::progress> taker::try_to_reject(rejection& r) {
     return rejection::progress::done;
 }
 
-task<void> taker::reject(rejection r) {
+task<bool> taker::reject(rejection r) {
     // A few at a time: journals of jobs that run wait for the same thread.
     while (rejecting_ >= rejecting_max && !stopping_) co_await changed_.wait();
-    if (stopping_) co_return;
+    if (stopping_) co_return false;
     ++rejecting_;
-    co_await reject_now(std::move(r));
+    const bool recorded = co_await reject_now(std::move(r));
     --rejecting_;
     changed_.notify();
+    co_return recorded;
 }
 
-task<void> taker::reject_now(rejection r) {
+task<bool> taker::reject_now(rejection r) {
     r.at = wall_now();
     constexpr backoff between{.base = std::chrono::seconds(1), .cap = std::chrono::seconds(30)};
     auto one_try = [this, &r]() { return try_to_reject(r); };
@@ -95,7 +97,7 @@ task<void> taker::reject_now(rejection r) {
                 "a folder of another user cannot be moved: it stays in incoming/; remove it", {{"rejected", r.as}});
             if (r.facts && left_.size() < left_max) left_.emplace(r.facts->device, r.facts->inode);
         }
-        if (out) co_return;
+        if (out) co_return told;
         // Said once: a disk that stays full has nothing new to say.
         log(tries == 1 ? log_level::error : log_level::debug, "spool.reject",
             out.error().text() + "; culld tries again by itself", {{"rejected", r.as}, {"tries", tries}});
@@ -103,7 +105,7 @@ task<void> taker::reject_now(rejection r) {
         changed_.notify();
         co_await sit_out(steady_now() + between.delay(tries, with_.chance()), r.from == spool_folder::incoming);
         ++rejecting_;
-        if (stopping_) co_return;
+        if (stopping_) co_return told;
     }
 }
 

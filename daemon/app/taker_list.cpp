@@ -97,7 +97,7 @@ task<bool> taker::fetch_sidecar(attempt& a) {
         }
         if (a.list.what != outcome::gone) {  // written, or another's
             co_await put_back(a, a.list.job, a.spec.ids_file);
-            if (a.again || stopping_) co_return false;
+            if (a.again || a.of.watch.stop) co_return false;
             lists_in_hand_.erase(lists_in_hand_.find(a.list.job.name));
         }
         a.list = {};
@@ -106,9 +106,8 @@ task<bool> taker::fetch_sidecar(attempt& a) {
         const bool lets_go = a.counted && waiting_for_lists_[owner] < waiting_for_lists_max;
         if (lets_go) arrived(owner);
         ++waiting_for_lists_[owner];
-        const wait_note told(*this, a.name,
-                             fmt::format("its list {} is not there yet, or not complete", a.spec.ids_file));
-        sidecar_answer answer = co_await arrivals_.sidecar(a.spec.ids_file, deadline, of);
+        const wait_note told(a.of, fmt::format("its list {} is not there yet, or not complete", a.spec.ids_file));
+        sidecar_answer answer = co_await arrivals_.sidecar(a.spec.ids_file, deadline, of, &a.of.watch.stop);
         if (--waiting_for_lists_[owner] == 0) waiting_for_lists_.erase(owner);
         if (lets_go) ++on_their_way_[owner];
         if (answer.state == sidecar_state::stopped) co_return false;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 
 namespace culld {
@@ -14,6 +15,15 @@ std::string grouped(std::uint64_t n) {
         out.insert(at, ",");
     }
     return out;
+}
+
+std::string short_size(std::uint64_t bytes) {
+    constexpr std::array units{"kB", "MB", "GB", "TB"};
+    if (bytes < 1000) return fmt::format("{} bytes", bytes);
+    double n = static_cast<double>(bytes) / 1000;
+    std::size_t unit = 0;
+    for (; n >= 999.5 && unit + 1 < units.size(); ++unit) n /= 1000;
+    return fmt::format("{:.{}f} {}", n, n < 9.95 ? 1 : 0, units.at(unit));
 }
 
 std::string short_duration(double seconds) {

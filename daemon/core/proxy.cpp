@@ -10,6 +10,7 @@
 
 #include "culld/core/ascii.hpp"
 #include "culld/core/base64.hpp"
+#include "culld/core/percent_text.hpp"
 
 namespace culld {
 
@@ -18,22 +19,6 @@ namespace {
 // The value of Proxy-Authorization (RFC 7617).
 std::string basic(std::string_view login) {
     return "Basic " + base64({reinterpret_cast<const unsigned char*>(login.data()), login.size()});
-}
-
-std::optional<std::string> percent_decoded(std::string_view text) {
-    std::string out;
-    for (std::size_t i = 0; i < text.size(); ++i) {
-        if (text[i] != '%') {
-            out += text[i];
-            continue;
-        }
-        const int high = i + 2 < text.size() ? hex_value(text[i + 1]) : -1;
-        const int low = i + 2 < text.size() ? hex_value(text[i + 2]) : -1;
-        if (high < 0 || low < 0) return std::nullopt;
-        out += static_cast<char>(high << 4 | low);
-        i += 2;
-    }
-    return out;
 }
 
 // No control characters: it becomes a header line. A user's name has no colon (RFC 7617).

@@ -4,6 +4,8 @@
 
 #include <array>
 
+#include "culld/core/people_text.hpp"
+
 namespace culld {
 
 namespace {
@@ -11,9 +13,9 @@ namespace {
 constexpr std::chrono::seconds short_wait(1);
 constexpr std::chrono::seconds short_trouble(2);
 
-constexpr std::array<std::string_view, 12> names{"",        "not_before", "credentials", "throttled", "unreachable",
+constexpr std::array<std::string_view, 13> names{"",        "not_before", "credentials", "throttled", "unreachable",
                                                  "failing", "priority",   "own_rate",    "retry",     "person",
-                                                 "repair",  "daemon"};
+                                                 "repair",  "daemon",     "reading"};
 
 // To the second: what people read needs no more.
 std::string moment(wall_time t) {
@@ -34,6 +36,19 @@ std::optional<standstill> standstill_named(std::string_view name) {
     for (std::size_t i = 0; i < names.size(); ++i)
         if (names.at(i) == name) return static_cast<standstill>(i);
     return std::nullopt;
+}
+
+standing standing_of(const reading_outlook& file, wall_time since) {
+    standing out{standstill::reading, file.waits, since, std::nullopt};
+    if (!file.waits.empty()) return out;
+    if (file.bytes == 0)
+        out.reason = fmt::format("its list waits for its turn to be read: {}", short_size(file.bytes_total));
+    else if (file.bytes < file.bytes_total)
+        out.reason = fmt::format("its list is being read: {} ids, {} of {}", grouped(file.ids), short_size(file.bytes),
+                                 short_size(file.bytes_total));
+    else
+        out.reason = fmt::format("its list was read, and is being checked for repeated ids: {} ids", grouped(file.ids));
+    return out;
 }
 
 standing standing_of(const job_outlook& job, const outlook& all) {

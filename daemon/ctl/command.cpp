@@ -13,6 +13,7 @@
 #include "control_client.hpp"
 #include "culld/core/job_document.hpp"
 #include "culld/core/json_text.hpp"
+#include "culld/core/percent_text.hpp"
 #include "culld/io/file.hpp"
 #include "job_screens.hpp"
 #include "verb.hpp"
@@ -24,8 +25,9 @@ namespace {
 enum class named_by { id_alone, id_or_file };
 
 struct order {
-    std::string name;  // of the verb
-    std::string done;  // what it says when it is done
+    std::string name;          // of the verb
+    std::string done;          // what it says when it is done
+    std::string done_early{};  // likewise, where it was no job yet
     named_by by = named_by::id_or_file;
     bool ask = false;  // on a terminal
 };
@@ -75,7 +77,12 @@ outcome<job_facts> job_of_daemon(const context& with, const std::string& name, n
     std::vector<std::string> begin;
     for (job_facts& job : *jobs) {
         if (job.job_id == name) return std::move(job);
-        if (job.finished() || job.is_file()) continue;
+        if (job.finished()) continue;
+        // What is being taken may have no id yet: then the file's name is all it is called by.
+        if (job.is_file()) {
+            if (job.file == name && job.waits_for == standstill::reading) return std::move(job);
+            continue;
+        }
         if (job.file == name) of_file.push_back(&job);
         if (job.job_id.starts_with(name)) begin.push_back(printable(job.job_id));
     }
@@ -104,6 +111,19 @@ bool confirmed(const std::string& question) {
     return answer == "yes" || answer == "y" || answer == "YES";
 }
 
+// What it is called: a file that is being taken may have no id yet.
+const std::string& name_of(const job_facts& job) {
+    return job.job_id.empty() ? job.file : job.job_id;
+}
+
+std::string question_about(const job_facts& job) {
+    if (job.waits_for == standstill::reading)
+        return fmt::format("{}: {}. It is rejected then, and nothing of it is sent.", printable(name_of(job)),
+                           printable(job.reason));
+    return fmt::format("{}: {} of {} ids have no verdict yet. They will never be sent; this cannot be taken back.",
+                       printable(job.job_id), grouped(job.remaining()), grouped(job.totals.ids));
+}
+
 int run_order(const context& with, const order& what, const order_options& options) {
     std::string body;
     json_object o(body);
@@ -119,16 +139,13 @@ int run_order(const context& with, const order& what, const order_options& optio
     }
     int worst = all_well;
     for (const job_facts& job : jobs) {
-        if (what.ask && !options.yes && !job.finished() && person_is_there(with) &&
-            !confirmed(
-                fmt::format("{}: {} of {} ids have no verdict yet. They will never be sent; this cannot be taken "
-                            "back.",
-                            printable(job.job_id), grouped(job.remaining()), grouped(job.totals.ids)))) {
-            with.out.complain(fmt::format("{}: not cancelled", printable(job.job_id)));
+        if (what.ask && !options.yes && !job.finished() && person_is_there(with) && !confirmed(question_about(job))) {
+            with.out.complain(fmt::format("{}: not cancelled", printable(name_of(job))));
             worst = std::max<int>(worst, ended_early);
             continue;
         }
-        worst = std::max(worst, post(with, job.job_id, what.name, body, what.done));
+        worst = std::max(worst, post(with, name_of(job), what.name, body,
+                                     job.waits_for == standstill::reading ? what.done_early : what.done));
     }
     return worst;
 }
@@ -164,7 +181,7 @@ int run_rate(const context& with, const std::vector<std::string>& words, bool ye
         auto all = jobs_of_daemon(with);
         if (!all) return report(with, all.error());
         for (const job_facts& job : *all)
-            if (!job.finished() && !job.is_file()) ids.push_back(job.job_id);
+            if (!job.finished() && !job.is_file() && job.waits_for != standstill::reading) ids.push_back(job.job_id);
         if (ids.empty()) {
             with.out.say("no job is open: nothing changed");
             return all_well;
@@ -207,6 +224,7 @@ verb cancel_verb(CLI::App& app) {
     return order_verb(app, "end a job: what was not sent is skipped, for good",
                       {.name = "cancel",
                        .done = "cancelled; cullctl result shows what was done",
+                       .done_early = "cancelled before it was accepted; nothing of it was sent",
                        .by = named_by::id_alone,
                        .ask = true});
 }

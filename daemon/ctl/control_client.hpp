@@ -36,7 +36,4 @@ using culld::exit_code_of;  // of a job's status
 [[nodiscard]] int exit_code_of(const control_answer& refusal);
 [[nodiscard]] problem problem_of(const control_answer& refusal);
 
-// `text` as one segment of a path.
-[[nodiscard]] std::string percent_encoded(std::string_view text);
-
 }  // namespace culld::ctl

@@ -11,6 +11,7 @@
 #include "culld/core/job_document.hpp"
 #include "culld/core/json_text.hpp"
 #include "culld/core/nearest.hpp"
+#include "culld/core/percent_text.hpp"
 #include "culld/core/time.hpp"
 #include "culld/io/spool.hpp"
 #include "own_journal.hpp"
@@ -301,10 +302,15 @@ outcome<std::vector<job_facts>> all_jobs_ever(const context& with) {
     auto jobs = jobs_from_journals(with);
     if (!jobs || !*told) return jobs;
     std::map<std::string, job_facts> by_id;
-    for (job_facts& job : *jobs) by_id[job.job_id] = std::move(job);
-    for (job_facts& job : **told) by_id[job.job_id] = std::move(job);
     std::vector<job_facts> out;
-    out.reserve(by_id.size());
+    for (job_facts& job : *jobs) by_id[job.job_id] = std::move(job);
+    for (job_facts& job : **told) {
+        if (job.is_file())
+            out.push_back(std::move(job));
+        else
+            by_id[job.job_id] = std::move(job);
+    }
+    out.reserve(out.size() + by_id.size());
     for (auto& [id, job] : by_id) out.push_back(std::move(job));
     sort_by_age(out);
     return out;

@@ -37,12 +37,12 @@ struct surroundings {
     config settings;
     id_pattern pattern;
     protected_ids protect;
-    std::atomic<bool> stop = false;
+    mutable reading_watch watch{};
 
     surroundings(config from, id_pattern compiled, protected_ids never)
         : settings(std::move(from)), pattern(std::move(compiled)), protect(std::move(never)) {}
     [[nodiscard]] intake_surroundings over(const folder& plan) const {
-        return {settings, pattern, resource_names(), protect, plan, stop};
+        return {settings, pattern, resource_names(), protect, plan, watch};
     }
 };
 

@@ -5,6 +5,7 @@
 
 #include "control_client.hpp"
 #include "culld/core/job_document.hpp"
+#include "culld/core/percent_text.hpp"
 #include "jobs.hpp"
 
 namespace culld::ctl {

@@ -16,6 +16,7 @@
 #include "culld/core/free_name.hpp"
 #include "culld/core/json_scan.hpp"
 #include "culld/core/json_text.hpp"
+#include "culld/core/percent_text.hpp"
 #include "culld/core/shell_word.hpp"
 #include "drop.hpp"
 #include "follow.hpp"
@@ -149,14 +150,16 @@ class neighbours {
     // What the daemon would reject though nothing is wrong with the file.
     [[nodiscard]] outcome<void> welcome(const prepared& job) const {
         const std::string& id = job.checked.spec.id;
-        bool used = false;
+        bool used = false, being_read = false;
         if (auto dir = folder::open(with_.settings.journal.dir)) used = dir->exists(journal_name(id));
         if (!used && with_.ask_daemon) {
             const auto known = ask(with_.settings.http.socket, "GET", "/v1/jobs/" + percent_encoded(id));
             used = known && known->status == 200;
+            being_read = used && known->body.find(R"("waits_for":"reading")") != std::string::npos;
         }
         if (!used) return {};
-        return give_up(bad_job, {.what = fmt::format("a job with the id \"{}\" was accepted before", id),
+        return give_up(bad_job, {.what = fmt::format("a job with the id \"{}\" {}", id,
+                                                     being_read ? "is being read" : "was accepted before"),
                                  .hint = "nothing was submitted; give it another id if it is meant to run again",
                                  .file = job.path});
     }

@@ -62,13 +62,14 @@ void arrivals::remember_sidecar(const std::string& name, const node_facts& facts
     wake_sidecar(name);
 }
 
-task<sidecar_answer> arrivals::sidecar(std::string name, steady_time deadline, std::optional<std::uint32_t> owner) {
+task<sidecar_answer> arrivals::sidecar(std::string name, steady_time deadline, std::optional<std::uint32_t> owner,
+                                       const std::atomic<bool>* given_up) {
     co_await asio::this_coro::throw_if_cancelled(false);
     sidecar_wait waiting(*this, name);
     for (;;) {
         sidecar_answer out;
         const auto cancelled = co_await asio::this_coro::cancellation_state;
-        if (stopped_ || cancelled.cancelled() != asio::cancellation_type::none) {
+        if (stopped_ || (given_up != nullptr && *given_up) || cancelled.cancelled() != asio::cancellation_type::none) {
             out.state = sidecar_state::stopped;
             co_return out;
         }

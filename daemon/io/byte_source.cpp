@@ -121,10 +121,10 @@ class unzstd final : public byte_source::unpacker {
 
 }  // namespace
 
-byte_source::byte_source(int fd, std::string name, compression packed, const std::atomic<bool>* stop, int copy)
+byte_source::byte_source(int fd, std::string name, compression packed, reading_watch* watch, int copy)
     : fd_(fd),
       name_(std::move(name)),
-      stop_(stop),
+      watch_(watch),
       copy_(copy),
       block_(std::make_unique_for_overwrite<char[]>(block_bytes)) {
     if (packed == compression::gzip) unpack_ = std::make_unique<gunzip>();
@@ -134,7 +134,7 @@ byte_source::byte_source(int fd, std::string name, compression packed, const std
 byte_source::~byte_source() = default;
 
 result<std::string_view> byte_source::read_block() {
-    if (stop_ != nullptr && stop_->load(std::memory_order_relaxed)) {
+    if (told_to_stop()) {
         failed_to_read_ = true;
         return fail(problem{.what = "stopped before its end was read", .hint = {}, .file = name_});
     }
@@ -152,6 +152,7 @@ result<std::string_view> byte_source::read_block() {
         }
     hash_.update(block);
     bytes_ += block.size();
+    if (watch_ != nullptr) watch_->bytes.store(bytes_, std::memory_order_relaxed);
     if (block.empty()) {
         ended_ = true;
         digest_ = hash_.finish();
@@ -162,7 +163,7 @@ result<std::string_view> byte_source::read_block() {
 result<std::string_view> byte_source::next() {
     if (!unpack_) return read_block();
     for (;;) {
-        if (stop_ != nullptr && stop_->load(std::memory_order_relaxed)) return read_block();
+        if (told_to_stop()) return read_block();
         auto made = unpack_->unpack(pending_);
         if (!made)
             return fail(problem{.what = "cannot be unpacked: " + made.error().what,

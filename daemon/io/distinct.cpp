@@ -52,7 +52,7 @@ std::size_t room_in(std::size_t slots) {
 // is halved. Partitions are alike, so each begins with the halving that the one before needed.
 enum class outcome { done, does_not_fit, stop };
 template <class F>
-result<void> for_each_part(std::size_t partitions, F&& check) {
+result<void> for_each_part(std::size_t partitions, const std::atomic<bool>* stop, F&& check) {
     unsigned bits_before = 0;
     std::vector<std::pair<unsigned, std::uint64_t>> todo;
     for (std::size_t partition = 0; partition < partitions; ++partition) {
@@ -62,6 +62,7 @@ result<void> for_each_part(std::size_t partitions, F&& check) {
         while (!todo.empty()) {
             const auto [bits, part] = todo.back();
             todo.pop_back();
+            if (stop != nullptr && stop->load(std::memory_order_relaxed)) return fail("stopped");
             const result<outcome> came = check(partition, bits, part);
             if (!came) return fail(came.error());
             if (*came == outcome::stop) return {};
@@ -109,12 +110,12 @@ result<void> repeat_check::add(std::string_view id) {
     return hashes_.put(partition_of(hash, shape_.hashes.partitions), &hash);
 }
 
-result<bool> repeat_check::any_repeated() {
+result<bool> repeat_check::any_repeated(const std::atomic<bool>* stop) {
     std::vector<std::uint64_t> table(slots_for(hashes_, shape_.slots_max));
     const std::size_t mask = table.size() - 1;
     const std::size_t room = room_in(table.size());
     bool repeated = false;
-    auto done = for_each_part(hashes_.partitions(),
+    auto done = for_each_part(hashes_.partitions(), stop,
                               [&](std::size_t partition, unsigned bits, std::uint64_t part) -> result<outcome> {
                                   if (hashes_.count(partition) < 2) return outcome::done;
                                   std::ranges::fill(table, 0);
@@ -163,7 +164,7 @@ result<void> repeat_finder::add(std::string_view id) {
     return hashes_->put(partition_of(record.low, shape_.hashes.partitions), &record);
 }
 
-result<void> repeat_finder::find() {
+result<void> repeat_finder::find(const std::atomic<bool>* stop) {
     if (next_ != count_) throw std::logic_error("not as many ids as were announced");
     // Its slots are three times as large as those of pass 1: half as many keep the memory of the passes
     // alike.
@@ -171,7 +172,7 @@ result<void> repeat_finder::find() {
     const std::size_t mask = table.size() - 1;
     const std::size_t room = room_in(table.size());
     auto done = for_each_part(
-        hashes_->partitions(), [&](std::size_t partition, unsigned bits, std::uint64_t part) -> result<outcome> {
+        hashes_->partitions(), stop, [&](std::size_t partition, unsigned bits, std::uint64_t part) -> result<outcome> {
             if (hashes_->count(partition) < 2) return outcome::done;
             std::ranges::fill(table, hashed_id{0, 0, no_ordinal});
             std::size_t used = 0;

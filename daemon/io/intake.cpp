@@ -9,7 +9,6 @@
 #include <utility>
 
 #include "culld/core/job_document.hpp"
-#include "culld/io/byte_source.hpp"
 #include "culld/io/disk_room.hpp"
 #include "culld/io/job_reader.hpp"
 #include "culld/io/list_reader.hpp"
@@ -141,6 +140,7 @@ class intake::list_sink final : public id_sink {
   private:
     // Looked at once a segment: an id costs nothing more.
     bool may_go_on() {
+        around_.watch.ids.store(store_->count(), std::memory_order_relaxed);
         if (store_->count() >= most_) {
             why_ = {problem{.what = fmt::format("{} ids, repeated ones counted, and the setting "
                                                 "limits.max_ids_per_job allows {}",
@@ -197,7 +197,7 @@ intake::~intake() = default;
 
 template <class T>
 result<T> intake::failed(problem p, intake_fault whose) {
-    fault_ = around_.stop.load(std::memory_order_relaxed) ? intake_fault::stopped : whose;
+    fault_ = around_.watch.stop.load(std::memory_order_relaxed) ? intake_fault::stopped : whose;
     if (p.file.empty() && whose == intake_fault::file) p.file = file_;
     sink_.reset();  // and with it what lies in the plan folder
     return fail(std::move(p));
@@ -212,7 +212,7 @@ result<job_spec> intake::read_job(int fd, std::string_view name, int copy) {
             problem{.what = "its name is not that of a job", .hint = "*.json, *.yaml, *.txt, *.csv or *.jsonl"},
             intake_fault::file);
     const job_rules rules{around_.settings, around_.resources};
-    byte_source from(fd, file_, type.packed, &around_.stop, copy);
+    byte_source from(fd, file_, type.packed, &around_.watch, copy);
     result<job_spec> spec;
     if (type.kind == file_kind::job_json || type.kind == file_kind::job_yaml) {
         job_document document(rules, *sink_);
@@ -252,7 +252,7 @@ result<void> intake::read_sidecar(int fd, std::string_view name, int copy) {
         return failed<void>(
             problem{.what = "its name is not that of a sidecar list", .hint = "*.ids, *.ids.gz or *.ids.zst"},
             intake_fault::file);
-    byte_source from(fd, file_, type.packed, &around_.stop, copy);
+    byte_source from(fd, file_, type.packed, &around_.watch, copy);
     if (auto read = read_list(from, type.kind, *sink_); !read)
         return failed<void>(std::move(read.error()),
                             from.failed_to_read() || sink_->broken() ? intake_fault::ours : intake_fault::file);
@@ -277,7 +277,7 @@ result<job_intake> intake::finish(source_file source) {
         return failed<job_intake>(theirs ? room_watch::refusal() : std::move(why),
                                   theirs ? intake_fault::file : intake_fault::ours);
     };
-    const auto repeated = sink_->check().any_repeated();
+    const auto repeated = sink_->check().any_repeated(&around_.watch.stop);
     if (!repeated) return disk_failed(repeated.error());
     auto sealed = sink_->store().seal(source_);
     if (!sealed) return disk_failed(std::move(sealed.error()));
@@ -320,7 +320,7 @@ result<id_store_writer> intake::compact(const std::function<bool(std::uint64_t b
     if (!out) return out;
     // Stopping is looked for once a segment, as everywhere once a block.
     const auto stopped = [&](position p) {
-        return p % ids_per_segment == 0 && around_.stop.load(std::memory_order_relaxed);
+        return p % ids_per_segment == 0 && around_.watch.stop.load(std::memory_order_relaxed);
     };
     const std::uint64_t count = all->count();
     std::optional<id_store_writer> before(std::move(sink_->store()));
@@ -334,7 +334,7 @@ result<id_store_writer> intake::compact(const std::function<bool(std::uint64_t b
         if (auto added = finder.add(*id); !added) return fail(std::move(added.error()));
         if (!may_write(sizeof(hash_secret::wide) + sizeof p)) return fail(room_watch::refusal());
     }
-    if (auto found = finder.find(); !found) return fail(std::move(found.error()));
+    if (auto found = finder.find(&around_.watch.stop); !found) return fail(std::move(found.error()));
     for (position p = 0; p < count; ++p) {
         if (stopped(p)) return fail("stopped");
         const auto again = finder.repeats(p);

@@ -106,7 +106,7 @@ BUGS = {
                        WHOLE, "OthersStandStill.WhoeverReadsTheLog*"),
     "resolver-waited-for": ("daemon/app/daemon.cpp", "if (!written || lookups_under_way() > 0)", "if (!written)",
                             WHOLE, "OthersStandStill.TheResolver*"),
-    "names-for-everybody": ("daemon/app/control.cpp", "if (by.sees(job.uid)) return job;", "return job;",
+    "names-for-everybody": ("daemon/app/control_orders.cpp", "if (by.sees(job.uid)) return job;", "return job;",
                             WHOLE, "OthersStandStill.ASubmitter*"),
     "journal-kept-in-memory": ("daemon/io/journal_file.cpp", "taken_ += writing_.size();",
                                "taken_ += writing_.size();\n    static std::string kept;\n    kept += writing_;",
@@ -180,7 +180,7 @@ BUGS = {
     "verdicts-counted-again": ("daemon/app/job_table.cpp",
                                "if (!job->fresh() && !ran_here) before_us_.try_emplace(id, job->totals());", "",
                                WHOLE, "StandingStill.ARestartCounts*"),
-    "strangers-command": ("daemon/app/control.cpp", "owner && *owner == request.from->uid &&", "owner &&",
+    "strangers-command": ("daemon/app/control_orders.cpp", "owner && *owner == request.from->uid &&", "owner &&",
                           WHOLE, "Commands.ASubmitter*"),
 }
 

@@ -118,14 +118,14 @@ TEST_F(ByteSource, AHugeRatioStreamsThrough) {
 }
 
 TEST_F(ByteSource, StopsWhenAsked) {
-    std::atomic<bool> stop{false};
+    reading_watch watch;
     for (const auto& [content, packed] : {std::pair(long_text(), compression::none),
                                           std::pair(gzipped(std::string(1U << 20U, 'x')), compression::gzip)}) {
         const unique_fd fd = dir_.file("f", content);
-        byte_source from(fd.get(), "f", packed, &stop);
-        stop = false;
+        byte_source from(fd.get(), "f", packed, &watch);
+        watch.stop = false;
         EXPECT_TRUE(from.next());
-        stop = true;
+        watch.stop = true;
         EXPECT_FALSE(from.next());
         EXPECT_TRUE(from.failed_to_read());
     }

@@ -29,7 +29,7 @@ class Intake : public testing::Test {
         plan_ = std::move(spool_.here().sub(".plan", 0700).value());
     }
 
-    intake_surroundings around() { return {settings_, pattern_, resources_, protect_, plan_, stop_}; }
+    intake_surroundings around() { return {settings_, pattern_, resources_, protect_, plan_, watch_}; }
 
     // A job without sidecar, start to end.
     result<job_intake> take(const std::string& name, std::string_view content, distinct_shape shape = {}) {
@@ -60,7 +60,7 @@ class Intake : public testing::Test {
     id_pattern pattern_ = id_pattern::compile("[A-Za-z0-9_-]{1,100}").value();
     std::array<std::string_view, 1> resources_{"incidents"};
     protected_ids protect_;
-    std::atomic<bool> stop_{false};
+    reading_watch watch_;
     scratch spool_;
     folder plan_;
     wall_time now_ = parse_rfc3339("2026-11-25T01:02:03Z").value();
@@ -249,7 +249,7 @@ TEST_F(Intake, ASecondJobOfOneNameDoesNotTouchTheFirstsStore) {
 }
 
 TEST_F(Intake, StoppingIsNobodysFault) {
-    stop_ = true;
+    watch_.stop = true;
     EXPECT_FALSE(take("a.txt", "x\n"));
     EXPECT_EQ(fault_, intake_fault::stopped);
     EXPECT_TRUE(plan_names().empty());

@@ -64,6 +64,13 @@ TEST(PeopleText, GroupsDigitsAndShortensTimes) {
     EXPECT_EQ(grouped(0), "0");
     EXPECT_EQ(grouped(999), "999");
     EXPECT_EQ(grouped(1234567), "1,234,567");
+    EXPECT_EQ(short_size(999), "999 bytes");
+    EXPECT_EQ(short_size(1000), "1.0 kB");
+    EXPECT_EQ(short_size(9'960), "10 kB");
+    EXPECT_EQ(short_size(999'499), "999 kB");
+    EXPECT_EQ(short_size(999'500), "1.0 MB");
+    EXPECT_EQ(short_size(2'140'000'000), "2.1 GB");
+    EXPECT_EQ(short_size(UINT64_MAX), "18446744 TB");
     EXPECT_EQ(short_duration(59.9), "59s");
     EXPECT_EQ(short_duration(200), "3m20s");
     EXPECT_EQ(short_duration(7500), "2h05m");

@@ -65,8 +65,21 @@ TEST(Standstill, TimesOfItsOwn) {
     EXPECT_EQ(standing_of({.next_try = noon - seconds(50)}, calm()).why, standstill::none);
 }
 
+TEST(Standstill, AListThatIsReadSaysHowFarItIs) {
+    const auto reason = [](const reading_outlook& o) { return standing_of(o, noon).reason; };
+    EXPECT_EQ(reason({.ids = 12'345'678, .bytes = 431'000'000, .bytes_total = 2'100'000'000}),
+              "its list is being read: 12,345,678 ids, 431 MB of 2.1 GB");
+    EXPECT_EQ(reason({.bytes_total = 812}), "its list waits for its turn to be read: 812 bytes");
+    EXPECT_EQ(reason({.ids = 70, .bytes = 812, .bytes_total = 812}),
+              "its list was read, and is being checked for repeated ids: 70 ids");
+    EXPECT_EQ(reason({.waits = "its list is not there yet", .bytes = 5, .bytes_total = 5}),
+              "its list is not there yet");
+    EXPECT_EQ(standing_of(reading_outlook{}, noon).why, standstill::reading);
+    EXPECT_EQ(standing_of(reading_outlook{}, noon).since, noon);
+}
+
 TEST(Standstill, EachHasANameOfItsOwn) {
-    for (int i = 0; i <= static_cast<int>(standstill::daemon); ++i)
+    for (int i = 0; i <= static_cast<int>(standstill::reading); ++i)
         EXPECT_EQ(standstill_named(name_of(static_cast<standstill>(i))), static_cast<standstill>(i));
     EXPECT_FALSE(standstill_named("nonsense"));
 }

@@ -56,11 +56,14 @@ class control {
   private:
     // {"jobs":[{"job_id","file","state","status","totals","in_flight","remaining","rate","eta_seconds","reason","help",
     //  "accepted_at","finished_at"}…],"next":ID}: by job id, from behind `after` on, `limit` of them; `next` where
-    //  there are more, to be asked for as `after`. Behind the last one, for whoever sees everything, the files that are
-    //  no job yet, and wait; their job_id is null.
+    //  there are more, to be asked for as `after`. Behind the last one the files that are no job yet, and wait or are
+    //  read; their job_id is null where it is not known, and then for those alone who may see the file's name.
     [[nodiscard]] server_answer job_list(std::string_view query, const viewer& by) const;
     [[nodiscard]] std::optional<std::string> job_json(std::string_view id, const viewer& by) const;
     [[nodiscard]] server_answer command(const server_request& request, std::string_view id, std::string_view verb);
+    [[nodiscard]] std::optional<waiting_file> taking(std::string_view name) const;
+    // What is no job yet, is taken no further.
+    [[nodiscard]] task<server_answer> withdraw(std::string name, person by, std::string reason, viewer sees);
     // A piece of its journal, for those who may see it.
     [[nodiscard]] server_answer journal(const server_request& request, std::string_view id, std::string_view query);
     [[nodiscard]] task<server_answer> read_journal(std::string id, std::uint64_t offset,

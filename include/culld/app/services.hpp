@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <random>
 #include <string>
 #include <vector>
@@ -11,7 +12,9 @@
 #include "culld/app/checkpoints.hpp"
 #include "culld/core/config.hpp"
 #include "culld/core/histogram.hpp"
+#include "culld/core/journal_write.hpp"
 #include "culld/core/notice.hpp"
+#include "culld/core/standstill.hpp"
 #include "culld/io/file.hpp"
 #include "culld/io/ledger_file.hpp"
 #include "culld/io/loop.hpp"
@@ -22,9 +25,39 @@ namespace culld {
 class job_run;
 class protected_ids;
 
-// A file that is no job yet, and does not get on by itself.
+// A file that is no job yet.
 struct waiting_file {
     std::string file, reason;
+    std::string job_id{};                // of one that is being taken, where it is known
+    std::optional<std::uint32_t> uid{};  // likewise its submitter's
+    std::optional<wall_time> since{};    // likewise
+    standstill waits_for = standstill::none;
+};
+
+// What became of a file that somebody wants to be taken no further.
+enum class withdrawal : std::uint8_t {
+    rejected,   // that is on record
+    cancelled,  // it had become a job by then, which is cancelled: on record with that
+    gone,       // back in incoming/, or nowhere
+    pending,    // our disk did not let us put it on record yet
+};
+
+// Files that are no job yet, for those who ask about them. The taker's.
+class waiting_room {
+  public:
+    // A thousand at most.
+    [[nodiscard]] virtual std::vector<waiting_file> waiting() const = 0;
+    // The one that is being taken which `name` means: its job's id, or its own name as long as that is not known.
+    [[nodiscard]] virtual std::optional<waiting_file> find_taking(std::string_view name) const = 0;
+    // What is read of it is given up, and it is rejected; returns when that is on record, or `until` is over.
+    [[nodiscard]] virtual task<withdrawal> withdraw(std::string name, person by, std::string reason,
+                                                    steady_time until) = 0;
+
+  protected:
+    waiting_room() = default;
+    ~waiting_room() = default;
+    waiting_room(const waiting_room&) = default;
+    waiting_room& operator=(const waiting_room&) = default;
 };
 
 struct services {
@@ -66,8 +99,7 @@ struct services {
     std::function<void()> limits_changed;
     // A job's state or place in the queue changed.
     std::function<void()> jobs_changed;
-    // Files that wait, and what for; a thousand at most. The taker's.
-    std::function<std::vector<waiting_file>()> waiting_files{};
+    waiting_room* waiting = nullptr;  // while there is one
 
     [[nodiscard]] double chance() { return std::uniform_real_distribution<double>(0.0, 1.0)(dice); }
 };

@@ -4,7 +4,6 @@
 #pragma once
 
 #include <array>
-#include <atomic>
 #include <functional>
 #include <map>
 #include <memory>
@@ -30,7 +29,7 @@ struct intake_settings {
     static result<std::shared_ptr<const intake_settings>> load(std::shared_ptr<const config> from);
 };
 
-class taker {
+class taker final : public waiting_room {
   public:
     using job_ready = std::function<void(std::unique_ptr<job_run>)>;
 
@@ -61,12 +60,22 @@ class taker {
         arrivals_.rescan_every(rescan_every);
     }
 
+    [[nodiscard]] std::vector<waiting_file> waiting() const override;
+    [[nodiscard]] std::optional<waiting_file> find_taking(std::string_view name) const override;
+    [[nodiscard]] task<withdrawal> withdraw(std::string name, person by, std::string reason,
+                                            steady_time until) override;
+
   private:
     struct attempt;
     struct rejection;
+    struct taking;
+    struct order;
     class wait_note;
 
-    [[nodiscard]] std::vector<waiting_file> waiting() const;
+    [[nodiscard]] taking* taking_called(std::string_view name) const;
+    // Why a file is rejected by a person's order; and what else there is to say of that.
+    [[nodiscard]] static problem reason_of(const order& given);
+    [[nodiscard]] static rejection without_reason(const attempt& a);
 
     [[nodiscard]] task<void> take(arrived_file file, bool orphan);
     [[nodiscard]] task<void> take_inside(attempt& a);
@@ -94,9 +103,9 @@ class taker {
     [[nodiscard]] static bool may_use_any_list(const attempt& a);
     [[nodiscard]] static bool is_large(const std::string& name, const node_facts& f);
     // Runs `work()` on the thread for small files, or on one for large ones when it is free: one submitter has one of
-    // these at a time.
+    // these at a time. What is given up needs none.
     template <class Work>
-    [[nodiscard]] task<std::invoke_result_t<Work&>> in_lane(bool large, std::uint32_t uid, Work work);
+    [[nodiscard]] task<std::invoke_result_t<Work&>> in_lane(bool large, const attempt& a, Work work);
     [[nodiscard]] task<bool> fetch_sidecar(attempt& a);
     // The list that a job taken before a crash had with it, among those in active/ that no other job has.
     [[nodiscard]] task<bool> find_list(attempt& a);
@@ -123,8 +132,9 @@ class taker {
     };
     // Tries until it is done, the file is gone, or we stop: a file that is neither a job nor rejected would lie there
     // unseen. A coroutine for each, so run() takes no more than it may have open.
-    [[nodiscard]] task<void> reject(rejection r);
-    [[nodiscard]] task<void> reject_now(rejection r);
+    // Whether it is on record.
+    [[nodiscard]] task<bool> reject(rejection r);
+    [[nodiscard]] task<bool> reject_now(rejection r);
     [[nodiscard]] result<rejection::progress> try_to_reject(rejection& r);  // disk thread
     [[nodiscard]] task<void> refuse_arrival(arrived_file file);
     // Waits for our own disk; `handed`: arrivals has the file as handed out meanwhile.
@@ -143,15 +153,14 @@ class taker {
         std::optional<std::uint32_t> used_by;
     };
     std::array<large_lane, 2> large_;
-    std::atomic<bool> stop_flag_{false};
     std::mutex claims_;               // guards starting_
     std::set<std::string> starting_;  // job ids whose journal is being made
     // By owner: files handed out by arrivals, and jobs that wait for their lists.
     std::map<std::uint32_t, std::size_t> on_their_way_, waiting_for_lists_;
     std::set<std::pair<std::uint64_t, std::uint64_t>>
         left_;  // device and inode of what was rejected and cannot be moved
-    // Files that wait, and what for. Shared, since a coroutine's frame may outlive us.
-    std::shared_ptr<std::multimap<std::string, std::string>> waits_;
+    // Each in the frame of a take(). Shared, since that may outlive us.
+    std::shared_ptr<std::vector<taking*>> takings_;
     std::multiset<std::string> lists_in_hand_;  // names in active/ of lists that are being read
     std::size_t taking_ = 0;                    // coroutines of start()
     std::size_t inside_ = 0;                    // those of them that have files open

@@ -24,6 +24,7 @@ enum class standstill : std::uint8_t {
     person,       // somebody paused it
     repair,       // blocked, until somebody mends what it is blocked by
     daemon,       // no daemon answers
+    reading,      // it is no job yet: its list is being read, or waited for
 };
 // As `waits_for` has it; "" for none.
 [[nodiscard]] std::string_view name_of(standstill s);
@@ -59,6 +60,14 @@ struct standing {
     std::string reason;  // for people, in one line
     std::optional<wall_time> since, until;
 };
+
+// A file that is on its way to a job.
+struct reading_outlook {
+    std::string waits;                         // for what; empty: it is being read
+    std::uint64_t ids = 0;                     // found so far
+    std::uint64_t bytes = 0, bytes_total = 0;  // read of the file that holds them
+};
+[[nodiscard]] standing standing_of(const reading_outlook& file, wall_time since);
 
 // A wait of a second is no standing still, and a single failure no outage.
 [[nodiscard]] standing standing_of(const job_outlook& job, const outlook& all);

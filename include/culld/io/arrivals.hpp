@@ -95,9 +95,12 @@ class arrivals {
     void stop();
 
     // Waits until the sidecar `name` in incoming/ is complete, at most until `deadline`. One that belongs to another
-    // than `owner` is not there. Several may wait at a time.
+    // than `owner` is not there. Several may wait at a time. `given_up`: borrowed, whether it is waited for no more;
+    // looked at again by look_at_sidecars().
     task<sidecar_answer> sidecar(std::string name, steady_time deadline,
-                                 std::optional<std::uint32_t> owner = std::nullopt);
+                                 std::optional<std::uint32_t> owner = std::nullopt,
+                                 const std::atomic<bool>* given_up = nullptr);
+    void look_at_sidecars() { wake_sidecars_now(); }
 
   private:
     using action = arrival_step::action;

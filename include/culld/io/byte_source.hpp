@@ -23,12 +23,19 @@ namespace culld {
 inline constexpr std::uint64_t unpacked_bytes_free = std::uint64_t{64} << 20U;
 inline constexpr std::uint64_t unpacked_ratio_max = 300;
 
+// Between whoever reads a list and those who watch. Any thread.
+struct reading_watch {
+    std::atomic<bool> stop{false};        // set by those who watch: the reading fails soon
+    std::atomic<std::uint64_t> bytes{0};  // read of the file as it lies on the disk
+    std::atomic<std::uint64_t> ids{0};    // found so far, to the next thousand
+};
+
 class byte_source {
   public:
-    // Reads from the start of `fd`, which is borrowed. `name` is for messages and for facts(). When `stop` is
-    // set (by any thread), the next call of next() fails. `copy`: borrowed, and where all that is read is written,
-    // packed as it is; -1 for none.
-    byte_source(int fd, std::string name, compression packed, const std::atomic<bool>* stop = nullptr, int copy = -1);
+    // Reads from the start of `fd`, which is borrowed. `name` is for messages and for facts(). `watch` is told how far
+    // it is; when that says stop, the next call of next() fails. `copy`: borrowed, and where all that is read is
+    // written, packed as it is; -1 for none.
+    byte_source(int fd, std::string name, compression packed, reading_watch* watch = nullptr, int copy = -1);
     ~byte_source();
     byte_source(const byte_source&) = delete;
     byte_source& operator=(const byte_source&) = delete;
@@ -40,7 +47,7 @@ class byte_source {
     [[nodiscard]] source_facts facts() const;
     [[nodiscard]] const digest& sha256_of_file() const { return digest_; }
 
-    // After next() failed: true if it was not the file's content that was at fault, but our disk, or `stop`.
+    // After next() failed: true if it was not the file's content that was at fault, but our disk, or `watch`.
     [[nodiscard]] bool failed_to_read() const { return failed_to_read_; }
     [[nodiscard]] const std::string& name() const { return name_; }
 
@@ -49,10 +56,13 @@ class byte_source {
   private:
     [[nodiscard]] result<std::string_view> read_block();
     [[nodiscard]] bool is_bomb() const;
+    [[nodiscard]] bool told_to_stop() const {
+        return watch_ != nullptr && watch_->stop.load(std::memory_order_relaxed);
+    }
 
     int fd_;
     std::string name_;
-    const std::atomic<bool>* stop_;
+    reading_watch* watch_;
     int copy_;
     std::unique_ptr<unpacker> unpack_;
     std::unique_ptr<char[]> block_;

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -48,8 +49,8 @@ class repeat_check {
   public:
     explicit repeat_check(const folder& scratch, distinct_shape shape = {});
     [[nodiscard]] result<void> add(std::string_view id);
-    // After the last id: false proves that no id came twice.
-    [[nodiscard]] result<bool> any_repeated();
+    // After the last id: false proves that no id came twice. Fails soon when `stop` is set (by any thread).
+    [[nodiscard]] result<bool> any_repeated(const std::atomic<bool>* stop = nullptr);
 
   private:
     hash_secret secret_;
@@ -64,8 +65,8 @@ class repeat_finder {
     repeat_finder(const folder& scratch, std::uint64_t count, distinct_shape shape = {});
     // The ids, in their order: the first has ordinal 0.
     [[nodiscard]] result<void> add(std::string_view id);
-    // After the last id; gives back the memory that only it needed.
-    [[nodiscard]] result<void> find();
+    // After the last id; gives back the memory that only it needed. Stops likewise.
+    [[nodiscard]] result<void> find(const std::atomic<bool>* stop = nullptr);
     // After find(), with ordinals that never fall: does this one repeat an earlier id?
     [[nodiscard]] result<bool> repeats(std::uint64_t ordinal);
 

@@ -10,7 +10,6 @@
 //     auto done = taking.finish();                        // the store has its final name now
 #pragma once
 
-#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -27,6 +26,7 @@
 #include "culld/core/job_spec.hpp"
 #include "culld/core/problem.hpp"
 #include "culld/core/time.hpp"
+#include "culld/io/byte_source.hpp"
 #include "culld/io/distinct.hpp"
 #include "culld/io/file.hpp"
 #include "culld/io/id_store.hpp"
@@ -64,8 +64,8 @@ struct intake_surroundings {
     const id_pattern& pattern;                    // settings.ids.pattern, compiled
     std::span<const std::string_view> resources;  // names that `resource` may have, the first is the default
     const protected_ids& protect;
-    const folder& plan;             // journal.dir/.plan
-    const std::atomic<bool>& stop;  // set by any thread: the intake fails soon
+    const folder& plan;  // journal.dir/.plan
+    reading_watch& watch;
 };
 
 // Whose fault a failed intake is.
@@ -73,7 +73,7 @@ enum class intake_fault {
     none,
     file,     // the job is no valid one: reject it
     ours,     // our disk: leave the file where it is and try again later
-    stopped,  // `stop` was set: it says nothing about the file
+    stopped,  // `watch` said so: it says nothing about the file
 };
 
 class intake {
