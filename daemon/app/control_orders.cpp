@@ -140,8 +140,28 @@ server_answer control::command(const server_request& request, std::string_view i
     if (!done) return refuse(409, fmt::format("the job is {}: {} does not apply", name_of(job->state()), verb));
     server_answer out = logged({}, log_level::info, "command", what, reason);
     with_.pump();
-    out.body = job_json(id, sees).value_or("{}\n");
+    out.later = [this, name = std::string(id), sees] { return once_recorded(name, sees); };
     return out;
+}
+
+// Whoever is told that it is done may rely on it, whatever happens to us from then on.
+task<server_answer> control::once_recorded(std::string id, viewer sees) {
+    if (job_run* job = jobs_.find(id)) {
+        const auto done = co_await job->recorded(steady_now() + order_patience);
+        const auto& over = jobs_.finished();
+        const bool finished =
+            std::any_of(over.begin(), over.end(), [&](const finished_job& f) { return f.job_id == id; });
+        // Where the journal died, the job is set aside, and that knows why.
+        const auto aside = jobs_.stuck().find(id);
+        const std::string why = aside != jobs_.stuck().end() ? aside->second.why.detail
+                                : done && !*done             ? done->error().text()
+                                                             : "the disk takes its time";
+        if (!finished && (!done || !*done))
+            co_return problem_answer(
+                503, fmt::format("it is not on record, and forgotten should culld end before it is: {}", why),
+                "look at the disk that journal.dir is on, and say it again when the job is not blocked any more");
+    }
+    co_return server_answer{.body = job_json(id, sees).value_or("{}\n")};
 }
 
 task<server_answer> control::withdraw(std::string name, person by, std::string reason, viewer sees) {
@@ -151,7 +171,10 @@ task<server_answer> control::withdraw(std::string name, person by, std::string r
     job_view told = view_of(*before);
     switch (done) {
         case withdrawal::rejected: break;
-        case withdrawal::cancelled: co_return server_answer{.body = job_json(before->job_id, sees).value_or("{}\n")};
+        case withdrawal::cancelled: {
+            server_answer out = co_await once_recorded(before->job_id, sees);
+            co_return out;
+        }
         case withdrawal::gone:
             co_return problem_answer(409, "it was written while it was taken: it is back in incoming/",
                                      "remove it there, or cancel it when it is taken again");

@@ -176,13 +176,20 @@ std::optional<journal_mark> journal_file::leave() {
 }
 
 task<result<void>> journal_file::durable() {
+    auto out = co_await durable(steady_time::max());
+    co_return std::move(*out);
+}
+
+task<std::optional<result<void>>> journal_file::durable(steady_time until) {
+    using answer = std::optional<result<void>>;
     const std::uint64_t upto = appended();
     commit_now();
     const auto alive = alive_;
-    while (*alive && durable_ < upto && !dead_) co_await progress_.wait();
-    if (!*alive) co_return fail("the journal was closed");
-    if (durable_ >= upto) co_return result<void>();
-    co_return fail(*dead_);
+    while (*alive && durable_ < upto && !dead_ && steady_now() < until) co_await progress_.wait_until(until);
+    if (!*alive) co_return answer(fail("the journal was closed"));
+    if (durable_ >= upto) co_return answer(result<void>());
+    if (!dead_) co_return std::nullopt;
+    co_return answer(fail(*dead_));
 }
 
 }  // namespace culld

@@ -122,6 +122,8 @@ class job_run {
     bool resume(person by, std::string_view reason);
     bool cancel(person by, std::string_view reason);
     bool set_rate(person by, double per_second);
+    // What was ordered until now is on record; none: not until `until`. It may be gone when this returns.
+    [[nodiscard]] task<std::optional<result<void>>> recorded(steady_time until) { return journal_.durable(until); }
 
     // What it stands on is gone: nothing more is sent or written, until its journal is read again from the disk.
     void lose_ground(const problem& why) { journal_.give_up(why); }

@@ -56,6 +56,8 @@ class journal_file {
     void commit_now();
     // All that was appended so far is on stable storage; or the problem that keeps it from being so.
     [[nodiscard]] task<result<void>> durable();
+    // The same, but no longer than until `until`: none then.
+    [[nodiscard]] task<std::optional<result<void>>> durable(steady_time until);
     // Too much waits for the disk: append nothing that can wait.
     [[nodiscard]] bool backlogged() const { return buffer_.size() > backlog_max; }
     [[nodiscard]] bool dead() const { return dead_.has_value(); }
