@@ -103,6 +103,13 @@ server_answer control::command(const server_request& request, std::string_view i
             if (verb == "cancel" && done->status == "cancelled") return {.body = job_json(id, sees).value_or("{}\n")};
             return refuse(404, fmt::format("job \"{}\" is over: {}", id, done->status));
         }
+        if (verb == "cancel" && !stuck->second.damaged) {
+            jobs_.end_stuck(id, {by, reason});
+            server_answer out =
+                logged({}, log_level::info, "command", "it ends as soon as its journal is read", reason);
+            out.later = [this, name = std::string(id), sees] { return once_ended(name, sees); };
+            return out;
+        }
         if (verb != "resume" || stuck->second.damaged)
             return refuse(409,
                           fmt::format("the job is blocked, and {} does not apply: {}", verb, stuck->second.why.detail));
@@ -162,6 +169,24 @@ task<server_answer> control::once_recorded(std::string id, viewer sees) {
                 "look at the disk that journal.dir is on, and say it again when the job is not blocked any more");
     }
     co_return server_answer{.body = job_json(id, sees).value_or("{}\n")};
+}
+
+// One that is set aside is read again, to be ended.
+task<server_answer> control::once_ended(std::string id, viewer sees) {
+    const steady_time until = steady_now() + order_patience;
+    event look(with_.loop);
+    try_again();
+    for (;;) {
+        const auto stuck = jobs_.stuck().find(id);
+        if (stuck == jobs_.stuck().end()) break;
+        if (steady_now() >= until)
+            co_return problem_answer(
+                503, fmt::format("its journal cannot be gone on with yet: {}", stuck->second.why.detail),
+                "it is cancelled as soon as it can, unless culld ends before that");
+        co_await look.wait_until(steady_now() + std::chrono::milliseconds(20));
+    }
+    server_answer out = co_await once_recorded(id, sees);
+    co_return out;
 }
 
 task<server_answer> control::withdraw(std::string name, person by, std::string reason, viewer sees) {

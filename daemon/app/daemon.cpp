@@ -261,9 +261,10 @@ class life {
         // Shared: a variant of move-only parts must come back through a copyable completion.
         // Its rules are held by the work: a reload may replace ours meanwhile.
         const auto left = jobs_.left_of(id);
-        auto work = [this, &id, &left, rules = rules_] {
+        const auto to_end = jobs_.end_of(id);
+        auto work = [this, &id, &left, &to_end, rules = rules_] {
             return std::make_shared<recovered>(
-                recover_job(id, journals_, with_.files, surroundings(*rules), with_.checkpoints, left));
+                recover_job(id, journals_, with_.files, surroundings(*rules), with_.checkpoints, left, to_end));
         };
         const auto found = co_await disk_.run(work);
         if (auto* ready = std::get_if<ready_to_run>(found.get())) {

@@ -48,6 +48,7 @@ job_run::job_run(services& with, job_seed seed, std::optional<id_store> ids)
       throttled_(seed.throttled),
       fresh_(seed.fresh),
       told_before_(seed.told_before),
+      to_end_(std::move(seed.to_end)),
       waits_(seed.fresh),
       in_doubt_(std::move(seed.in_doubt)),
       rested_(seed.rested),
@@ -115,6 +116,11 @@ void job_run::start() {
         if (rested_) begins_at_ = journal_.appended();
     }
     record_verdicts(plan_.owed());
+    if (to_end_ && !stop_reason_) {
+        write_command(chain_, out, now, "job.cancelled", to_end_->by, to_end_->reason, std::nullopt);
+        said_ = to_end_->reason;
+        stop_reason_ = skip_reason::cancelled;
+    }
     if (const auto stopped = stop_reason_) stop(*stopped);
     if (intake_.spec.dry_run) stop(skip_reason::dry_run);
     follow_up();
@@ -383,6 +389,7 @@ void job_run::stop(skip_reason reason) {
     if (plan_.stopping()) return;
     stop_reason_ = reason;
     record_verdicts(plan_.stop(reason, steady_now()));
+    if (!ids_) record_verdicts(plan_.end_asking());  // its list is lost: nobody knows what to ask for
     leave_for_the_end();
 }
 

@@ -85,7 +85,7 @@ void job_run::record_verdict(const verdict& v) {
     };
     std::uint64_t listed = 0;
     for (span rest : v.at) {
-        if (v.kind == verdict_kind::skipped && rest.count > listed_max) {
+        if (!ids_ || (v.kind == verdict_kind::skipped && rest.count > listed_max)) {
             write(true);
             listed = 0;
             piece.what.at = {rest};

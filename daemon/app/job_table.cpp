@@ -58,7 +58,8 @@ void job_table::set_aside(stuck_job job) {
             job.active_list = before->second.active_list;
         }
         if (!job.left) job.left = before->second.left;
-        job.uid = before->second.uid;
+        if (!job.uid) job.uid = before->second.uid;
+        if (!job.to_end) job.to_end = before->second.to_end;
     }
     stuck_[id] = std::move(job);
 }
@@ -131,6 +132,16 @@ std::string job_table::forget_stuck(std::string_view job_id) {
 std::optional<journal_mark> job_table::left_of(std::string_view job_id) const {
     const auto it = stuck_.find(job_id);
     return it == stuck_.end() ? std::nullopt : it->second.left;
+}
+
+void job_table::end_stuck(std::string_view job_id, end_order by) {
+    if (const auto it = stuck_.find(job_id); it != stuck_.end() && !it->second.to_end)
+        it->second.to_end = std::move(by);
+}
+
+std::optional<end_order> job_table::end_of(std::string_view job_id) const {
+    const auto it = stuck_.find(job_id);
+    return it == stuck_.end() ? std::nullopt : it->second.to_end;
 }
 
 job_totals job_table::ours(const std::string& job_id, const job_totals& all) const {

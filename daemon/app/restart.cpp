@@ -197,22 +197,28 @@ reading_result read_journal(const folder& journals, const std::string& name, std
 }
 
 // The store made again from the job's own files, after checking that they are what was accepted.
-result<id_store> rebuild_store(const recovered_job& job, const spool& files, const intake_surroundings& around) {
+// `lost`: they are not there any more, or not what they were.
+result<id_store> rebuild_store(const recovered_job& job, const spool& files, const intake_surroundings& around,
+                               bool& lost) {
     const std::string name = store_name(job.intake.spec.id);
     if (auto gone = around.plan.remove(name); !gone) return fail(std::move(gone.error()));
     auto taken = files.reopen(job.intake.source.active_name());
     if (!taken) return fail(std::move(taken.error()));
-    const problem lost{.what = "its list cannot be read: the job's file is not in active/ any more, or has changed",
-                       .hint = "put the file back as it was; culld looks again every five seconds",
-                       .file = job.intake.source.file};
-    if (taken->what != take_result::outcome::taken) return fail(lost);
+    const problem why{.what = "its list cannot be read: the job's file is not in active/ any more, or has changed",
+                      .hint = "put the file back as it was; culld looks again every five seconds",
+                      .file = job.intake.source.file};
+    const auto gone = [&] {
+        lost = true;
+        return fail(why);
+    };
+    if (taken->what != take_result::outcome::taken) return gone();
     intake anew(around, job.accepted_at, 0);
     auto spec = anew.read_job(taken->job.fd.get(), job.intake.source.file);
     if (!spec) return fail(std::move(spec.error()));
     if (anew.wants_list()) {
         auto list = files.reopen(job.intake.list ? job.intake.list->active_name() : spec->ids_file);
         if (!list) return fail(std::move(list.error()));
-        if (list->what != take_result::outcome::taken) return fail(lost);
+        if (list->what != take_result::outcome::taken) return gone();
         if (auto read = anew.read_sidecar(list->job.fd.get(), spec->ids_file); !read)
             return fail(std::move(read.error()));
     }
@@ -224,7 +230,7 @@ result<id_store> rebuild_store(const recovered_job& job, const spool& files, con
                       (!done->list || done->list->sha256 == job.intake.list->sha256);
     if (!same) {
         static_cast<void>(around.plan.remove(made));
-        return fail(lost);
+        return gone();
     }
     if (made != name) {
         const auto moved = around.plan.move(made, around.plan, name);
@@ -259,7 +265,7 @@ result<std::vector<std::string>> open_jobs(const folder& journals, const folder&
 
 recovered recover_job(const std::string& job_id, const folder& journals, const spool& files,
                       const intake_surroundings& around, const checkpoint_rules& checkpoints,
-                      const std::optional<journal_mark>& left) {
+                      const std::optional<journal_mark>& left, const std::optional<end_order>& to_end) {
     const std::string name = job_id + std::string(journal_suffix);
     const auto stuck = [&](const problem& why, bool is_damaged, const job_intake* of = nullptr) {
         stuck_job out{
@@ -323,8 +329,15 @@ recovered recover_job(const std::string& job_id, const folder& journals, const s
     auto ids = id_store::open(around.plan, store_name(job_id));
     const bool usable = ids && ids->count() == job.intake.ids;
     if (!usable && !job.status) {
-        ids = rebuild_store(job, files, around);
-        if (!ids) return stuck(ids.error(), false, &accepted);
+        bool lost = false;
+        ids = rebuild_store(job, files, around, lost);
+        // What has but to end may do so by positions alone.
+        const bool over = job.stopped || (accepted.spec.deadline && wall_now() >= *accepted.spec.deadline);
+        if (!ids && !to_end && !(lost && over)) {
+            stuck_job out = stuck(ids.error(), false, &accepted);
+            out.uid = job.uid;
+            return out;
+        }
     }
     if (*noted)
         if (auto forgotten = forget_evidence(around.plan, job_id); !forgotten)
@@ -352,6 +365,7 @@ recovered recover_job(const std::string& job_id, const folder& journals, const s
     seed.retries = job.retries;
     seed.throttled = job.throttled;
     seed.accepted_at = job.accepted_at;
+    seed.to_end = to_end;
     seed.paused = job.paused;
     seed.said = std::move(job.said);
     seed.paused_by = job.paused_by;

@@ -260,7 +260,8 @@ void journal_audit::batch_error(const record_view& record) {
 }
 
 void journal_audit::verdict(const record_view& record, std::uint64_t& total) {
-    listed(record, "ids");
+    // Those of a job whose list was lost have no names.
+    if (record.type != record_type::ids_failed || !record.has("first")) listed(record, "ids");
     const spans at = positions_of(record, "ids");
     need_intent(at);
     if (record.type == record_type::ids_failed) {

@@ -52,6 +52,14 @@ void owner(json_object& line, std::uint32_t uid, std::uint32_t gid) {
     who.member("uid", uid).member("gid", gid).close();
 }
 
+// Without names: a verdict of one run of positions.
+void names_or_run(json_object& line, const verdict& v, std::string_view ids) {
+    if (ids.empty())
+        line.member("first", v.at[0].first).member("count", v.at[0].count);
+    else
+        list(line, "ids", ids);
+}
+
 void person_member(json_object& line, std::string_view key, person who) {
     json_object(line.begin(key)).member("uid", who.uid).member("pid", who.pid).close();
 }
@@ -157,17 +165,14 @@ void write_verdict(chain_writer& chain, std::string& out, wall_time ts, const ve
             break;
         case verdict_kind::failed:
             chain.append(out, "ids.failed", ts, [&](json_object& line) {
-                list(line, "ids", ids);
+                names_or_run(line, v, ids);
                 line.member("reason", v.reason).member("attempts", v.attempts);
                 at(line, "at", v.at);
             });
             break;
         case verdict_kind::skipped:
             chain.append(out, "ids.skipped", ts, [&](json_object& line) {
-                if (ids.empty())
-                    line.member("first", v.at[0].first).member("count", v.at[0].count);
-                else
-                    list(line, "ids", ids);
+                names_or_run(line, v, ids);
                 line.member("reason", v.reason);
                 at(line, "at", v.at);
             });

@@ -84,8 +84,8 @@ constexpr form error_form[] = {{"batch", kind::whole},       {"attempt", kind::w
                                {"retry_in_ms", kind::whole}, {"first", kind::whole},   {"count", kind::whole},
                                {"ids", kind::texts},         {"at", kind::runs},       {"request_ids", kind::texts}};
 constexpr form gone_form[] = {{"ids", kind::texts}, {"how", kind::text}, {"at", kind::runs}};
-constexpr form failed_form[] = {
-    {"ids", kind::texts}, {"reason", kind::text}, {"attempts", kind::whole}, {"at", kind::runs}};
+constexpr form failed_form[] = {{"ids", kind::texts},   {"first", kind::whole},    {"count", kind::whole},
+                                {"reason", kind::text}, {"attempts", kind::whole}, {"at", kind::runs}};
 constexpr form skipped_form[] = {
     {"ids", kind::texts}, {"first", kind::whole}, {"count", kind::whole}, {"reason", kind::text}, {"at", kind::runs}};
 constexpr form command_form[] = {{"by", kind::object, by_form}, {"reason", kind::text}};

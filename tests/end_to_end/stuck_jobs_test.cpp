@@ -110,6 +110,58 @@ TEST_F(Stuck, CancelEndsABlockedJobWhateverBlocksIt) {
     expect_verified();
 }
 
+TEST_F(Stuck, CancelAndADeadlineEndAJobWhoseListIsLost) {
+    serve("lost", "there", {.limits = "requests_per_second: 500, concurrency: 1"});
+    {
+        child daemon = started();
+        drop_job("asked", 3000);
+        drop_job("late", 30, "deadline: " + from_now(8s) + "\n");
+        ASSERT_TRUE(eventually([&] { return !records("asked", "batch.error").empty(); })) << log();
+        ASSERT_TRUE(eventually([&] { return ctl({"pause", "late"}) == 0; })) << told();
+        daemon.signal(SIGKILL);
+        static_cast<void>(daemon.ends_within(10s));
+    }
+    for (const char* job : {"asked", "late"}) {
+        fs::remove(at(fmt::format("spool/active/{}.ids", job)));
+        fs::remove(at(fmt::format("journal/.plan/{}.ids", job)));
+    }
+    child daemon = started();
+    ASSERT_TRUE(reaches("asked", "blocked")) << log();
+    EXPECT_NE(status("asked").at("reason").as_string().find("its list cannot be read"), std::string::npos);
+    ASSERT_EQ(ctl({"cancel", "asked", "--reason", "nobody has it"}), 0) << told();
+    EXPECT_EQ(end_of("asked"), "cancelled");
+    EXPECT_EQ(end_of("late"), "expired");
+    const auto totals = finish_of("asked").at("totals").as_object();
+    const int intended = 8 * 20;  // all that may have been sent
+    EXPECT_GE(totals.at("failed").to_number<int>(), 20);
+    EXPECT_LE(totals.at("failed").to_number<int>(), 2 * intended);
+    EXPECT_EQ(totals.at("failed").to_number<int>() + totals.at("skipped").to_number<int>(), 3000);
+    EXPECT_EQ(reasons("asked", "ids.failed"), std::set<std::string>{"unknown"});
+    EXPECT_EQ(reasons("asked", "ids.skipped"), std::set<std::string>{"cancelled"});
+    EXPECT_EQ(records("asked", "job.cancelled").at(0).at("reason"), "nobody has it");
+    EXPECT_TRUE(eventually([&] { return in("failed", "asked.yaml") && in("failed", "late.yaml"); })) << log();
+    expect_verified();
+}
+
+TEST_F(Stuck, AJobWhoseJournalIsDamagedIsNotEnded) {
+    serve(forbidden, forbidden);
+    {
+        child daemon = started();
+        drop_job("bent", 10);
+        ASSERT_TRUE(reaches("bent", "blocked")) << log();
+        daemon.signal(SIGKILL);
+        static_cast<void>(daemon.ends_within(10s));
+    }
+    std::string text = read("journal/bent.jsonl");
+    text.replace(text.find("\"duplicates\":0"), 14, "\"duplicates\":1");
+    here_.write("journal/bent.jsonl", text);
+    child daemon = started();
+    ASSERT_TRUE(reaches("bent", "blocked")) << log();
+    EXPECT_EQ(ctl({"cancel", "bent"}), 75) << told();
+    EXPECT_NE(told().find("cancel does not apply"), std::string::npos) << told();
+    EXPECT_EQ(read("journal/bent.jsonl"), text);
+}
+
 TEST_F(Stuck, WhatIsInDoubtAndCannotBeAskedForEndsUnknown) {
     serve("lost", forbidden);
     child daemon = started();

@@ -64,6 +64,8 @@ class control {
     [[nodiscard]] std::optional<waiting_file> taking(std::string_view name) const;
     // The answer to an order that is done, once it is on record.
     [[nodiscard]] task<server_answer> once_recorded(std::string id, viewer sees);
+    // To one that is set aside, to end it.
+    [[nodiscard]] task<server_answer> once_ended(std::string id, viewer sees);
     // What is no job yet, is taken no further.
     [[nodiscard]] task<server_answer> withdraw(std::string name, person by, std::string reason, viewer sees);
     // A piece of its journal, for those who may see it.

@@ -42,6 +42,12 @@ struct block_facts {
     block_cause cause = block_cause::disk;
 };
 
+// A person's, to end a job.
+struct end_order {
+    person by;
+    std::string reason;
+};
+
 // Everything a run starts from, for a new job and for one found at a restart.
 struct job_seed {
     job_intake intake;
@@ -60,6 +66,7 @@ struct job_seed {
     plan_state state;
     std::uint64_t requests = 0, retries = 0, throttled = 0;
     wall_time accepted_at;
+    std::optional<end_order> to_end{};  // it goes on to its end only
     bool paused = false;
     std::string said;                 // why, by whoever paused or cancelled it
     std::optional<person> paused_by;  // where that is known
@@ -76,7 +83,7 @@ struct job_seed {
 
 class job_run {
   public:
-    // `ids` may be empty for a job whose journal is finished.
+    // `ids` may be empty for a job whose journal is finished, and for one whose list is lost: that can but end.
     job_run(services& with, job_seed seed, std::optional<id_store> ids);
     ~job_run();
     job_run(const job_run&) = delete;
@@ -278,6 +285,7 @@ class job_run {
     std::uint64_t begins_at_ = 0;                // appended() with the record that this run began with
     steady_time taken_at_ = steady_time::min();  // of the last batch
     bool fresh_, told_before_;
+    std::optional<end_order> to_end_;
     bool waits_;  // accepted by this process, and nothing of it sent yet
     spans in_doubt_;
     bool rested_;

@@ -28,6 +28,7 @@ struct stuck_job {
     std::string active_file = {}, active_list = {};  // in active/; empty: its journal does not tell, or has none
     std::optional<journal_mark> left = {};           // what its next run must find
     std::optional<std::uint32_t> uid = {};           // the submitter's, likewise
+    std::optional<end_order> to_end = {};            // it is ended as soon as its journal can be read
 };
 
 [[nodiscard]] notice notice_of(const stuck_job& job);
@@ -60,6 +61,8 @@ class job_table {
     [[nodiscard]] std::optional<journal_mark> left_of(std::string_view job_id) const;
     // Without those that were over before: a ledger that was begun anew gets their lines, and the log says so.
     [[nodiscard]] std::size_t to_go_on_with() const;
+    void end_stuck(std::string_view job_id, end_order by);
+    [[nodiscard]] std::optional<end_order> end_of(std::string_view job_id) const;
     [[nodiscard]] std::size_t open() const { return running_.size() + stuck_.size(); }
     // Those that run, of one submitter.
     [[nodiscard]] std::size_t open_of(std::uint32_t uid) const;

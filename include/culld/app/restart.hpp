@@ -21,7 +21,7 @@ namespace culld {
 
 struct ready_to_run {
     job_seed seed;
-    std::optional<id_store> ids;  // none for a job that only has to be filed
+    std::optional<id_store> ids;  // none for a job that only has to be filed, or to end without its list
 };
 struct never_accepted {};  // the journal holds no whole first record: nothing was ever sent, and it was removed
 
@@ -30,10 +30,12 @@ using recovered = std::variant<ready_to_run, never_accepted, stuck_job>;
 // Reads the journal (from its last checkpoint on, where it is large), opens the id store, or makes it anew from the
 // job's files in active/ where it is gone or damaged. `left`: what the run before this one, of the same process, left.
 // A journal that lacks some of that is damaged, however sound it looks; another file is waited for until it is, byte
-// for byte, the one that was written.
+// for byte, the one that was written. A job that has but to end (`to_end`, or by its journal or deadline, where the
+// list is lost) needs no list.
 [[nodiscard]] recovered recover_job(const std::string& job_id, const folder& journals, const spool& files,
                                     const intake_surroundings& around, const checkpoint_rules& checkpoints,
-                                    const std::optional<journal_mark>& left = std::nullopt);
+                                    const std::optional<journal_mark>& left = std::nullopt,
+                                    const std::optional<end_order>& to_end = std::nullopt);
 
 // Files in active/ that are none of `of_jobs`: taken, but not accepted before the end. `all_known`: those are all jobs
 // there are, so that copies which have not got their place by now are left over, and removed.

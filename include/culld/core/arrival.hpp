@@ -9,10 +9,10 @@
 // A file that somebody has open for writing is waited for, however long it stands still. Whether somebody has can often
 // not be asked: a lease needs the file's owner or CAP_LEASE, and some file systems (NFS, SMB, FUSE) have none. Then
 // a file must have been quiet for 2 s, and for 10 s if it was merely found; what changes while it is taken is put back
-// (io/spool). One that cannot be opened at all need not wait for its rejection. An empty file, and one whose suffix is unknown, must be quiet for 2 s unless it was renamed
-// in: many tools create first and write or rename a moment later. More than one link is forgiven for 2 s, since link()
-// followed by unlink() is how maildir delivers. What is no regular file, or has a name no log can carry, is rejected at
-// once.
+// (io/spool). One that cannot be opened at all need not wait for its rejection. An empty file, and one whose suffix is
+// unknown, must be quiet for 2 s unless it was renamed in: many tools create first and write or rename a moment later.
+// More than one link is forgiven for 2 s, since link() followed by unlink() is how maildir delivers. What is no regular
+// file, or has a name no log can carry, is rejected at once.
 #pragma once
 
 #include <cstdint>
