@@ -264,7 +264,8 @@ class life {
         const auto to_end = jobs_.end_of(id);
         auto work = [this, &id, &left, &to_end, rules = rules_] {
             return std::make_shared<recovered>(
-                recover_job(id, journals_, with_.files, surroundings(*rules), with_.checkpoints, left, to_end));
+                recover_job(id, journals_, with_.ledger, with_.files, surroundings(*rules), with_.checkpoints, left,
+                            to_end));
         };
         const auto found = co_await disk_.run(work);
         if (auto* ready = std::get_if<ready_to_run>(found.get())) {
@@ -273,11 +274,11 @@ class life {
             adopt(std::make_unique<job_run>(with_, std::move(ready->seed), std::move(ready->ids)));
         } else if (auto* stuck = std::get_if<stuck_job>(found.get())) {
             if (stop_asked_) co_return;  // perhaps it is only that the reading was broken off
-            if (active != nullptr && !stuck->file.empty()) active->insert(stuck->active_file);
+            if (active != nullptr && !stuck->active_file.empty()) active->insert(stuck->active_file);
             if (active == nullptr && !stuck->damaged) co_return;  // said before
             tell_of_stuck(with_, *stuck);
             // Its file must not be taken as a new job, and which file that is, its journal does not tell.
-            if (stuck->file.empty()) file_unknown_ = true;
+            if (stuck->active_file.empty()) file_unknown_ = true;
             jobs_.set_aside(std::move(*stuck));
         } else {
             // Its journal's very first write failed. At a start its file is found with the others in active/.
@@ -506,6 +507,7 @@ int run_daemon(const daemon_options& options) {
     auto owned = own_folders(*files, *journals, *plans);
     if (!owned)
         return refuse(owned.error().what, owned.error().why == lock_refusal::cause::held ? try_later : io_error);
+    if (auto same = keep_together(owned->active, *journals); !same) return refuse(same.error(), try_later);
     auto ledger = ledger_file::open(*journals, std::move(from->signing), log_ledger_line);
     if (!ledger) return refuse(ledger.error(), io_error);
     warn_of(*ledger);

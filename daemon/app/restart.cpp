@@ -258,12 +258,13 @@ result<std::vector<std::string>> open_jobs(const folder& journals, const folder&
     if (auto done = each(journals, journal_suffix, false); !done) return fail(std::move(done.error()));
     if (auto done = each(plans, ".ids", true); !done) return fail(std::move(done.error()));
     if (auto done = each(plans, evidence_suffix, false); !done) return fail(std::move(done.error()));
+    for (std::string& id : ledger.open_ids()) out.push_back(std::move(id));
     std::sort(out.begin(), out.end());
     out.erase(std::unique(out.begin(), out.end()), out.end());
     return out;
 }
 
-recovered recover_job(const std::string& job_id, const folder& journals, const spool& files,
+recovered recover_job(const std::string& job_id, const folder& journals, const ledger_file& ledger, const spool& files,
                       const intake_surroundings& around, const checkpoint_rules& checkpoints,
                       const std::optional<journal_mark>& left, const std::optional<end_order>& to_end) {
     const std::string name = job_id + std::string(journal_suffix);
@@ -292,15 +293,30 @@ recovered recover_job(const std::string& job_id, const folder& journals, const s
         if (!there) return by_note(there.error(), false);
         if (!*there)
             return by_note({.what = (*noted)->why,
-                            .hint = fmt::format("put it back, and culld goes on by itself; or remove {}/{} and restart "
-                                                "culld to have the job begin anew",
-                                                around.plan.path(), evidence_name(job_id))},
+                            .hint = "nothing of it is deleted without its journal: put it back, and culld goes on by itself"},
                            false);
         if ((*there)->size < (*noted)->bytes)
             return by_note({.what = fmt::format("holds {} bytes, and {} were written", (*there)->size, (*noted)->bytes),
                             .hint = "put the whole of it back, and culld goes on by itself",
                             .file = name},
                            false);
+    }
+    // Nobody begins a job anew whose journal is missing: what it tells was done, and what people ordered.
+    const ledger_file::open_job* const told = ledger.open_of(job_id);
+    const auto by_ledger = [&](const problem& why, bool is_damaged) {
+        auto out = stuck(why, is_damaged);
+        out.file = told->file;
+        return out;
+    };
+    if (told != nullptr) {
+        const auto there = look(journals, name);
+        if (!there) return by_ledger(there.error(), false);
+        if (!*there)
+            return by_ledger({.what = fmt::format("{}/{} is missing, and the ledger tells that the job was accepted",
+                                                  journals.path(), name),
+                              .hint = "nothing of it is deleted without its journal: put it back (is its disk mounted?), "
+                                      "and culld goes on by itself"},
+                             false);
     }
     auto reading = read_journal(journals, name, checkpoints.read_whole_up_to, left);
     if (!reading && reading.error().damaged && left)
@@ -310,6 +326,11 @@ recovered recover_job(const std::string& job_id, const folder& journals, const s
             return stuck(kept.error(), false);
     if (!reading) return stuck(reading.error().why, reading.error().damaged);
     recovered_job& job = reading->job;
+    if (!job.accepted && told != nullptr)
+        return by_ledger({.what = fmt::format("{}/{} holds no record, and the ledger tells that the job was accepted",
+                                              journals.path(), name),
+                          .hint = "somebody emptied it: that is evidence. Put the whole of it back and restart culld"},
+                         true);
     if (!job.accepted) {
         if (auto gone = journals.remove(name); !gone) return stuck(gone.error(), false);
         if (auto synced = journals.sync(); !synced) return stuck(synced.error(), false);
@@ -318,6 +339,22 @@ recovered recover_job(const std::string& job_id, const folder& journals, const s
         return never_accepted{};
     }
     const job_intake& accepted = job.intake;
+    const bool answered = job.requests > 0 || job.state.counts.sum() > job.state.counts.skipped;
+    switch (standing_of(ledger.acceptance_of(job_id, reading->first), answered)) {
+        case journal_standing::sound: break;
+        case journal_standing::replaced:
+            return stuck(
+                problem{.what = "its first line is not the one that the ledger names: somebody replaced this journal",
+                        .hint = "nothing more of this job is deleted, and none of it is signed. Keep a copy, run `cullctl "
+                                "verify`, find out who did it; then put the right one back and restart culld"},
+                true, &accepted);
+        case journal_standing::invented:
+            return stuck(
+                problem{.what = "the ledger does not tell that this job was accepted: somebody made this journal",
+                        .hint = "nothing of it is deleted or signed. Keep a copy, run `cullctl verify`, find out who did "
+                                "it; then take the journal away and restart culld"},
+                true, &accepted);
+    }
     // What was accepted is our own copy: a crash may have come before it had its place.
     if (auto ours = files.own(accepted.source.active_name()); !ours) return stuck(ours.error(), false, &accepted);
     if (accepted.list)
@@ -470,8 +507,8 @@ void warn_of(const ledger_file& ledger) {
 void say_left_alone(const std::vector<std::string>& files) {
     for (const std::string& name : files)
         log(log_level::error, "recovery.left",
-            "stays in active/: it may be the list of a job whose journal cannot be read; mend or move that journal, "
-            "then restart culld",
+            "stays in active/: it may be the list of a job whose journal is missing or cannot be read; put that journal "
+            "back as it was, then restart culld",
             {{"left", name}});
 }
 

@@ -122,6 +122,7 @@ result<void> ledger_file::read_all() {
     was_signed_ = false;
     finished_.clear();
     open_.clear();
+    tells_of_accepted_ = false;
     rejected_.clear();
     const bool existed = dir_->exists(ledger_name);
     if (!existed && known_ && known_->seq > 0)
@@ -223,20 +224,21 @@ void ledger_file::learn(const record_view& record) {
         case record_type::job_finished:
             if (!id) return;
             finished_.insert(short_hash_of(*id));
-            open_.erase(short_hash_of(*id));
+            forget_open(*id);
             return;
         case record_type::job_rejected:
             if (const auto node = rejected_file_of(record)) remember_rejected(rejected_key(*node));
             return;
         case record_type::job_accepted:
             if (const auto job = read_ledger_acceptance(record))
-                open_[short_hash_of(job->job_id)] = {short_hash_of(job->first)};
+                open_[job->job_id] = {job->job_id, job->file, 0, job->first};
+            tells_of_accepted_ = true;
             return;
         default: break;
     }
     if (!is_order(record.type)) return;
     const auto order = read_ledger_order(record);
-    const auto job = order ? open_.find(short_hash_of(order->job_id)) : open_.end();
+    const auto job = order ? open_.find(order->job_id) : open_.end();
     if (job != open_.end()) job->second.orders_upto = order->record + 1;
 }
 
@@ -314,26 +316,49 @@ result<void> ledger_file::stand_ready() {
     return trusted_ ? result<void>() : load();
 }
 
+void ledger_file::forget_open(std::string_view id) {
+    if (const auto at = open_.find(id); at != open_.end()) open_.erase(at);
+}
+
+acceptance ledger_file::acceptance_of(std::string_view id, std::string_view first) const {
+    if (holds(id)) return acceptance::told;
+    if (const open_job* job = open_of(id)) return job->first == first ? acceptance::told : acceptance::other;
+    return tells_of_accepted_ ? acceptance::untold : acceptance::not_kept;
+}
+
+const ledger_file::open_job* ledger_file::open_of(std::string_view id) const {
+    const auto at = open_.find(id);
+    return at == open_.end() ? nullptr : &at->second;
+}
+
+std::vector<std::string> ledger_file::open_ids() const {
+    std::vector<std::string> out;
+    for (const auto& [id, job] : open_) out.push_back(id);
+    return out;
+}
+
 result<void> ledger_file::tell_of(const acceptance_facts& job, std::span<const person_order> orders, wall_time ts) {
     if (auto ready = stand_ready(); !ready) return ready;
-    const short_hash key = short_hash_of(job.job_id), first = short_hash_of(job.first);
-    if (finished_.contains(key)) return {};
+    if (holds(job.job_id)) return {};
     const auto append = [&](const auto& write) -> result<void> {
         auto added = put(write, std::string(job.job_id));
         return added ? result<void>() : fail(std::move(added.error()));
     };
-    if (const auto known = open_.find(key); known == open_.end() || known->second.first != first) {
+    auto known = open_.find(job.job_id);
+    if (known == open_.end() || known->second.first != job.first) {
         const auto write = [&](chain_writer& chain, std::string& out) { write_ledger_accepted(chain, out, ts, job); };
         if (auto done = append(write); !done) return done;
-        open_[key] = {first};
+        const std::string id(job.job_id);
+        known = open_.insert_or_assign(id, open_job{id, std::string(job.file), 0, std::string(job.first)}).first;
+        tells_of_accepted_ = true;
     }
     for (const person_order& order : orders) {
-        if (order.record < open_[key].orders_upto) continue;
+        if (order.record < known->second.orders_upto) continue;
         const auto write = [&](chain_writer& chain, std::string& out) {
             write_ledger_order(chain, out, ts, job.job_id, order);
         };
         if (auto done = append(write); !done) return done;
-        open_[key].orders_upto = order.record + 1;
+        known->second.orders_upto = order.record + 1;
     }
     return {};
 }
@@ -362,7 +387,7 @@ result<ledger_file::line> ledger_file::append(const ledger_facts& facts, wall_ti
     if (!out) return out;
     if (finished) {
         finished_.insert(short_hash_of(facts.job_id));
-        open_.erase(short_hash_of(facts.job_id));
+        forget_open(facts.job_id);
     }
     if (rejected) remember_rejected(*rejected);
     return out;

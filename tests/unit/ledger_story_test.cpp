@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "archive.hpp"
+#include "culld/core/acceptance.hpp"
 #include "journal_builder.hpp"
 
 namespace culld {
@@ -86,6 +87,16 @@ TEST_F(LedgerStory, HasAnOrder) {
     EXPECT_THAT(findings(), HasSubstr("ledger.jsonl:4: job-2 was accepted in line 1 already"));
     ledger_.ledger_order("job.paused", "job-1", 2, 1000, 42);
     EXPECT_THAT(findings(), HasSubstr("ledger.jsonl:5: job.paused of job-1, which is not open there"));
+}
+
+TEST(Acceptance, OnlyAJournalThatTellsOfNoAnswerMayBeUnknownToTheLedger) {
+    for (const bool answered : {false, true}) {
+        EXPECT_EQ(standing_of(acceptance::told, answered), journal_standing::sound);
+        EXPECT_EQ(standing_of(acceptance::not_kept, answered), journal_standing::sound);
+        EXPECT_EQ(standing_of(acceptance::other, answered), journal_standing::replaced);
+        EXPECT_EQ(standing_of(acceptance::untold, answered),
+                  answered ? journal_standing::invented : journal_standing::sound);
+    }
 }
 
 }  // namespace

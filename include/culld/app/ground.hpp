@@ -26,6 +26,10 @@ struct owned_folders {
 [[nodiscard]] tl::expected<owned_folders, lock_refusal> own_folders(const spool& files, const folder& journals,
                                                                     const folder& plans);
 
+// Notes in the spool which journal folder its jobs are recorded in, and looks whether it is this one: a disk that is not
+// mounted leaves an empty folder, in which every open job would begin anew, and every used id could be used again.
+[[nodiscard]] result<void> keep_together(const folder& active, const folder& journals);
+
 class ground {
   public:
     // `told`: after each look, with what is wrong; none where all is well.

@@ -15,7 +15,8 @@
 
 namespace culld {
 
-// Jobs to be gone on with: journals that the ledger does not name, and jobs it names whose filing was not completed.
+// Jobs to be gone on with: journals whose jobs the ledger does not call finished, jobs that it calls accepted whether
+// they have a journal or not, and finished ones whose filing was not completed.
 [[nodiscard]] result<std::vector<std::string>> open_jobs(const folder& journals, const folder& plans,
                                                          const ledger_file& ledger);
 
@@ -30,9 +31,10 @@ using recovered = std::variant<ready_to_run, never_accepted, stuck_job>;
 // Reads the journal (from its last checkpoint on, where it is large), opens the id store, or makes it anew from the
 // job's files in active/ where it is gone or damaged. `left`: what the run before this one, of the same process, left.
 // A journal that lacks some of that is damaged, however sound it looks; another file is waited for until it is, byte
-// for byte, the one that was written. A job that has but to end (`to_end`, or by its journal or deadline, where the
-// list is lost) needs no list.
-[[nodiscard]] recovered recover_job(const std::string& job_id, const folder& journals, const spool& files,
+// for byte, the one that was written. One that the ledger does not vouch for is damaged too (core/acceptance). A job
+// that has but to end (`to_end`, or by its journal or deadline, where the list is lost) needs no list.
+[[nodiscard]] recovered recover_job(const std::string& job_id, const folder& journals, const ledger_file& ledger,
+                                    const spool& files,
                                     const intake_surroundings& around, const checkpoint_rules& checkpoints,
                                     const std::optional<journal_mark>& left = std::nullopt,
                                     const std::optional<end_order>& to_end = std::nullopt);

@@ -26,7 +26,9 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
+#include "culld/core/acceptance.hpp"
 #include "culld/core/journal_read.hpp"
 #include "culld/core/journal_write.hpp"
 #include "culld/io/file.hpp"
@@ -74,6 +76,16 @@ class ledger_file {
     [[nodiscard]] result<bool> look();
     // Is the job `id` finished and in the ledger?
     [[nodiscard]] bool holds(std::string_view id) const;
+    // What the ledger tells of `id`, of which a journal begins with the line whose SHA-256 is `first`, in hex.
+    [[nodiscard]] acceptance acceptance_of(std::string_view id, std::string_view first) const;
+    // Accepted, and not finished.
+    struct open_job {
+        std::string job_id, file;
+        std::uint64_t orders_upto = 0;  // behind the last record of an order that was told
+        std::string first;              // SHA-256 of its journal's first line
+    };
+    [[nodiscard]] const open_job* open_of(std::string_view id) const;
+    [[nodiscard]] std::vector<std::string> open_ids() const;
     [[nodiscard]] std::uint64_t torn_bytes() const { return torn_bytes_; }
     [[nodiscard]] std::uint64_t lines() const { return chain_.head().seq; }
     // Whether there were signatures, but now there is no key to go on with.
@@ -85,6 +97,7 @@ class ledger_file {
     // Looks at it, and reads it again where that is needed: something may be added then.
     [[nodiscard]] result<void> stand_ready();
     void learn(const record_view& record);
+    void forget_open(std::string_view id);
     [[nodiscard]] bool stands() const;
     [[nodiscard]] tl::unexpected<problem> refuse(std::string what, std::string hint, const char* name = ledger_name,
                                                  std::uint64_t at_line = 0);
@@ -118,11 +131,8 @@ class ledger_file {
     // The first half of the SHA-256 of each job id: nobody can make two ids look the same, and a job costs little.
     using short_hash = std::pair<std::uint64_t, std::uint64_t>;
     std::set<short_hash> finished_;
-    struct open_job {
-        short_hash first;               // of its journal's first line
-        std::uint64_t orders_upto = 0;  // behind the last record of an order that was told
-    };
-    std::map<short_hash, open_job> open_;  // accepted, and not finished
+    std::map<std::string, open_job, std::less<>> open_;
+    bool tells_of_accepted_ = false;
     std::deque<short_hash> rejected_;      // of the file
     static short_hash short_hash_of(std::string_view text);
     static short_hash rejected_key(const ledger_facts::rejected_file& node);
