@@ -244,7 +244,7 @@ class life {
         settings.api.project_id = std::move(id);
         with_.settings = std::make_shared<const config>(std::move(settings));
         const auto now = with_.settings;
-        auto load = [now] { return intake_settings::load(now); };
+        auto load = [this, now] { return intake_settings::load(now, &stop_reading_); };
         auto rules = co_await papers_.run(std::move(load));
         if (with_.settings != now) co_return;  // a reload came in between
         if (!rules) co_return log(log_level::error, "project.failed", rules.error());
@@ -372,9 +372,10 @@ class life {
         manager_.reloading();
         control_.reloaded.successful = false;
         // The configuration, certificates, keys, secrets and the protected list: whatever disk they are on.
-        auto load = [this] { return std::make_shared<loaded_or_not>(load_everything(options_)); };
-        const auto read = co_await papers_.run(std::move(load));
+        auto load = [this] { return std::make_shared<loaded_or_not>(load_everything(options_, &stop_reading_)); };
+        auto read = co_await papers_.run(std::move(load));
         if (stop_asked_) co_return;
+        auto old_rules = rules_;
         loaded_or_not& fresh = *read;
         if (!reload_refused(fresh, *with_.settings, rules_->protect)) {
             fresh->who->adopt(memory_);
@@ -400,6 +401,14 @@ class life {
             control_.reloaded = {true, wall_now()};
             reloads_.tell(std::move(before));
         }
+        // A list of a million ids takes a second to be forgotten: not here.
+        papers_.post(
+            [read = std::move(read), old = std::move(old_rules)]() mutable {
+                read.reset();
+                old.reset();
+                return 0;
+            },
+            [](int) {});
         manager_.ready(status_line());
         changed_.notify();
     }

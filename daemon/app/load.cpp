@@ -84,7 +84,7 @@ secret_access access_for(const daemon_options& options, const config& settings) 
 
 }  // namespace
 
-loaded_or_not load_everything(const daemon_options& options) {
+loaded_or_not load_everything(const daemon_options& options, const std::atomic<bool>* stop) {
     auto file = load_config(options.sources);
     if (!file) return tl::unexpected(std::move(file.error()));
     loaded out{.file = std::move(*file),
@@ -104,7 +104,7 @@ loaded_or_not load_everything(const daemon_options& options) {
         if (std::ranges::none_of(wrong, [&](const config_complaint& c) { return c.about == p; }))
             wrong.push_back({std::move(p), {}});
     };
-    if (auto rules = intake_settings::load(out.settings); rules)
+    if (auto rules = intake_settings::load(out.settings, stop); rules)
         out.rules = std::move(*rules);
     else
         wrong_if(std::move(rules.error()));

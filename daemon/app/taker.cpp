@@ -26,10 +26,11 @@ constexpr std::uint64_t files_of_a_run = 2, files_of_a_taking = 6, files_of_ours
 
 }  // namespace
 
-result<std::shared_ptr<const intake_settings>> intake_settings::load(std::shared_ptr<const config> from) {
+result<std::shared_ptr<const intake_settings>> intake_settings::load(std::shared_ptr<const config> from,
+                                                                       const std::atomic<bool>* stop) {
     auto pattern = id_pattern::compile(from->ids.pattern);
     if (!pattern) return fail(std::move(pattern.error()));
-    auto protect = load_protected_ids(from->ids.protected_file, *pattern);
+    auto protect = load_protected_ids(from->ids.protected_file, *pattern, stop);
     if (!protect) {
         protect.error().field = "ids.protected_file";
         return fail(std::move(protect.error()));

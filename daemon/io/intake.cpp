@@ -69,8 +69,13 @@ std::uint64_t most_ids(std::uint64_t distinct_max) {
 
 class protected_sink final : public id_sink {
   public:
-    protected_sink(protected_ids& out, const id_pattern& pattern) : out_(out), pattern_(pattern) {}
+    protected_sink(protected_ids& out, const id_pattern& pattern, const std::atomic<bool>* stop)
+        : out_(out), pattern_(pattern), stop_(stop) {}
     bool take(std::string_view id) override {
+        if (stop_ != nullptr && stop_->load(std::memory_order_relaxed)) {
+            why_.what = "culld ends";
+            return false;
+        }
         if (!pattern_.matches(id)) {
             why_ = pattern_.refusal(id);
             return false;
@@ -84,12 +89,14 @@ class protected_sink final : public id_sink {
   private:
     protected_ids& out_;
     const id_pattern& pattern_;
+    const std::atomic<bool>* const stop_;
     problem why_;
 };
 
 }  // namespace
 
-result<protected_ids> load_protected_ids(const std::string& path, const id_pattern& pattern) {
+result<protected_ids> load_protected_ids(const std::string& path, const id_pattern& pattern,
+                                         const std::atomic<bool>* stop) {
     protected_ids out;
     if (path.empty()) return out;
     const auto opened = open_regular(path);
@@ -100,7 +107,7 @@ result<protected_ids> load_protected_ids(const std::string& path, const id_patte
                       type.kind == file_kind::list_txt || type.kind == file_kind::sidecar;
     if (!list) type = {file_kind::list_txt, compression::none, {}};
     byte_source from(fd.get(), path, type.packed);
-    protected_sink sink(out, pattern);
+    protected_sink sink(out, pattern, stop);
     if (auto done = read_list(from, type.kind, sink); !done) return fail(std::move(done.error()));
     out.came_from(from.facts().sha256);
     return out;

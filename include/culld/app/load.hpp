@@ -1,6 +1,7 @@
 // A configuration with all that is made from it before anything starts: rules for jobs, credentials, where the API is.
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <optional>
 #include <string_view>
@@ -31,7 +32,8 @@ struct loaded {
 // All that can be wrong with a configuration, in one place: start, reload and --check-config agree.
 // Blocking, any thread. The credentials know nothing of earlier ones before they adopt() that.
 using loaded_or_not = tl::expected<loaded, std::vector<config_complaint>>;
-[[nodiscard]] loaded_or_not load_everything(const daemon_options& options);
+// `stop`, set by any thread: a long list is not read to its end.
+[[nodiscard]] loaded_or_not load_everything(const daemon_options& options, const std::atomic<bool>* stop = nullptr);
 
 // A line each on stderr, for whoever started us by hand.
 void complain(const std::vector<config_complaint>& all);

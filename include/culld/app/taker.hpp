@@ -26,7 +26,8 @@ struct intake_settings {
     id_pattern pattern;
     protected_ids protect;
 
-    static result<std::shared_ptr<const intake_settings>> load(std::shared_ptr<const config> from);
+    static result<std::shared_ptr<const intake_settings>> load(std::shared_ptr<const config> from,
+                                                                const std::atomic<bool>* stop);
 };
 
 class taker final : public waiting_room {

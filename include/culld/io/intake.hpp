@@ -56,7 +56,8 @@ class protected_ids {
 // Reads such a file, in any of the list formats (by its name; *.txt where that tells nothing). An empty path
 // is an empty set. Every id must match `pattern`: one that could never be in a job is a mistake that would go
 // unseen.
-[[nodiscard]] result<protected_ids> load_protected_ids(const std::string& path, const id_pattern& pattern);
+[[nodiscard]] result<protected_ids> load_protected_ids(const std::string& path, const id_pattern& pattern,
+                                                        const std::atomic<bool>* stop = nullptr);
 
 // Everything an intake looks at beside the files. Borrowed; all of it outlives the intake.
 struct intake_surroundings {
