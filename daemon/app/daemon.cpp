@@ -244,7 +244,7 @@ class life {
         settings.api.project_id = std::move(id);
         with_.settings = std::make_shared<const config>(std::move(settings));
         const auto now = with_.settings;
-        auto load = [this, now] { return intake_settings::load(now, &stop_reading_); };
+        auto load = [this, now] { return intake_settings::load(now, &rebuilding_.stop); };
         auto rules = co_await papers_.run(std::move(load));
         if (with_.settings != now) co_return;  // a reload came in between
         if (!rules) co_return log(log_level::error, "project.failed", rules.error());
@@ -372,7 +372,7 @@ class life {
         manager_.reloading();
         control_.reloaded.successful = false;
         // The configuration, certificates, keys, secrets and the protected list: whatever disk they are on.
-        auto load = [this] { return std::make_shared<loaded_or_not>(load_everything(options_, &stop_reading_)); };
+        auto load = [this] { return std::make_shared<loaded_or_not>(load_everything(options_, &rebuilding_.stop)); };
         auto read = co_await papers_.run(std::move(load));
         if (stop_asked_) co_return;
         auto old_rules = rules_;

@@ -1,5 +1,7 @@
 #include "culld/core/journal_write.hpp"
 
+#include <fmt/format.h>
+
 namespace culld {
 
 namespace {
