@@ -11,6 +11,7 @@
 #include "culld/app/job_views.hpp"
 #include "culld/app/journal_share.hpp"
 #include "culld/app/status_page.hpp"
+#include "culld/core/clean_message.hpp"
 #include "culld/core/job_document.hpp"
 #include "culld/core/percent_text.hpp"
 

@@ -302,7 +302,7 @@ class life {
     }
 
     task<void> tend() {
-        for (const std::string& id : jobs_.reap(*sender_))
+        for (const std::string& id : jobs_.reap([this](job_run& job) { sender_->remove(job); }))
             log(log_level::warn, "job.aside", "its journal will be read again", {{"job_id", id}});
         manager_.status(status_line());
         ground_.jobs_are_open(jobs_.open() > 0 || with_.ground_lost);

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 
-#include "culld/app/sender.hpp"
 #include "culld/core/exit_code.hpp"
 #include "culld/io/log.hpp"
 
@@ -64,7 +63,7 @@ void job_table::set_aside(stuck_job job) {
     stuck_[id] = std::move(job);
 }
 
-std::vector<std::string> job_table::reap(sender& from) {
+std::vector<std::string> job_table::reap(const std::function<void(job_run&)>& leaves) {
     std::vector<std::string> to_recover;
     for (auto it = running_.begin(); it != running_.end();) {
         job_run& job = *it->second;
@@ -73,7 +72,7 @@ std::vector<std::string> job_table::reap(sender& from) {
             ++it;
             continue;
         }
-        from.remove(job);
+        leaves(job);
         // The next run of it begins at none.
         add_reasons(counted.failed_by_reason, job.failed_by_reason());
         if (over) {

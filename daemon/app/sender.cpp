@@ -6,6 +6,7 @@
 #include <array>
 #include <boost/asio/co_spawn.hpp>
 
+#include "culld/core/clean_message.hpp"
 #include "culld/core/loose_json.hpp"
 #include "culld/io/intake.hpp"
 #include "culld/io/known_secrets.hpp"

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <boost/asio/co_spawn.hpp>
 
+#include "culld/core/clean_message.hpp"
 #include "culld/io/log.hpp"
 #include "sender_worker.hpp"
 

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <vector>
 
-#include "culld/core/answer.hpp"
+#include "culld/core/clean_message.hpp"
 #include "culld/core/ascii.hpp"
 #include "culld/core/signature.hpp"
 

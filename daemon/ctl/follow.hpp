@@ -8,16 +8,6 @@
 
 namespace culld::ctl {
 
-// Ctrl-C ends following and nothing else: the job goes on. Lives as long as following does.
-class interrupt_guard {
-  public:
-    interrupt_guard();
-    ~interrupt_guard();
-    interrupt_guard(const interrupt_guard&) = delete;
-    interrupt_guard& operator=(const interrupt_guard&) = delete;
-    [[nodiscard]] static bool interrupted();
-};
-
 // Where lines about a job's progress go.
 enum class follow_style {
     data,  // they are what the verb was asked for: stdout
@@ -29,8 +19,5 @@ enum class follow_style {
 // ends with exit code 75 where the job stays blocked: somebody has to mend what it is blocked by.
 [[nodiscard]] outcome<std::optional<job_facts>> follow(const context& with, const std::string& job_id,
                                                        follow_style style);
-
-// Waits for half a second, less if interrupted.
-void pause_between_looks();
 
 }  // namespace culld::ctl

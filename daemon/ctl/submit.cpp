@@ -20,6 +20,7 @@
 #include "culld/core/shell_word.hpp"
 #include "drop.hpp"
 #include "follow.hpp"
+#include "interrupt.hpp"
 #include "list_check.hpp"
 #include "list_job.hpp"
 #include "reason_file.hpp"

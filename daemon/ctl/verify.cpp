@@ -10,7 +10,7 @@
 #include <set>
 
 #include "culld/core/json_text.hpp"
-#include "follow.hpp"
+#include "interrupt.hpp"
 #include "jobs.hpp"
 #include "names_check.hpp"
 #include "verb.hpp"

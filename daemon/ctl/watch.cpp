@@ -3,12 +3,11 @@
 
 #include <algorithm>
 #include <chrono>
-#include <csignal>
-#include <ctime>
 #include <memory>
 #include <utility>
 
 #include "follow.hpp"
+#include "interrupt.hpp"
 #include "job_screens.hpp"
 #include "verb.hpp"
 
@@ -19,11 +18,6 @@ namespace {
 using clock = std::chrono::steady_clock;
 constexpr std::chrono::seconds plain_interval(10);
 constexpr std::chrono::seconds blocked_patience(3);
-
-volatile std::sig_atomic_t interrupts = 0;
-extern "C" void on_interrupt(int) {
-    interrupts = 1;
-}
 
 std::string bar_of(const context& with, const job_facts& job) {
     constexpr std::size_t width = 24;
@@ -145,25 +139,6 @@ int watch_all(const context& with) {
 }
 
 }  // namespace
-
-interrupt_guard::interrupt_guard() {
-    interrupts = 0;
-    struct sigaction action {};
-    action.sa_handler = on_interrupt;
-    static_cast<void>(::sigaction(SIGINT, &action, nullptr));  // cannot fail for SIGINT
-}
-interrupt_guard::~interrupt_guard() {
-    static_cast<void>(::signal(SIGINT, SIG_DFL));
-}
-bool interrupt_guard::interrupted() {
-    return interrupts != 0;
-}
-
-void pause_between_looks() {
-    const timespec half{.tv_sec = 0, .tv_nsec = 500'000'000};
-    // A signal cuts it short, which is what is wanted.
-    static_cast<void>(::nanosleep(&half, nullptr));
-}
 
 outcome<std::optional<job_facts>> follow(const context& with, const std::string& job_id, follow_style style) {
     const interrupt_guard guard;

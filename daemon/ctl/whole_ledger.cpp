@@ -6,8 +6,7 @@
 #include <utility>
 
 #include "culld/io/key_file.hpp"
-#include "follow.hpp"
-#include "jobs.hpp"
+#include "interrupt.hpp"
 
 namespace culld::ctl {
 

@@ -14,7 +14,7 @@
 #include <cerrno>
 #include <csignal>
 
-#include "culld/core/answer.hpp"
+#include "culld/core/clean_message.hpp"
 #include "culld/io/file.hpp"
 
 namespace culld {

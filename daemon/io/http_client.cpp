@@ -16,7 +16,7 @@
 #include <charconv>
 #include <optional>
 
-#include "culld/core/answer.hpp"
+#include "culld/core/clean_message.hpp"
 #include "culld/io/unpack.hpp"
 #include "culld/io/wire.hpp"
 

@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include "culld/core/answer.hpp"
+#include "culld/core/clean_message.hpp"
 #include "culld/core/iam_text.hpp"
 #include "culld/io/known_secrets.hpp"
 

@@ -5,6 +5,7 @@
 
 #include <rapidcheck.h>
 
+#include "culld/core/clean_message.hpp"
 #include "culld/core/json_text.hpp"
 
 namespace culld {

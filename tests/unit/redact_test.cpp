@@ -8,7 +8,7 @@
 #include <algorithm>
 #include <functional>
 
-#include "culld/core/answer.hpp"
+#include "culld/core/clean_message.hpp"
 #include "culld/core/base64.hpp"
 #include "culld/core/json_text.hpp"
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -15,7 +16,6 @@
 
 namespace culld {
 
-class sender;
 
 // A job that cannot run: its journal is damaged, or its disk does not answer.
 struct stuck_job {
@@ -47,7 +47,7 @@ class job_table {
     void set_aside(stuck_job job);
     // Moves what is over out of the way; returns jobs whose journal is dead and which nobody uses any more: to be
     // recovered from the disk. `from` forgets them.
-    std::vector<std::string> reap(sender& from);
+    std::vector<std::string> reap(const std::function<void(job_run&)>& leaves);
 
     [[nodiscard]] job_run* find(std::string_view job_id);
     [[nodiscard]] const std::map<std::string, std::unique_ptr<job_run>, std::less<>>& running() const {

@@ -64,10 +64,4 @@ struct throttle_text {
 };
 [[nodiscard]] std::optional<throttle_text> parse_throttle_text(std::string_view message);
 
-// One line, no control characters, cut to `limit` bytes at a character's edge. What stands where the gateway would echo
-// a credential, by the header's name, is [redacted].
-[[nodiscard]] std::string clean_message(std::string_view text, std::size_t limit = 512);
-// The same for what others say: without our secrets, which are found before anything is cut.
-[[nodiscard]] std::string clean_message(std::string_view text, const redactor& secrets, std::size_t limit = 512);
-
 }  // namespace culld
