@@ -4,9 +4,9 @@
 #include <cstdlib>
 #include <exception>
 
-#include "culld/app/daemon.hpp"
-#include "culld/core/exit_code.hpp"
-#include "culld/io/process.hpp"
+#include "culld/app/daemon/daemon.hpp"
+#include "culld/core/base/exit_code.hpp"
+#include "culld/io/os/process_setup.hpp"
 
 int main(int argc, char** argv) {
     culld::open_standard_files();

@@ -9,9 +9,9 @@
 #include <string>
 #include <vector>
 
-#include "culld/core/nearest.hpp"
-#include "culld/io/process.hpp"
-#include "verb.hpp"
+#include "ctl/ui/verb.hpp"
+#include "culld/core/base/did_you_mean.hpp"
+#include "culld/io/os/process_setup.hpp"
 
 namespace culld::ctl {
 namespace {

@@ -11,10 +11,10 @@
 #include <cstdio>
 #include <iostream>
 
-#include "culld/core/exit_code.hpp"
-#include "culld/io/file.hpp"
-#include "culld/io/process.hpp"
-#include "emulator/server.hpp"
+#include "culld/core/base/exit_code.hpp"
+#include "culld/io/os/file.hpp"
+#include "culld/io/os/process_setup.hpp"
+#include "emulator/http/server.hpp"
 
 namespace culld::emulator {
 

@@ -1,6 +1,6 @@
 // What a start finds is held against what the ledger told before: a journal that is missing, or that somebody made or
 // replaced while culld was stopped, is neither begun anew nor signed.
-#include "culld/core/sha256.hpp"
+#include "culld/core/base/sha256.hpp"
 #include "faults.hpp"
 
 namespace culld::programs {

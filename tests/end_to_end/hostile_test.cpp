@@ -7,8 +7,8 @@
 #include <csignal>
 #include <list>
 
-#include "../shell/certificates.hpp"
 #include "programs.hpp"
+#include "support/certificates.hpp"
 
 namespace culld::programs {
 namespace {

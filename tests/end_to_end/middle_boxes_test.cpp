@@ -4,8 +4,8 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
-#include "../shell/certificates.hpp"
 #include "programs.hpp"
+#include "support/certificates.hpp"
 
 namespace culld::programs {
 namespace {

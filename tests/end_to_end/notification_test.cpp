@@ -1,6 +1,6 @@
 // What culld tells of its own accord, and that nothing waits for it.
-#include "../shell/hostile_server.hpp"
 #include "programs.hpp"
+#include "support/hostile_server.hpp"
 
 namespace culld::programs {
 namespace {

@@ -17,10 +17,10 @@
 #include <thread>
 #include <vector>
 
-#include "../shell/emulator_support.hpp"
-#include "../shell/sanitized.hpp"
-#include "culld/core/time.hpp"
+#include "culld/core/base/time.hpp"
 #include "people.hpp"
+#include "support/emulator_support.hpp"
+#include "support/sanitized.hpp"
 
 namespace culld::programs {
 

@@ -10,7 +10,7 @@
 #include <fstream>
 #include <thread>
 
-#include "../shell/emulator_support.hpp"
+#include "support/emulator_support.hpp"
 
 namespace culld {
 namespace {

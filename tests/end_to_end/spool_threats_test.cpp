@@ -2,7 +2,7 @@
 #include <sys/sysmacros.h>
 #include <zlib.h>
 
-#include "culld/core/sha256.hpp"
+#include "culld/core/base/sha256.hpp"
 #include "faults.hpp"
 
 namespace culld::programs {

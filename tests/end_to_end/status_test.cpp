@@ -7,8 +7,8 @@
 #include <set>
 #include <thread>
 
-#include "../shell/emulator_support.hpp"
-#include "culld/core/html_text.hpp"
+#include "culld/core/text/html_escape.hpp"
+#include "support/emulator_support.hpp"
 
 namespace culld {
 namespace {

@@ -9,8 +9,8 @@
 #include <filesystem>
 #include <fstream>
 
-#include "../shell/emulator_support.hpp"
-#include "../unit/archive.hpp"
+#include "support/archive.hpp"
+#include "support/emulator_support.hpp"
 
 namespace culld {
 namespace {

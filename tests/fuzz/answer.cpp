@@ -6,10 +6,10 @@
 #include <cmath>
 #include <cstdlib>
 
-#include "culld/core/answer.hpp"
-#include "culld/core/json_text.hpp"
-#include "culld/core/redact.hpp"
-#include "culld/core/traffic.hpp"
+#include "culld/core/answer/error_answer.hpp"
+#include "culld/core/rate/send_gate.hpp"
+#include "culld/core/text/json_writer.hpp"
+#include "culld/core/text/redact.hpp"
 
 namespace {
 

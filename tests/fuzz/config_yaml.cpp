@@ -5,7 +5,7 @@
 #include <cstdlib>
 #include <string_view>
 
-#include "culld/core/config_merge.hpp"
+#include "culld/core/config/settings_merge.hpp"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     using namespace culld;

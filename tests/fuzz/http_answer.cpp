@@ -13,7 +13,7 @@
 #include <string>
 #include <string_view>
 
-#include "culld/io/http_client.hpp"
+#include "culld/io/http/http_client.hpp"
 
 namespace {
 

@@ -7,7 +7,7 @@
 #include <cstring>
 #include <string>
 
-#include "culld/io/id_store.hpp"
+#include "culld/io/ids/id_store.hpp"
 #include "memory_file.hpp"
 
 namespace {

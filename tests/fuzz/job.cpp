@@ -2,7 +2,7 @@
 // JSON or as YAML.
 #include <array>
 
-#include "culld/io/job_reader.hpp"
+#include "culld/io/lists/job_reader.hpp"
 #include "memory_file.hpp"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {

@@ -3,10 +3,10 @@
 #include <cstdint>
 #include <string_view>
 
-#include "culld/core/audit.hpp"
-#include "culld/core/chain.hpp"
-#include "culld/core/journal_read.hpp"
-#include "culld/core/record_form.hpp"
+#include "culld/core/journal/audit.hpp"
+#include "culld/core/journal/chain.hpp"
+#include "culld/core/journal/journal_read.hpp"
+#include "culld/core/journal/record_form.hpp"
 
 namespace {
 

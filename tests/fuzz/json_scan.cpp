@@ -6,7 +6,7 @@
 #include <string_view>
 #include <vector>
 
-#include "culld/core/json_scan.hpp"
+#include "culld/core/text/json_reader.hpp"
 
 namespace {
 

@@ -6,8 +6,8 @@
 #include <string>
 #include <string_view>
 
-#include "../unit/slow_answer.hpp"
-#include "culld/core/judge.hpp"
+#include "culld/core/answer/judge.hpp"
+#include "support/slow_answer.hpp"
 
 namespace {
 

@@ -9,10 +9,10 @@
 #include <string>
 #include <string_view>
 
-#include "../unit/journal_builder.hpp"
-#include "culld/io/file.hpp"
-#include "culld/io/ledger_file.hpp"
-#include "culld/io/line_reader.hpp"
+#include "culld/io/journal/ledger_file.hpp"
+#include "culld/io/os/file.hpp"
+#include "culld/io/os/line_reader.hpp"
+#include "support/journal_builder.hpp"
 
 namespace {
 

@@ -1,7 +1,7 @@
 // Lists of every kind, packed or not: the first byte picks which.
 #include <array>
 
-#include "culld/io/list_reader.hpp"
+#include "culld/io/lists/list_reader.hpp"
 #include "memory_file.hpp"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {

@@ -9,9 +9,9 @@
 #include <cstdlib>
 #include <string_view>
 
-#include "culld/core/id_pattern.hpp"
-#include "culld/core/id_sink.hpp"
-#include "culld/io/file.hpp"
+#include "culld/core/ids/id_pattern.hpp"
+#include "culld/core/ids/id_sink.hpp"
+#include "culld/io/os/file.hpp"
 
 namespace culld::fuzz {
 

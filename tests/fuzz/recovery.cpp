@@ -5,12 +5,12 @@
 #include <cstdlib>
 #include <string_view>
 
-#include "../unit/journal_builder.hpp"
-#include "culld/core/audit.hpp"
-#include "culld/core/chain.hpp"
-#include "culld/core/interval_set.hpp"
-#include "culld/core/plan.hpp"
-#include "culld/core/recovery.hpp"
+#include "culld/core/base/interval_set.hpp"
+#include "culld/core/journal/audit.hpp"
+#include "culld/core/journal/chain.hpp"
+#include "culld/core/journal/replay.hpp"
+#include "culld/core/plan/plan.hpp"
+#include "support/journal_builder.hpp"
 
 namespace {
 

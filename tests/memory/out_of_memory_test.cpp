@@ -13,16 +13,16 @@
 #include <optional>
 #include <stdexcept>
 
-#include "../unit/journal_builder.hpp"
-#include "culld/core/answer.hpp"
-#include "culld/core/config_keys.hpp"
-#include "culld/core/config_merge.hpp"
-#include "culld/core/journal_check.hpp"
-#include "culld/core/judge.hpp"
-#include "culld/core/ledger_check.hpp"
-#include "culld/core/recovery.hpp"
-#include "culld/core/signature.hpp"
-#include "culld/core/strict_yaml.hpp"
+#include "culld/core/answer/error_answer.hpp"
+#include "culld/core/answer/judge.hpp"
+#include "culld/core/auth/request_signature.hpp"
+#include "culld/core/config/settings.hpp"
+#include "culld/core/config/settings_merge.hpp"
+#include "culld/core/journal/journal_check.hpp"
+#include "culld/core/journal/ledger_check.hpp"
+#include "culld/core/journal/replay.hpp"
+#include "culld/core/text/yaml_tree.hpp"
+#include "support/journal_builder.hpp"
 
 namespace {
 

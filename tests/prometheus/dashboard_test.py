@@ -4,7 +4,7 @@
   dashboard_test.py [--scrape FILE] [--promtool PROGRAM]
 
 - Every metric, label and label value in an expression of the dashboard or the rules is one that culld exports: by
-  daemon/app/metrics.cpp, or by a scrape of /metrics in FILE, which is exact.
+  daemon/app/status/metrics.cpp, or by a scrape of /metrics in FILE, which is exact.
 - The dashboard is valid: panels do not overlap, each has an expression, each asks the data source variable.
 - Every alert has a `for`, a severity, a summary, a description with a command, and a runbook section that exists.
 - Every cullctl command and option, every logged event and every setting that rules and guides name exists.
@@ -46,7 +46,7 @@ def complain(where, what):
 # ---- what culld exports: {metric: {label: {value, …} or None where any will do}} ----
 
 def exported_by_source():
-    text = (ROOT / "daemon/app/metrics.cpp").read_text(encoding="utf-8")
+    text = (ROOT / "daemon/app/status/metrics.cpp").read_text(encoding="utf-8")
     literals = set(re.findall(r'"([a-z_]+)"', text))
     out, family = {}, []
     token = re.compile(r'family\(\s*"(\w+)",\s*"(\w+)"|labelled\(\s*"(\w+)",\s*(?:"(\w+)")?|(culld_\w+)\{\{(.*?)\}\}')

@@ -7,7 +7,7 @@
 #include <cstdarg>
 #include <cstdio>
 
-#include "culld/app/heartbeat.hpp"
+#include "culld/app/status/watchdog.hpp"
 #include "real_calls.hpp"
 #include "world.hpp"
 

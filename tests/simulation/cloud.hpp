@@ -4,7 +4,7 @@
 #include <memory>
 #include <string>
 
-#include "emulator/world.hpp"
+#include "emulator/api/cloud.hpp"
 #include "truth.hpp"
 #include "world.hpp"
 

@@ -12,8 +12,8 @@
 #include <filesystem>
 #include <fstream>
 
-#include "culld/app/daemon.hpp"
-#include "culld/core/exit_code.hpp"
+#include "culld/app/daemon/daemon.hpp"
+#include "culld/core/base/exit_code.hpp"
 #include "plants.hpp"
 #include "real_calls.hpp"
 

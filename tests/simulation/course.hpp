@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "cloud.hpp"
-#include "culld/app/checkpoints.hpp"
+#include "culld/app/context/checkpoints.hpp"
 #include "run.hpp"
 #include "truth.hpp"
 #include "world.hpp"

@@ -21,7 +21,7 @@
 #include <string_view>
 #include <vector>
 
-#include "culld/core/time.hpp"
+#include "culld/core/base/time.hpp"
 #include "dice.hpp"
 
 namespace culld::simulation {

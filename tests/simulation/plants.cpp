@@ -3,12 +3,12 @@
 #include <array>
 #include <optional>
 
-#include "culld/app/job_run.hpp"
-#include "culld/core/judge.hpp"
-#include "culld/core/plan.hpp"
-#include "culld/io/ledger_file.hpp"
-#include "culld/io/rate_mark.hpp"
-#include "culld/io/spool.hpp"
+#include "culld/app/jobs/active_job.hpp"
+#include "culld/core/answer/judge.hpp"
+#include "culld/core/plan/plan.hpp"
+#include "culld/io/journal/last_send_file.hpp"
+#include "culld/io/journal/ledger_file.hpp"
+#include "culld/io/spool/spool.hpp"
 
 namespace culld::simulation {
 

@@ -6,10 +6,10 @@
 #include <boost/json.hpp>
 #include <cmath>
 
-#include "culld/core/audit.hpp"
-#include "culld/core/chain.hpp"
-#include "culld/core/file_kind.hpp"
-#include "culld/core/ledger_check.hpp"
+#include "culld/core/journal/audit.hpp"
+#include "culld/core/journal/chain.hpp"
+#include "culld/core/journal/ledger_check.hpp"
+#include "culld/core/spool/file_kind.hpp"
 
 namespace culld::simulation {
 

@@ -12,7 +12,7 @@
 #include <string_view>
 #include <vector>
 
-#include "culld/core/ledger_signature.hpp"
+#include "culld/core/journal/ledger_signature.hpp"
 #include "jobs.hpp"
 #include "world.hpp"
 
