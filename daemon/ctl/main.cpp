@@ -126,28 +126,28 @@ int run(int argc, char** argv) {
         app.parse(argc, argv);
     } catch (const CLI::CallForHelp& e) {
         if (asks_for_help_beside_jobs(app)) {
-            talk(options.no_colour, false)
-                .complain(problem{.what = "--help stands among jobs: nothing was done",
-                                  .hint = "is it the name of a job? None begins with -; -- ends the options"});
+            console(options.no_colour, false)
+                .error(problem{.what = "--help stands among jobs: nothing was done",
+                               .hint = "is it the name of a job? None begins with -; -- ends the options"});
             return usage;
         }
         return app.exit(e) == 0 ? all_well : io_error;
     } catch (const CLI::Success& e) {  // --version
         return app.exit(e) == 0 ? all_well : io_error;
     } catch (const CLI::ParseError& e) {
-        talk out(options.no_colour, false);
-        out.complain(complaint_of(app, e));
+        console out(options.no_colour, false);
+        out.error(complaint_of(app, e));
         return usage;
     }
-    talk out(options.no_colour, options.quiet);
+    console out(options.no_colour, options.quiet);
     const auto chosen = std::find_if(verbs.begin(), verbs.end(), [](const verb& v) { return v.command->parsed(); });
     if (chosen == verbs.end()) {
-        out.complain(app.help());
+        out.error(app.help());
         return usage;
     }
     auto found = chosen->before == needs::nothing ? found_settings{} : find_settings(options);
     if (!found) {
-        out.complain(found.error());
+        out.error(found.error());
         return bad_config;
     }
     const context with{.settings = std::move(found->settings),
@@ -158,7 +158,7 @@ int run(int argc, char** argv) {
                        .out = out};
     const int code = chosen->run(with);
     if (auto flushed = out.flush(); !flushed) {
-        out.complain(flushed.error());
+        out.error(flushed.error());
         return io_error;
     }
     return code;

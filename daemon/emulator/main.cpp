@@ -88,7 +88,7 @@ int run(const options& o) {
     const auto at = parse_listen(o.listen);
     if (!at) return complain(at.error(), usage);
 
-    world w(std::move(rules), std::move(ids), o.token.empty() ? std::nullopt : std::optional(o.token),
+    cloud w(std::move(rules), std::move(ids), o.token.empty() ? std::nullopt : std::optional(o.token),
             o.ak.empty() ? std::nullopt : std::optional(key_pair{o.ak, o.sk}));
     asio::io_context loop(1);
     server s(loop, w, log, o.tls.empty() ? nullptr : &context);

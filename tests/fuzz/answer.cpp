@@ -50,7 +50,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     redactor secrets;
     const std::string_view secret = retry_after.substr(0, retry_after.find('\0'));
     secrets.add(secret);
-    const reading r = read_answer(status, retry_after, rest, now, secrets);
+    const error_answer r = read_answer(status, retry_after, rest, now, secrets);
     fits_a_line(r.code, 64);
     fits_a_line(r.message, 512);
     if (is_utf8(rest)) must(is_utf8(r.message) && is_utf8(r.code));
@@ -60,7 +60,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     withheld(said, secret);
     if (is_utf8(rest)) must(is_utf8(said));
     must(!r.error_class.empty());
-    if (r.what == consequence::blocked || r.what == consequence::unauthorized) must(!r.help.empty());
+    if (r.what == next_action::blocked || r.what == next_action::unauthorized) must(!r.help.empty());
     if (r.pause) must(*r.pause >= nanoseconds(0) && *r.pause <= 24 * hour);
     if (r.limit_per_second) must(std::isfinite(*r.limit_per_second) && *r.limit_per_second > 0);
 

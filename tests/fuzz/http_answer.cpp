@@ -61,8 +61,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         .tls = false, .host = "127.0.0.1", .port = std::to_string(listening.local_endpoint().port()), .authority = "h"};
     http_connection connection(loop.get_executor(), to, nullptr, patience, patience);
     http_answer answer;
-    asio::co_spawn(loop, serve(listening, first, bytes.substr(first.size())), or_leave_the_loop);
-    asio::co_spawn(loop, ask(connection, answer), or_leave_the_loop);
+    asio::co_spawn(loop, serve(listening, first, bytes.substr(first.size())), rethrow_from_loop);
+    asio::co_spawn(loop, ask(connection, answer), rethrow_from_loop);
     const steady_time begun = steady_now();
     loop.restart();
     loop.run();

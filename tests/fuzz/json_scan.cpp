@@ -59,7 +59,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     if (ec == json::error::exponent_overflow) return 0;  // a limit of Boost's; we keep numbers as text
     const bool good = !ec && theirs.is_object();
 
-    json_scanner scanner(text);
+    json_reader scanner(text);
     json_member member;
     std::vector<json_member> members;
     while (scanner.next(member)) {

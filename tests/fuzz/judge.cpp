@@ -36,7 +36,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const slow::verdicts expected = slow::judge_slowly(ids, *slowly);
     if (judged->repeated != slowly->repeated) std::abort();
     if (judged->refused != expected.refused || judged->unknown != expected.unknown) std::abort();
-    if (!judged->repeated && judged->strangers != expected.strangers) std::abort();
+    if (!judged->repeated && judged->unrequested_ids != expected.unrequested_ids) std::abort();
 
     // Sorted into its three parts, no id is lost or doubled.
     sorted_ids parts;

@@ -38,19 +38,19 @@ void every_id_is_in_one_place(const plan_state& s) {
             must(run.count > 0 && run.end() <= s.intended);
             must(seen.insert(run) == run.count);
         }
-    for (const span& hole : s.holes) {
+    for (const span& hole : s.presettled) {
         must(hole.count > 0 && hole.first >= s.intended && hole.end() <= s.ids);
         must(seen.insert(hole) == hole.count);
     }
-    const std::uint64_t open = seen.count() - count_of(s.holes);
-    must(s.counts.sum() + open + (s.ids - s.intended - count_of(s.holes)) == s.ids);
+    const std::uint64_t open = seen.count() - count_of(s.presettled);
+    must(s.counts.sum() + open + (s.ids - s.intended - count_of(s.presettled)) == s.ids);
 }
 
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     const test::journal_builder journal = journal_of({reinterpret_cast<const char*>(data), size});
-    recovery restart;
+    replay restart;
     journal_audit audit;
     chain_checker chain;
     record_view record;
@@ -83,7 +83,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     rules.max_attempts = job.intake.spec.max_attempts;
     rules.verify = job.intake.spec.verify;
     plan goes_on(rules, job.state, steady_time{});
-    static_cast<void>(goes_on.owed());
+    static_cast<void>(goes_on.due_verdicts());
     static_cast<void>(goes_on.stop(job.stopped.value_or(skip_reason::cancelled), steady_time{}));
     must(goes_on.counts().sum() <= job.state.ids);
     return 0;

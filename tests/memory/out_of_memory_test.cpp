@@ -191,7 +191,7 @@ TEST(OutOfMemory, ARestartKnowsEachIdsPlaceOrNone) {
         .result(2, {{1, 1}, {3, 1}, {6, 1}}, {{6, 1}}, {{1, 1}, {3, 1}});
     const std::string& text = journal.text;  // a crash left it without its end
     const auto recovered = [&] {
-        recovery restart;
+        replay restart;
         chain_checker chain;
         record_view record;
         std::string out;
@@ -202,7 +202,7 @@ TEST(OutOfMemory, ARestartKnowsEachIdsPlaceOrNone) {
         }
         const recovered_job job = restart.finish();
         out = fmt::format("{} of {}, {} requests, doubt {}, holes {}\n", job.state.counts.sum(), job.state.ids,
-                          job.requests, text_of(job.in_doubt), text_of(job.state.holes));
+                          job.requests, text_of(job.in_doubt), text_of(job.state.presettled));
         for (const auto& open : job.state.open)
             out += fmt::format("{} attempts {}: {}\n", open.attempts, static_cast<int>(open.last), text_of(open.at));
         return out;
@@ -248,7 +248,7 @@ TEST(OutOfMemory, AnAnswerIsJudgedRightOrNotAtAll) {
                   if (!judged) return judged.error().text();
                   sorted_ids parts;
                   sort_out(sent, *judged, parts);
-                  return fmt::format("{} strangers, {} {} | {} | {} | {}", judged->strangers, judged->code,
+                  return fmt::format("{} strangers, {} {} | {} | {} | {}", judged->unrequested_ids, judged->code,
                                      judged->message, parts.deleted, parts.refused, parts.unknown);
               }),
               3U);

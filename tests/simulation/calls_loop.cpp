@@ -218,9 +218,9 @@ namespace culld::simulation {
 
 // Nobody here ends by force: the simulated disk is slow, not stuck, and its slowness is drawn without regard to how
 // long the end may take.
-#define BOUND_THE_END "_ZN5culld9heartbeat13bound_the_endENSt6chrono8durationIlSt5ratioILl1ELl1000000000EEEE"
-void not_by_force(heartbeat* self, nanoseconds limit) asm("__wrap_" BOUND_THE_END);
-void not_by_force(heartbeat* /*self*/, nanoseconds /*limit*/) {}
+#define BOUND_THE_END "_ZN5culld8watchdog13bound_the_endENSt6chrono8durationIlSt5ratioILl1ELl1000000000EEEE"
+void not_by_force(watchdog* self, nanoseconds limit) asm("__wrap_" BOUND_THE_END);
+void not_by_force(watchdog* /*self*/, nanoseconds /*limit*/) {}
 void lines_at_once() asm("__wrap__ZN5culld17log_from_a_threadEv");
 void lines_at_once() {}
 

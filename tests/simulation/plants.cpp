@@ -93,27 +93,27 @@ void planted_plan(plan* self, const plan_rules& rules, const plan_state& state, 
     real_plan(self, rules, anew, now);
 }
 
-#define LANDED                                                                                                 \
-    "_ZN5culld7job_run6landedEPKNS_5batchERKNS_9judgementERKNS_11http_answerESt17basic_string_viewIcSt11char_" \
+#define LANDED                                                                                                           \
+    "_ZN5culld10active_job11on_answeredEPKNS_5batchERKNS_9judgementERKNS_11http_answerESt17basic_string_viewIcSt11char_" \
     "traitsIcEE"
-#define MISSED                                                                                           \
-    "_ZN5culld7job_run6missedEPKNS_5batchENS_4plan4missESt17basic_string_viewIcSt11char_traitsIcEERKNS_" \
+#define MISSED                                                                                                  \
+    "_ZN5culld10active_job9on_failedEPKNS_5batchENS_4plan4missESt17basic_string_viewIcSt11char_traitsIcEERKNS_" \
     "11http_answerES9_S9_NSt6chrono10time_pointINSD_3_V212steady_clockENSD_8durationIlSt5ratioILl1ELl1000000000EEEEEES9_"
-void real_landed(job_run* self, const batch* b, const judgement& j, const http_answer& answer, std::string_view sent)
+void real_landed(active_job* self, const batch* b, const judgement& j, const http_answer& answer, std::string_view sent)
     REAL(LANDED);
-void real_missed(job_run* self, const batch* b, plan::miss how, std::string_view error_class, const http_answer& answer,
-                 std::string_view code, std::string_view detail, steady_time earliest, std::string_view sent)
-    REAL(MISSED);
-void planted_landed(job_run* self, const batch* b, const judgement& j, const http_answer& answer, std::string_view sent)
-    WRAPPED(LANDED);
-void planted_landed(job_run* self, const batch* b, const judgement& j, const http_answer& answer,
+void real_missed(active_job* self, const batch* b, plan::miss how, std::string_view error_class,
+                 const http_answer& answer, std::string_view code, std::string_view detail, steady_time earliest,
+                 std::string_view sent) REAL(MISSED);
+void planted_landed(active_job* self, const batch* b, const judgement& j, const http_answer& answer,
+                    std::string_view sent) WRAPPED(LANDED);
+void planted_landed(active_job* self, const batch* b, const judgement& j, const http_answer& answer,
                     std::string_view sent) {
     real_landed(self, b, j, answer, sent);
 }
-void planted_missed(job_run* self, const batch* b, plan::miss how, std::string_view error_class,
+void planted_missed(active_job* self, const batch* b, plan::miss how, std::string_view error_class,
                     const http_answer& answer, std::string_view code, std::string_view detail, steady_time earliest,
                     std::string_view sent) WRAPPED(MISSED);
-void planted_missed(job_run* self, const batch* b, plan::miss how, std::string_view error_class,
+void planted_missed(active_job* self, const batch* b, plan::miss how, std::string_view error_class,
                     const http_answer& answer, std::string_view code, std::string_view detail, steady_time earliest,
                     std::string_view sent) {
     if (!is("lost-is-deleted") || how != plan::miss::in_doubt)
@@ -125,12 +125,13 @@ void planted_missed(job_run* self, const batch* b, plan::miss how, std::string_v
     real_landed(self, b, all, good, sent);
 }
 
-#define QUIET_FOR                                                                                               \
-    "_ZN5culld9rate_mark9quiet_forENSt6chrono8durationIdSt5ratioILl1ELl1EEEENS1_10time_pointINS1_3_V212system_" \
+#define QUIET_FOR                                                                                                     \
+    "_ZN5culld14last_send_file9quiet_forENSt6chrono8durationIdSt5ratioILl1ELl1EEEENS1_10time_pointINS1_3_V212system_" \
     "clockENS2_IlS3_ILl1ELl1000000EEEEEE"
-result<bool> real_quiet_for(rate_mark* self, std::chrono::duration<double> span, wall_time now) REAL(QUIET_FOR);
-result<bool> planted_quiet_for(rate_mark* self, std::chrono::duration<double> span, wall_time now) WRAPPED(QUIET_FOR);
-result<bool> planted_quiet_for(rate_mark* self, std::chrono::duration<double> span, wall_time now) {
+result<bool> real_quiet_for(last_send_file* self, std::chrono::duration<double> span, wall_time now) REAL(QUIET_FOR);
+result<bool> planted_quiet_for(last_send_file* self, std::chrono::duration<double> span, wall_time now)
+    WRAPPED(QUIET_FOR);
+result<bool> planted_quiet_for(last_send_file* self, std::chrono::duration<double> span, wall_time now) {
     auto out = real_quiet_for(self, span, now);
     if (is("rate-mark-ignored") && out) return true;
     return out;

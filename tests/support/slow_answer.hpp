@@ -106,20 +106,20 @@ struct answer {
     bool repeated = false;
 };
 
-class reading {
+class error_answer {
   public:
     // None where the answer cannot be read.
     static std::optional<answer> of(std::string_view body) {
         auto tokens = tokens_of(body);
         if (!tokens) return std::nullopt;
         tokens->push_back({'.', {}});
-        reading r(*std::move(tokens));
+        error_answer r(*std::move(tokens));
         if (!r.members(true) || r.here().kind != '.') return std::nullopt;
         return r.out_;
     }
 
   private:
-    explicit reading(std::vector<token> tokens) : tokens_(std::move(tokens)) {}
+    explicit error_answer(std::vector<token> tokens) : tokens_(std::move(tokens)) {}
     [[nodiscard]] const token& here() const { return tokens_[at_]; }
     bool pass(char kind) {
         if (here().kind != kind) return false;
@@ -193,7 +193,7 @@ class reading {
 
 struct verdicts {
     std::vector<std::uint32_t> refused, unknown;
-    std::uint64_t strangers = 0;
+    std::uint64_t unrequested_ids = 0;
 };
 
 // Ids are compared as they are.
@@ -202,7 +202,7 @@ inline verdicts judge_slowly(const std::vector<std::string>& sent, const answer&
     const auto in = [](const std::multiset<std::string>& list, const std::string& id) { return list.contains(id); };
     const std::set<std::string> ours(sent.begin(), sent.end());
     for (const auto* list : {&said.data.success, &said.data.error, &said.top.success, &said.top.error})
-        for (const std::string& name : *list) out.strangers += ours.contains(name) ? 0 : 1;
+        for (const std::string& name : *list) out.unrequested_ids += ours.contains(name) ? 0 : 1;
     for (std::uint32_t i = 0; i < sent.size(); ++i) {
         const std::string& id = sent[i];
         const lists& speaks = said.data.any ? said.data : said.top;

@@ -39,7 +39,8 @@ result<std::shared_ptr<const intake_settings>> intake_settings::load(std::shared
         intake_settings{std::move(from), std::move(*pattern), std::move(*protect)});
 }
 
-taker::taker(services& with, job_table& jobs, std::shared_ptr<const intake_settings> rules, job_ready ready)
+job_acceptor::job_acceptor(daemon_context& with, job_table& jobs, std::shared_ptr<const intake_settings> rules,
+                           job_ready ready)
     : with_(with),
       jobs_(jobs),
       rules_(std::move(rules)),
@@ -59,38 +60,38 @@ taker::taker(services& with, job_table& jobs, std::shared_ptr<const intake_setti
     with_.waiting = this;
 }
 
-taker::~taker() {
+job_acceptor::~job_acceptor() {
     with_.waiting = nullptr;
 }
 
-void taker::arrived(std::uint32_t uid) {
+void job_acceptor::arrived(std::uint32_t uid) {
     const auto it = on_their_way_.find(uid);
     if (it == on_their_way_.end()) return;
     if (--it->second == 0) on_their_way_.erase(it);
     arrivals_.more();
 }
 
-void taker::start(task<void> t) {
+void job_acceptor::start(task<void> t) {
     ++taking_;
     asio::co_spawn(
         with_.loop,
-        [](taker& self, task<void> inner) -> task<void> {
+        [](job_acceptor& self, task<void> inner) -> task<void> {
             co_await std::move(inner);
             --self.taking_;
             self.changed_.notify();
             self.with_.jobs_changed();
         }(*this, std::move(t)),
-        or_leave_the_loop);
+        rethrow_from_loop);
 }
 
-void taker::take_orphans(std::vector<std::string> names) {
+void job_acceptor::take_orphans(std::vector<std::string> names) {
     for (std::string& name : names) start(take({.name = std::move(name), .facts = {}, .refuse = {}}, true));
 }
 
-task<void> taker::run() {
+task<void> job_acceptor::run() {
     running_ = true;
     while (!stopping_) {
-        if (with_.ground_lost) {
+        if (with_.folders_lost) {
             co_await changed_.wait_until(steady_now() + std::chrono::milliseconds(200));
             continue;
         }
@@ -109,31 +110,31 @@ task<void> taker::run() {
     changed_.notify();
 }
 
-void taker::stop() {
+void job_acceptor::stop() {
     stopping_ = true;
     for (taking* t : *takings_) t->watch.stop = true;
     arrivals_.stop();
     changed_.notify();
 }
 
-void taker::rescan() {
+void job_acceptor::rescan() {
     ++rescans_;
     arrivals_.rescan();
     changed_.notify();
 }
 
-void taker::stop_waiting_for_project() {
+void job_acceptor::stop_waiting_for_project() {
     project_pending_ = false;
     changed_.notify();
 }
 
-task<void> taker::stopped() {
+task<void> job_acceptor::stopped() {
     while (running_ || taking_ > 0) co_await changed_.wait();
 }
 
-task<void> taker::take(arrived_file file, bool orphan) {
+task<void> job_acceptor::take(arrived_file file, bool orphan) {
     const std::uint32_t uid = file.facts.uid;
-    while (!stopping_ && (with_.ground_lost || !descriptors_left()))
+    while (!stopping_ && (with_.folders_lost || !descriptors_left()))
         co_await changed_.wait_until(steady_now() + std::chrono::milliseconds(50));
     if (stopping_) co_return;
     taking t(takings_, file.name);
@@ -142,7 +143,7 @@ task<void> taker::take(arrived_file file, bool orphan) {
     rejection ordered;  // should somebody order it
     bool again = false, awaits_project = false, anew = false;
     {
-        attempt a(t, file.name, orphan, rules_, with_.plans, static_cast<std::uint32_t>(with_.dice()));
+        submission a(t, file.name, orphan, rules_, with_.plans, static_cast<std::uint32_t>(with_.dice()));
         if (!orphan) a.seen = file.facts;
         a.counted = !orphan;
         ++inside_;
@@ -188,7 +189,7 @@ task<void> taker::take(arrived_file file, bool orphan) {
     if (!bad && (again || anew || awaits_project)) start(take(std::move(file), true));
 }
 
-bool taker::descriptors_left() const {
+bool job_acceptor::descriptors_left() const {
     const auto limit = file_limit();
     if (!limit) return true;
     const std::uint64_t used = jobs_.running().size() * files_of_a_run + inside_ * files_of_a_taking;
@@ -196,7 +197,7 @@ bool taker::descriptors_left() const {
 }
 
 // To a thread and back costs a small job more than its work there: what can be done in one trip is.
-task<void> taker::take_inside(attempt& a) {
+task<void> job_acceptor::take_inside(submission& a) {
     auto move = [this, &a]() -> result<void> {
         auto out = a.orphan ? with_.files.open_active(a.name) : with_.files.take(a.name, a.seen ? &*a.seen : nullptr);
         if (!out) return fail(std::move(out.error()));
@@ -248,7 +249,7 @@ task<void> taker::take_inside(attempt& a) {
     if (read_it) co_await begin(a);
 }
 
-void taker::read_file(attempt& a) {
+void job_acceptor::read_file(submission& a) {
     open_job& file = a.job.job;
     a.read = a.reading.read_job(file.fd.get(), a.name, file.copy.get());
     if (!whole(a, file, a.read->has_value()) || !*a.read) return;
@@ -257,39 +258,39 @@ void taker::read_file(attempt& a) {
     if (!a.reading.wants_list()) static_cast<void>(claim_and_look(a));
 }
 
-bool taker::whole(attempt& a, const open_job& file, bool good) const {
+bool job_acceptor::whole(submission& a, const open_job& file, bool good) const {
     const auto written = with_.files.written_since(file);
     if (!written || *written) {
-        a.end = written ? attempt::ending::written : attempt::ending::disk;
+        a.end = written ? submission::ending::written : submission::ending::disk;
         if (!written) a.disk_fault = written.error();
         return false;
     }
     if (!good) return true;
     if (auto sealed = with_.files.seal_copy(file); !sealed) {
-        a.end = attempt::ending::disk;
+        a.end = submission::ending::disk;
         a.disk_fault = std::move(sealed.error());
         return false;
     }
     return true;
 }
 
-task<bool> taker::ended_well(attempt& a, open_job& file, std::string base) {
+task<bool> job_acceptor::ended_well(submission& a, open_job& file, std::string base) {
     switch (a.end) {
-        case attempt::ending::well: co_return true;
-        case attempt::ending::disk:
+        case submission::ending::well: co_return true;
+        case submission::ending::disk:
             log(log_level::error, "intake.failed", a.disk_fault.text(), {{"file", base}});
             a.again = true;
             break;
-        case attempt::ending::written: co_await put_back(a, file, std::move(base)); break;
+        case submission::ending::written: co_await put_back(a, file, std::move(base)); break;
     }
     co_return false;
 }
 
-bool taker::is_large(const std::string& name, const node_facts& f) {
+bool job_acceptor::is_large(const std::string& name, const node_facts& f) {
     return (type_of(name).packed == compression::none ? f.size : f.size * 8) > large_file;
 }
 
-task<bool> taker::read(attempt& a) {
+task<bool> job_acceptor::read(submission& a) {
     if (!a.read) {
         auto read_it = [this, &a] {
             read_file(a);
@@ -358,7 +359,7 @@ task<bool> taker::read(attempt& a) {
     co_return false;
 }
 
-bool taker::claim_and_look(attempt& a) {
+bool job_acceptor::claim_and_look(submission& a) {
     for (;;) {
         const bool ours = claim_id(a, a.spec.id);
         if (ours) a.looked = look_for(a, a.spec.id);
@@ -370,19 +371,19 @@ bool taker::claim_and_look(attempt& a) {
     }
 }
 
-bool taker::claim_id(attempt& a, const std::string& id) {
+bool job_acceptor::claim_id(submission& a, const std::string& id) {
     const std::lock_guard lock(claims_);
     if (!starting_.insert(id).second) return false;
     a.claimed = id;
     return true;
 }
 
-void taker::give_up_claim(attempt& a) {
+void job_acceptor::give_up_claim(submission& a) {
     const std::lock_guard lock(claims_);
     starting_.erase(std::exchange(a.claimed, {}));
 }
 
-result<bool> taker::look_for(attempt& a, const std::string& id) {
+result<bool> job_acceptor::look_for(submission& a, const std::string& id) {
     const auto there = look(with_.journals, id + ".jsonl");
     if (!there) return fail(there.error());
     if (*there) return true;
@@ -393,7 +394,7 @@ result<bool> taker::look_for(attempt& a, const std::string& id) {
     return false;
 }
 
-task<bool> taker::claim(attempt& a) {
+task<bool> job_acceptor::claim(submission& a) {
     // Claimed before the look: whoever had it before us has made its journal by the time he gives it up.
     while (a.claimed.empty()) {
         auto look_now = [this, &a] { return claim_and_look(a); };
@@ -427,7 +428,7 @@ task<bool> taker::claim(attempt& a) {
     co_return false;
 }
 
-void taker::finish(attempt& a) {
+void job_acceptor::finish(submission& a) {
     // In active/ before: perhaps since its fsync failed then.
     a.finished = a.reading.finish(a.orphan ? source_file::doubtful : source_file::durable);
     if (!*a.finished) return;
@@ -436,9 +437,9 @@ void taker::finish(attempt& a) {
     if (a.begun.ids) a.begun.journal = journal_file::create(with_.journals, id + ".jsonl");
 }
 
-task<void> taker::begin(attempt& a) {
+task<void> job_acceptor::begin(submission& a) {
     const std::string id = a.found.spec.id;
-    attempt::made& made = a.begun;
+    submission::made& made = a.begun;
     if (!made.ids || !made.journal) {
         log(log_level::error, "journal.create", (made.ids ? made.journal.error() : made.ids.error()).text(),
             {{"job_id", id}});
@@ -448,7 +449,7 @@ task<void> taker::begin(attempt& a) {
         a.again = true;
         co_return;
     }
-    job_seed seed;
+    job_state_record seed;
     seed.intake = std::move(a.found);
     if (a.job.job.name != a.name) seed.intake.source.taken_as = a.job.job.name;
     if (auto& list = seed.intake.list; list) {
@@ -464,16 +465,16 @@ task<void> taker::begin(attempt& a) {
     seed.journal = std::move(*made.journal);
     seed.accepted_at = wall_now();
     seed.state.ids = seed.intake.ids;
-    seed.state.holes = seed.intake.protected_at;
+    seed.state.presettled = seed.intake.protected_at;
     seed.state.counts.skipped = count_of(seed.intake.protected_at);
     log(log_level::info, "job.accepted", fmt::format("{} ids, {} duplicates", seed.intake.ids, seed.intake.duplicates),
         {{"job_id", id}, {"file", a.name}, {"uid", seed.uid}, {"priority", seed.intake.spec.priority}});
     ++jobs_.counted.accepted;
-    auto job = std::make_unique<job_run>(with_, std::move(seed), std::move(*made.ids));
+    auto job = std::make_unique<active_job>(with_, std::move(seed), std::move(*made.ids));
     ready_(std::move(job));
     if (const auto& given = a.of.to_end) {  // too late to reject it
         given->done = withdrawal::cancelled;
-        if (job_run* begun = jobs_.find(id)) begun->cancel(given->by, given->reason);
+        if (active_job* begun = jobs_.find(id)) begun->cancel(given->by, given->reason);
     }
 }
 

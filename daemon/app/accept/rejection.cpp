@@ -13,7 +13,7 @@ namespace {
 constexpr std::size_t rejecting_max = 4, left_max = 1024;
 }
 
-task<void> taker::refuse_arrival(arrived_file file) {
+task<void> job_acceptor::refuse_arrival(arrived_file file) {
     if (left_.contains({file.facts.device, file.facts.inode})) {
         arrivals_.settled(file.name);
         arrived(file.facts.uid);
@@ -31,7 +31,7 @@ task<void> taker::refuse_arrival(arrived_file file) {
 }
 
 // One try. The ledger first: a file that is seen in rejected/ is in the ledger, whatever crashes in between.
-result<taker::rejection::progress> taker::try_to_reject(rejection& r) {
+result<job_acceptor::rejection::progress> job_acceptor::try_to_reject(rejection& r) {
     const auto there = with_.files.look(r.from, r.name);
     if (!there) return fail(there.error());
     // Gone, or another file by now, which has yet to be judged.
@@ -65,7 +65,7 @@ result<taker::rejection::progress> taker::try_to_reject(rejection& r) {
     return rejection::progress::done;
 }
 
-task<bool> taker::reject(rejection r) {
+task<bool> job_acceptor::reject(rejection r) {
     // A few at a time: journals of jobs that run wait for the same thread.
     while (rejecting_ >= rejecting_max && !stopping_) co_await changed_.wait();
     if (stopping_) co_return false;
@@ -76,7 +76,7 @@ task<bool> taker::reject(rejection r) {
     co_return recorded;
 }
 
-task<bool> taker::reject_now(rejection r) {
+task<bool> job_acceptor::reject_now(rejection r) {
     r.at = wall_now();
     constexpr backoff between{.base = std::chrono::seconds(1), .cap = std::chrono::seconds(30)};
     auto one_try = [this, &r]() { return try_to_reject(r); };
@@ -86,7 +86,7 @@ task<bool> taker::reject_now(rejection r) {
         if (r.line && !std::exchange(told, true)) {
             ++jobs_.counted.rejected;
             log(log_level::warn, "job.rejected", r.why.text(), {{"rejected", r.as}});
-            with_.announce({.kind = notice_kind::rejected,
+            with_.announce({.kind = notification_kind::rejected,
                             .job_id = r.job_id,
                             .file = r.as,
                             .error_class = "rejected",
@@ -109,7 +109,7 @@ task<bool> taker::reject_now(rejection r) {
     }
 }
 
-task<void> taker::sit_out(steady_time until, bool handed) {
+task<void> job_acceptor::sit_out(steady_time until, bool handed) {
     ++sitting_out_;
     sitting_handed_ += handed ? 1U : 0U;
     with_.jobs_changed();

@@ -11,14 +11,14 @@
 namespace culld {
 
 // Somebody's, to take a file no further.
-struct taker::order {
+struct job_acceptor::order {
     person by;
     std::string reason;
     std::optional<withdrawal> done;  // what became of it
 };
 
 // A file on its way to a job, as others are told of it, however many attempts that takes. Loop thread, but for `watch`.
-struct taker::taking {
+struct job_acceptor::taking {
     taking(std::shared_ptr<std::vector<taking*>> all, std::string name) : file(std::move(name)), in_(std::move(all)) {
         in_->push_back(this);
     }
@@ -43,9 +43,9 @@ struct taker::taking {
 };
 
 // One file on its way from incoming/ to a job.
-struct taker::attempt {
-    attempt(taking& from, std::string file, bool was_active, std::shared_ptr<const intake_settings> with,
-            const folder& plans, std::uint32_t seed)
+struct job_acceptor::submission {
+    submission(taking& from, std::string file, bool was_active, std::shared_ptr<const intake_settings> with,
+               const folder& plans, std::uint32_t seed)
         : of(from),
           name(std::move(file)),
           orphan(was_active),
@@ -91,7 +91,7 @@ struct taker::attempt {
 };
 
 // While it lives the file is told to wait for this.
-class taker::wait_note {
+class job_acceptor::wait_note {
   public:
     wait_note(taking& of, std::string reason) : of_(of) { of_.waits = std::move(reason); }
     ~wait_note() { of_.waits.clear(); }
@@ -103,7 +103,7 @@ class taker::wait_note {
 };
 
 template <class Work>
-task<std::invoke_result_t<Work&>> taker::in_lane(bool large, const attempt& a, Work work) {
+task<std::invoke_result_t<Work&>> job_acceptor::in_lane(bool large, const submission& a, Work work) {
     const std::uint32_t uid = a.job.job.facts.uid;
     large_lane* mine = nullptr;
     while (large && mine == nullptr && !a.of.watch.stop) {

@@ -16,12 +16,12 @@ constexpr std::size_t waiting_for_lists_max = 1024;  // of one submitter
 }
 
 // Root's jobs and our own may name anybody's list, others their own.
-bool taker::may_use_any_list(const attempt& a) {
+bool job_acceptor::may_use_any_list(const submission& a) {
     const std::uint32_t uid = a.job.job.facts.uid;
     return uid == 0 || uid == ::geteuid();
 }
 
-task<void> taker::put_back(attempt& a, open_job& file, std::string base) {
+task<void> job_acceptor::put_back(submission& a, open_job& file, std::string base) {
     log(log_level::info, "spool.written",
         "somebody has it open for writing, or wrote it while it was taken: back to incoming/, until it is complete",
         {{"file", base}});
@@ -33,14 +33,14 @@ task<void> taker::put_back(attempt& a, open_job& file, std::string base) {
     a.again = true;
 }
 
-std::set<std::string> taker::lists_in_use() const {
+std::set<std::string> job_acceptor::lists_in_use() const {
     std::set<std::string> out(lists_in_hand_.begin(), lists_in_hand_.end());
     for (const auto& [id, job] : jobs_.running()) out.insert(job->active_list());
-    for (const auto& [id, job] : jobs_.stuck()) out.insert(job.active_list);
+    for (const auto& [id, job] : jobs_.quarantined()) out.insert(job.active_list);
     return out;
 }
 
-task<bool> taker::find_list(attempt& a) {
+task<bool> job_acceptor::find_list(submission& a) {
     auto find = [this, &a, in_use = lists_in_use(), any = may_use_any_list(a)]() -> result<take_result> {
         std::vector<std::string> names;
         auto scanned = with_.files.scan(spool_folder::active, [&](std::string_view name) {
@@ -67,7 +67,7 @@ task<bool> taker::find_list(attempt& a) {
     co_return true;
 }
 
-task<bool> taker::fetch_sidecar(attempt& a) {
+task<bool> job_acceptor::fetch_sidecar(submission& a) {
     using outcome = take_result::outcome;
     const bool any = may_use_any_list(a);
     const std::uint32_t owner = a.job.job.facts.uid;

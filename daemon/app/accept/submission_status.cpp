@@ -13,7 +13,7 @@ constexpr std::size_t waiting_told_max = 1000;
 constexpr std::chrono::seconds taken_within(1);  // a file that is no more by then nobody has to be told of
 }  // namespace
 
-waiting_file taker::taking::told() const {
+waiting_file job_acceptor::taking::told() const {
     const standing s = standing_of(reading_outlook{.waits = waits,
                                                    .ids = watch.ids.load(std::memory_order_relaxed),
                                                    .bytes = watch.bytes.load(std::memory_order_relaxed),
@@ -22,7 +22,7 @@ waiting_file taker::taking::told() const {
     return {.file = file, .reason = s.reason, .job_id = job_id, .uid = uid, .since = s.since, .waits_for = s.why};
 }
 
-std::vector<waiting_file> taker::waiting() const {
+std::vector<waiting_file> job_acceptor::waiting() const {
     std::vector<waiting_file> out;
     const wall_time now = wall_now();
     for (const taking* t : *takings_)
@@ -37,7 +37,7 @@ std::vector<waiting_file> taker::waiting() const {
 }
 
 // A job's id means one file; so must a file's name.
-taker::taking* taker::taking_called(std::string_view name) const {
+job_acceptor::taking* job_acceptor::taking_called(std::string_view name) const {
     taking* of_file = nullptr;
     std::size_t files = 0;
     for (taking* t : *takings_) {
@@ -49,12 +49,12 @@ taker::taking* taker::taking_called(std::string_view name) const {
     return files == 1 ? of_file : nullptr;
 }
 
-std::optional<waiting_file> taker::find_taking(std::string_view name) const {
+std::optional<waiting_file> job_acceptor::find_taking(std::string_view name) const {
     const taking* t = taking_called(name);
     return t == nullptr ? std::nullopt : std::optional(t->told());
 }
 
-task<withdrawal> taker::withdraw(std::string name, person by, std::string reason, steady_time until) {
+task<withdrawal> job_acceptor::withdraw(std::string name, person by, std::string reason, steady_time until) {
     taking* t = taking_called(name);
     if (t == nullptr) co_return withdrawal::gone;
     if (!t->to_end) t->to_end = std::make_shared<order>(order{by, std::move(reason), {}});
@@ -66,13 +66,13 @@ task<withdrawal> taker::withdraw(std::string name, person by, std::string reason
     co_return given->done.value_or(withdrawal::pending);
 }
 
-problem taker::reason_of(const order& given) {
+problem job_acceptor::reason_of(const order& given) {
     return {.what = fmt::format("cancelled by uid {} before it was accepted{}{}", given.by.uid,
                                 given.reason.empty() ? "" : ": ", given.reason),
             .hint = "nothing of it was sent; drop it again if it is meant to run after all"};
 }
 
-taker::rejection taker::without_reason(const attempt& a) {
+job_acceptor::rejection job_acceptor::without_reason(const submission& a) {
     rejection out{.name = a.job.job.name, .as = a.name, .why = {}, .job_id = a.of.job_id};
     if (a.list.what == take_result::outcome::taken) {
         out.list = a.list.job.name;

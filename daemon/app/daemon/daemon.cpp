@@ -41,11 +41,11 @@ constexpr int active_tries = 5;                               // to read active/
 constexpr auto last_words = std::chrono::milliseconds(1500);  // of the end, beside what answers in flight may take
 constexpr auto last_lines = std::chrono::milliseconds(200);   // of the log, behind that
 
-class life {
+class daemon_process {
   public:
-    life(const daemon_options& options, loaded from, std::shared_ptr<credential_memory> memory,
-         asio::io_context& context, const spool& files, const folder& journals, const folder& plans,
-         ledger_file& ledger, owned_folders& owned, rate_mark& mark, bool full_bucket)
+    daemon_process(const daemon_options& options, loaded from, std::shared_ptr<credential_memory> memory,
+                   asio::io_context& context, const spool& files, const folder& journals, const folder& plans,
+                   ledger_file& ledger, owned_folders& owned, last_send_file& mark, bool full_bucket)
         : options_(options),
           memory_(std::move(memory)),
           project_(std::move(from.project)),
@@ -71,21 +71,21 @@ class life {
                 .checkpoints = options.checkpoints,
                 .dice = std::mt19937_64(std::random_device{}()),
                 .few_jobs = [this] { return jobs_.few(); },
-                .announce = [this](const notice& n) { notifier_.tell(n); },
+                .announce = [this](const notification& n) { notifier_.tell(n); },
                 .pump = [this] { sender_->pump(); },
-                .wake = [this](job_run& job) { sender_->wake(job); },
+                .wake = [this](active_job& job) { sender_->wake(job); },
                 .limits_changed = [this] { limits_.changed(); },
                 .jobs_changed = [this] { changed_.notify(); }},
           sender_(std::make_unique<sender>(with_, std::move(from.who), std::move(from.api), full_bucket)),
           limits_(with_, *sender_),
-          taker_(with_, jobs_, rules_, [this](std::unique_ptr<job_run> job) { adopt(std::move(job)); }),
+          acceptor_(with_, jobs_, rules_, [this](std::unique_ptr<active_job> job) { adopt(std::move(job)); }),
           notifier_(loop_, {host_name(), CULLD_VERSION}, *from.settings, std::move(from.carriers),
                     [this] { return with_.chance(); }),
           control_(with_, jobs_, *sender_, notifier_),
           signals_(loop_, SIGTERM, SIGINT),
           hangup_(loop_, SIGHUP),
           changed_(loop_),
-          ground_(with_, owned, [this](const std::optional<problem>& lost) { ground_seen(lost); }),
+          folder_guard_(with_, owned, [this](const std::optional<problem>& lost) { folders_checked(lost); }),
           heart_(loop_, {&disk_, &ids_}, manager_, [this] { return status_line(); }),
           look_again_(loop_) {
         memory_->guard_changed = [this] { keep_key_mark(with_, memory_->guard.mark(steady_now(), wall_now())); };
@@ -94,18 +94,18 @@ class life {
     }
 
     // What the disk thread still does for a job (putting its file away) uses that job: it ends before the jobs go.
-    ~life() {
+    ~daemon_process() {
         memory_->guard_changed = {};
         memory_->files = nullptr;
         disk_.join();
         filing_.join();
     }
-    life(const life&) = delete;
-    life& operator=(const life&) = delete;
+    daemon_process(const daemon_process&) = delete;
+    daemon_process& operator=(const daemon_process&) = delete;
 
     task<void> run() {
         heart_.watch_disk([this](bool hangs) { disk_hangs(hangs); });
-        if (auto opened = open_doors(); !opened) {
+        if (auto opened = open_listeners(); !opened) {
             log(log_level::error, "start.failed", opened.error());
             exit_code_ = io_error;
             co_await close_down();
@@ -123,8 +123,8 @@ class life {
         heart_.starting();
         co_await go_on_with_open_jobs();
         heart_.begin();
-        ground_.begin();
-        asio::co_spawn(loop_, taker_.run(), or_leave_the_loop);
+        folder_guard_.begin();
+        asio::co_spawn(loop_, acceptor_.run(), rethrow_from_loop);
         control_.ready = true;
         control_.begin();
         notifier_.begin();
@@ -145,8 +145,8 @@ class life {
     [[nodiscard]] int exit_code() const { return exit_code_; }
 
   private:
-    void adopt(std::unique_ptr<job_run> job) {
-        job_run& j = *job;
+    void adopt(std::unique_ptr<active_job> job) {
+        active_job& j = *job;
         jobs_.add(std::move(job));
         sender_->add(j);
         j.start();
@@ -155,14 +155,14 @@ class life {
         changed_.notify();
     }
 
-    result<void> open_doors() {
+    result<void> open_listeners() {
         control_.live = [this] { return heart_.disk_answers(); };
-        control_.asked_if_ready = [this] { ground_.look_soon(); };
+        control_.asked_if_ready = [this] { folder_guard_.look_soon(); };
         control_.try_again = [this] {
             look_due_ = true;
             changed_.notify();
         };
-        auto opened = culld::open_doors(loop_, *with_.settings, control_, options_.once);
+        auto opened = culld::open_listeners(loop_, *with_.settings, control_, options_.once);
         if (!opened) return fail(std::move(opened.error()));
         servers_ = std::move(*opened);
         return {};
@@ -191,7 +191,7 @@ class life {
             co_await recover(id, &active);
             if (stop_asked_) co_return;
         }
-        const bool all_known = jobs_.stuck().empty();
+        const bool all_known = jobs_.quarantined().empty();
         auto scan = [this, &active, all_known] { return files_without_job(with_.files, active, all_known); };
         auto orphans = co_await disk_.run(scan);
         // What lies there unseen would never be looked for again.
@@ -206,15 +206,15 @@ class life {
             say_left_alone(*orphans);
             co_return;
         }
-        taker_.take_orphans(std::move(*orphans));
+        acceptor_.take_orphans(std::move(*orphans));
     }
 
     // ---- the project's id, where IAM has to be asked for it ----
 
     void learn_project() {
         if (!project_) return;
-        taker_.wait_for_project();
-        asio::co_spawn(loop_, ask_for_project(), or_leave_the_loop);
+        acceptor_.wait_for_project();
+        asio::co_spawn(loop_, ask_for_project(), rethrow_from_loop);
     }
 
     task<void> ask_for_project() {
@@ -225,7 +225,7 @@ class life {
         if (with_.settings != asked) {  // the configuration was read again meanwhile
             project_ = std::move(next_project_);
             learn_project();
-            if (!project_) taker_.stop_waiting_for_project();
+            if (!project_) acceptor_.stop_waiting_for_project();
             co_return;
         }
         if (id) {
@@ -235,7 +235,7 @@ class life {
         } else {
             log(log_level::error, "project.failed", id.error());
         }
-        taker_.stop_waiting_for_project();
+        acceptor_.stop_waiting_for_project();
         changed_.notify();
     }
 
@@ -249,12 +249,12 @@ class life {
         if (with_.settings != now) co_return;  // a reload came in between
         if (!rules) co_return log(log_level::error, "project.failed", rules.error());
         rules_ = std::move(*rules);
-        taker_.apply(rules_, with_.settings->spool.rescan);
+        acceptor_.apply(rules_, with_.settings->spool.rescan);
     }
 
     // All that is left to do needs credentials that are refused: nothing here changes by waiting.
     [[nodiscard]] bool waits_for_nothing() const {
-        return (taker_.waits_for_project() && sender_->gave_up()) || (with_.ground_lost && jobs_.running().empty());
+        return (acceptor_.waits_for_project() && sender_->gave_up()) || (with_.folders_lost && jobs_.running().empty());
     }
 
     task<void> recover(std::string id, std::set<std::string>* active) {
@@ -270,45 +270,45 @@ class life {
         if (auto* ready = std::get_if<ready_to_run>(found.get())) {
             if (active != nullptr) active->insert(ready->seed.active_file);
             log_recovered(ready->seed);
-            adopt(std::make_unique<job_run>(with_, std::move(ready->seed), std::move(ready->ids)));
-        } else if (auto* stuck = std::get_if<stuck_job>(found.get())) {
+            adopt(std::make_unique<active_job>(with_, std::move(ready->seed), std::move(ready->ids)));
+        } else if (auto* quarantined = std::get_if<quarantined_job>(found.get())) {
             if (stop_asked_) co_return;  // perhaps it is only that the reading was broken off
-            if (active != nullptr && !stuck->active_file.empty()) active->insert(stuck->active_file);
-            if (active == nullptr && !stuck->damaged) co_return;  // said before
-            tell_of_stuck(with_, *stuck);
+            if (active != nullptr && !quarantined->active_file.empty()) active->insert(quarantined->active_file);
+            if (active == nullptr && !quarantined->damaged) co_return;  // said before
+            tell_of_stuck(with_, *quarantined);
             // Its file must not be taken as a new job, and which file that is, its journal does not tell.
-            if (stuck->active_file.empty()) file_unknown_ = true;
-            jobs_.set_aside(std::move(*stuck));
+            if (quarantined->active_file.empty()) file_unknown_ = true;
+            jobs_.quarantine(std::move(*quarantined));
         } else {
             // Its journal's very first write failed. At a start its file is found with the others in active/.
-            const std::string file = jobs_.forget_stuck(id);
+            const std::string file = jobs_.forget_quarantined(id);
             if (file.empty()) co_return;
             log(log_level::warn, "job.again", "its journal never held it: its file is taken anew",
                 {{"job_id", id}, {"file", file}});
-            taker_.take_orphans({file});
+            acceptor_.take_orphans({file});
         }
     }
 
     // ---- tending ----
     // Where the ground is lost each job's journal is read again from the disk before it goes on.
-    void ground_seen(const std::optional<problem>& lost) {
+    void folders_checked(const std::optional<problem>& lost) {
         control_.not_ready = lost ? lost->text() : std::string();
-        for (const auto& [id, job] : jobs_.running()) lost ? job->lose_ground(*lost) : job->look_ahead(steady_now());
-        if (std::exchange(with_.ground_lost, lost.has_value()) == lost.has_value()) return;
+        for (const auto& [id, job] : jobs_.running()) lost ? job->lose_folders(*lost) : job->look_ahead(steady_now());
+        if (std::exchange(with_.folders_lost, lost.has_value()) == lost.has_value()) return;
         if (!lost) look_due_ = true;
-        taker_.rescan();
+        acceptor_.rescan();
         changed_.notify();
     }
 
     task<void> tend() {
-        for (const std::string& id : jobs_.reap([this](job_run& job) { sender_->remove(job); }))
+        for (const std::string& id : jobs_.reap([this](active_job& job) { sender_->remove(job); }))
             log(log_level::warn, "job.aside", "its journal will be read again", {{"job_id", id}});
         manager_.status(status_line());
-        ground_.jobs_are_open(jobs_.open() > 0 || with_.ground_lost);
+        folder_guard_.jobs_are_open(jobs_.open() > 0 || with_.folders_lost);
         if (control_.ready) control_.keep_sampling();
-        const bool needs_looks = !jobs_.stuck().empty() || sender_->wants_look() ||
+        const bool needs_looks = !jobs_.quarantined().empty() || sender_->wants_look() ||
                                  std::any_of(jobs_.running().begin(), jobs_.running().end(), [](const auto& e) {
-                                     const job_run& job = *e.second;
+                                     const active_job& job = *e.second;
                                      return job.blocked() || job.ending() || job.spec().deadline;
                                  });
         if (needs_looks && !looking_) {
@@ -338,8 +338,8 @@ class life {
         }
         sender_->pump();
         std::vector<std::string> again;
-        for (const auto& [id, stuck] : jobs_.stuck())
-            if (!stuck.damaged && !with_.ground_lost) again.push_back(id);
+        for (const auto& [id, quarantined] : jobs_.quarantined())
+            if (!quarantined.damaged && !with_.folders_lost) again.push_back(id);
         for (const std::string& id : again) co_await recover(id, nullptr);
         changed_.notify();
     }
@@ -357,7 +357,7 @@ class life {
             if (ec) return;
             // One that comes during another reads again what that one may have read too early.
             reload_asked_ = true;
-            if (!reloading_) asio::co_spawn(loop_, reload_as_asked(), or_leave_the_loop);
+            if (!reloading_) asio::co_spawn(loop_, reload_as_asked(), rethrow_from_loop);
             wait_for_hangup();
         });
     }
@@ -382,7 +382,7 @@ class life {
             with_.settings = fresh->settings;
             with_.config_sha256 = fresh->file.sha256;
             rules_ = fresh->rules;
-            taker_.apply(fresh->rules, with_.settings->spool.rescan);
+            acceptor_.apply(fresh->rules, with_.settings->spool.rescan);
             sender_->apply(*with_.settings, std::move(fresh->who));
             notifier_.apply(*with_.settings, std::move(fresh->carriers));
             const bool looked_up = project_ != nullptr;  // the look-up under way sees that things have changed
@@ -395,7 +395,7 @@ class life {
                 if (!done) log(log_level::error, "ledger.signing", done.error());
             });
             if (const auto level = log_level_of(with_.settings->log.level)) set_log_level(*level);
-            taker_.rescan();
+            acceptor_.rescan();
             look_due_ = true;
             control_.reloaded = {true, wall_now()};
             reloads_.tell(std::move(before));
@@ -414,7 +414,7 @@ class life {
 
     // ---- the end ----
 
-    bool once_is_over() { return taker_.at_rest() && jobs_.all_stuck(); }
+    bool once_is_over() { return acceptor_.at_rest() && jobs_.all_stuck(); }
 
     task<void> close_down() {
         manager_.stopping("letting answers in flight land");
@@ -424,14 +424,14 @@ class life {
         signals_.cancel(ignored);
         hangup_.cancel(ignored);
         heart_.end();
-        ground_.end();
+        folder_guard_.end();
         look_again_.cancel();
         control_.end();
-        const bool disk_awaited = taker_.waiting_for_disk() > 0;
-        taker_.stop();
+        const bool disk_awaited = acceptor_.waiting_for_disk() > 0;
+        acceptor_.stop();
         if (project_) project_->break_off();
         co_await sender_->drain(with_.settings->api.request_timeout);
-        co_await taker_.stopped();
+        co_await acceptor_.stopped();
         for (const auto& [id, job] : jobs_.running()) co_await job->close(answers_until);
         const steady_time now = steady_now();
         co_await notifier_.drain(std::min(now + with_.settings->notify.timeout, std::max(now, answers_until)));
@@ -444,7 +444,7 @@ class life {
             co_await changed_.wait_until(steady_now() + std::chrono::milliseconds(20));
         heart_.ended();
         manager_.end();
-        const bool left = jobs_.open() > 0 || taker_.waits_for_project() || disk_awaited || with_.ground_lost;
+        const bool left = jobs_.open() > 0 || acceptor_.waits_for_project() || disk_awaited || with_.folders_lost;
         if (exit_code_ == 0 && options_.once)
             exit_code_ = left ? try_later : jobs_.counted.rejected > 0 ? bad_job : jobs_.worst();
     }
@@ -455,16 +455,16 @@ class life {
     std::unique_ptr<project_lookup> next_project_;  // from a reload meanwhile
     loop_executor loop_;
     const folder& journals_;
-    rate_mark& mark_;
+    last_send_file& mark_;
     std::shared_ptr<const intake_settings> rules_;
     worker_thread disk_, filing_, ids_;  // as in services
     worker_thread papers_;               // reads what the configuration names
     service_manager manager_;
-    services with_;
+    daemon_context with_;
     job_table jobs_;
     std::unique_ptr<sender> sender_;
     limit_keeper limits_;
-    taker taker_;
+    job_acceptor acceptor_;
     notifier notifier_;
     reload_record reloads_{with_};
     control control_;
@@ -472,8 +472,8 @@ class life {
     asio::basic_signal_set<loop_executor> signals_;
     asio::basic_signal_set<loop_executor> hangup_;
     event changed_;
-    ground ground_;
-    heartbeat heart_;
+    folder_guard folder_guard_;
+    watchdog heart_;
     loop_timer look_again_;
     bool looking_ = false;
     bool look_due_ = false;
@@ -519,7 +519,7 @@ int run_daemon(const daemon_options& options) {
     auto ledger = ledger_file::open(*journals, std::move(from->signing), log_ledger_line);
     if (!ledger) return refuse(ledger.error(), io_error);
     warn_of(*ledger);
-    rate_mark mark(*journals);
+    last_send_file mark(*journals);
     const auto full =
         mark.quiet_for(std::chrono::duration<double>(c.limits.burst / c.limits.requests_per_second), wall_now());
     if (!full) return refuse(full.error(), io_error);
@@ -535,9 +535,10 @@ int run_daemon(const daemon_options& options) {
     asio::io_context context(1);
     int code = 0;
     {
-        life alive(options, std::move(*from), memory, context, *files, *journals, *plans, *ledger, *owned, mark, *full);
+        daemon_process alive(options, std::move(*from), memory, context, *files, *journals, *plans, *ledger, *owned,
+                             mark, *full);
         asio::co_spawn(context, alive.run(), [&](std::exception_ptr e) {
-            or_leave_the_loop(e);
+            rethrow_from_loop(e);
             context.stop();
         });
         try {

@@ -24,7 +24,7 @@ plan_rules rules_of(const job_spec& spec, const config& settings) {
 
 }  // namespace
 
-job_run::job_run(services& with, job_seed seed, std::optional<id_store> ids)
+active_job::active_job(daemon_context& with, job_state_record seed, std::optional<id_store> ids)
     : with_(with),
       intake_(std::move(seed.intake)),
       resource_(find_resource(intake_.spec.resource)),
@@ -41,7 +41,7 @@ job_run::job_run(services& with, job_seed seed, std::optional<id_store> ids)
       plan_(rules_of(intake_.spec, *with.settings), seed.state, steady_now()),
       state_(seed.paused ? job_state::paused : job_state::running),
       answered_(seed.state.answered),
-      said_(std::move(seed.said)),
+      operator_reason_(std::move(seed.said)),
       paused_by_(seed.paused_by),
       requests_(seed.requests),
       retries_(seed.retries),
@@ -85,11 +85,11 @@ job_run::job_run(services& with, job_seed seed, std::optional<id_store> ids)
     progress_.sample(steady_now(), shown_.settled(), answers_);
 }
 
-job_run::~job_run() {
+active_job::~active_job() {
     *alive_ = false;
 }
 
-void job_run::start() {
+void active_job::start() {
     const wall_time now = wall_now();
     std::string& out = journal_.buffer();
     if (!status_.empty()) {  // finished before; a crash came before the filing
@@ -115,10 +115,10 @@ void job_run::start() {
         // Else a crash after the first request would leave a journal by which it was never sent.
         if (rested_) begins_at_ = journal_.appended();
     }
-    record_verdicts(plan_.owed());
+    record_verdicts(plan_.due_verdicts());
     if (to_end_ && !stop_reason_) {
         write_command(chain_, out, now, "job.cancelled", to_end_->by, to_end_->reason, std::nullopt);
-        said_ = to_end_->reason;
+        operator_reason_ = to_end_->reason;
         stop_reason_ = skip_reason::cancelled;
     }
     if (const auto stopped = stop_reason_) stop(*stopped);
@@ -130,7 +130,7 @@ void job_run::start() {
 
 // ---- for the sender ----
 
-bool job_run::ready(steady_time now) {
+bool active_job::ready(steady_time now) {
     if (!dispatchable() || journal_.dead()) return false;
     if (probe_at_ && (*probe_at_ > now || !plan_.idle())) return false;
     if (journal_lags()) {  // the commit that ends it may be the only thing still to happen
@@ -145,7 +145,7 @@ bool job_run::ready(steady_time now) {
     return false;
 }
 
-std::optional<steady_time> job_run::due(steady_time now) const {
+std::optional<steady_time> active_job::due(steady_time now) const {
     if (!dispatchable() || journal_.dead()) return std::nullopt;
     std::optional<steady_time> out;
     const auto at_wall = [&](wall_time w) { return now + std::max<nanoseconds>(w - wall_now(), nanoseconds(0)); };
@@ -167,7 +167,7 @@ std::optional<steady_time> job_run::due(steady_time now) const {
     return out;
 }
 
-const batch* job_run::take(steady_time now) {
+const batch* active_job::take(steady_time now) {
     const batch* b = plan_.take(now);
     if (b == nullptr) return nullptr;
     if (own_pace_) own_pace_->sent(now);
@@ -184,14 +184,14 @@ const batch* job_run::take(steady_time now) {
     return b;
 }
 
-void job_run::count_request(const batch& b, const http_answer& answer) {
+void active_job::count_request(const batch& b, const http_answer& answer) {
     if (!answer.sent) return;
     ++requests_;
     if (b.sent_before) ++retries_;
 }
 
-void job_run::landed(const batch* b, const judgement& j, const http_answer& answer, std::string_view sent) {
-    if (journal_.dead()) return give_back(b);
+void active_job::on_answered(const batch* b, const judgement& j, const http_answer& answer, std::string_view sent) {
+    if (journal_.dead()) return return_unsent(b);
     count_request(*b, answer);
     result_facts facts{.of = b,
                        .http_status = answer.status,
@@ -209,20 +209,20 @@ void job_run::landed(const batch* b, const judgement& j, const http_answer& answ
         facts.unknown_at = positions(b->at, j.unknown);
     }
     write_result(chain_, journal_.buffer(), wall_now(), facts);
-    if (j.strangers > 0)
+    if (j.unrequested_ids > 0)
         log(log_level::warn, "answer.strangers", "the answer names ids that were not asked for; they are not believed",
-            {{"job_id", intake_.spec.id}, {"strangers", j.strangers}, {"batch", b->number}});
+            {{"job_id", intake_.spec.id}, {"strangers", j.unrequested_ids}, {"batch", b->number}});
     if (answer.status == 200) answered_ = true;
     heard();
     ++answers_;
-    record_verdicts(plan_.landed(b, j, steady_now(), with_.chance()));
+    record_verdicts(plan_.on_answered(b, j, steady_now(), with_.chance()));
     probe_ended(true);
     follow_up();
 }
 
-void job_run::append_error(const batch* b, std::string_view error_class, const http_answer& answer,
-                           std::string_view code, std::string_view detail, std::optional<nanoseconds> retry_in,
-                           std::string_view sent) {
+void active_job::append_error(const batch* b, std::string_view error_class, const http_answer& answer,
+                              std::string_view code, std::string_view detail, std::optional<nanoseconds> retry_in,
+                              std::string_view sent) {
     error_facts facts{.of = b,
                       .error_class = error_class,
                       .http_status = answer.status,
@@ -234,27 +234,28 @@ void job_run::append_error(const batch* b, std::string_view error_class, const h
     write_error(chain_, journal_.buffer(), wall_now(), facts);
 }
 
-void job_run::missed(const batch* b, plan::miss how, std::string_view error_class, const http_answer& answer,
-                     std::string_view code, std::string_view detail, steady_time earliest, std::string_view sent) {
-    if (journal_.dead()) return give_back(b);
+void active_job::on_failed(const batch* b, plan::miss how, std::string_view error_class, const http_answer& answer,
+                           std::string_view code, std::string_view detail, steady_time earliest,
+                           std::string_view sent) {
+    if (journal_.dead()) return return_unsent(b);
     count_request(*b, answer);
     if (error_class == "throttled") ++throttled_;
     const steady_time now = steady_now();
     const double chance = with_.chance();
     append_error(b, error_class, answer, code, detail, plan_.retry_at(*b, now, earliest, chance) - now, sent);
     heard();  // a deletion has come back, if without an answer: what is in doubt can be asked for from now on
-    record_verdicts(plan_.missed(b, how, now, earliest, chance));
+    record_verdicts(plan_.on_failed(b, how, now, earliest, chance));
     probe_ended(false);
     follow_up();
 }
 
-void job_run::halved(const batch* b, const http_answer& answer, const reading& why, std::string_view sent) {
-    if (journal_.dead()) return give_back(b);
+void active_job::on_split(const batch* b, const http_answer& answer, const error_answer& why, std::string_view sent) {
+    if (journal_.dead()) return return_unsent(b);
     count_request(*b, answer);
     append_error(b, why.error_class, answer, why.code, why.message, std::nullopt, sent);
     heard();
     ++answers_;
-    record_verdicts(plan_.halved(b, steady_now()));
+    record_verdicts(plan_.on_split(b, steady_now()));
     if (plan_.nothing_passes())
         block_for_all(why);
     else
@@ -262,8 +263,8 @@ void job_run::halved(const batch* b, const http_answer& answer, const reading& w
     follow_up();
 }
 
-void job_run::give_back(const batch* b) {
-    const std::vector<verdict> settled = plan_.give_back(b, steady_now());
+void active_job::return_unsent(const batch* b) {
+    const std::vector<verdict> settled = plan_.return_unsent(b, steady_now());
     // Of ids that may still go, no record: on disk they are intended and without a verdict, which is what they are.
     // With a dead journal it is the next reading of it that counts.
     if (journal_.dead()) return;
@@ -274,7 +275,7 @@ void job_run::give_back(const batch* b) {
 
 // ---- records ----
 
-job_totals job_run::count() const {
+job_totals active_job::count() const {
     if (final_) return *final_;
     const verdict_counts v = plan_.counts() - due_counts_;  // what has a record, or is about to
     return {.ids = intake_.ids,
@@ -288,7 +289,7 @@ job_totals job_run::count() const {
             .throttled = throttled_};
 }
 
-void job_run::follow_up() {
+void active_job::follow_up() {
     if (journal_.dead() || finishing_) return;
     with_.wake(*this);
     apply_rules();
@@ -310,23 +311,24 @@ void job_run::follow_up() {
     journal_.commit_soon();
 }
 
-void job_run::checkpoint(bool at_rest) {
+void active_job::checkpoint(bool at_rest) {
     checkpoint_at_ = journal_.appended() + with_.checkpoints.every;
     plan_state state = plan_.state();
     state.answered = answered_;
     const bool paused = state_ == job_state::paused || paused_before_block_;
-    write_checkpoint(chain_, journal_.buffer(), wall_now(),
-                     {.state = &state,
-                      .totals = count(),
-                      .paused = paused,
-                      .rate = rate_limit(),
-                      .stopped = stop_reason_,
-                      .reason = paused || stop_reason_ == skip_reason::cancelled ? said_ : std::string_view(),
-                      .paused_by = paused ? paused_by_ : std::nullopt,
-                      .at_rest = at_rest});
+    write_checkpoint(
+        chain_, journal_.buffer(), wall_now(),
+        {.state = &state,
+         .totals = count(),
+         .paused = paused,
+         .rate = rate_limit(),
+         .stopped = stop_reason_,
+         .reason = paused || stop_reason_ == skip_reason::cancelled ? operator_reason_ : std::string_view(),
+         .paused_by = paused ? paused_by_ : std::nullopt,
+         .at_rest = at_rest});
 }
 
-void job_run::on_durable() {
+void active_job::on_durable() {
     shown_ = pending_;
     failed_shown_ = failed_pending_;
     tell_ledger();
@@ -349,7 +351,7 @@ void job_run::on_durable() {
 
 // From here on nobody but us has what the job was made of open. Should it fail, the filing makes up for it, or a
 // restart.
-void job_run::own_files() {
+void active_job::own_files() {
     auto work = [&files = with_.files, file = active_file_, list = active_list_]() -> result<void> {
         auto done = files.own(file);
         return done && !list.empty() ? files.own(list) : done;
@@ -359,13 +361,13 @@ void job_run::own_files() {
     });
 }
 
-void job_run::check_rules() {
+void active_job::check_rules() {
     const bool stopping = plan_.stopping();
     apply_rules();
     if (!stopping && plan_.stopping()) follow_up();  // with nothing in flight nobody else would
 }
 
-void job_run::apply_rules() {
+void active_job::apply_rules() {
     const job_spec& spec = intake_.spec;
     if (plan_.stopping() || finishing_) return;
     if (spec.deadline && wall_now() >= *spec.deadline) {
@@ -385,7 +387,7 @@ void job_run::apply_rules() {
     }
 }
 
-void job_run::stop(skip_reason reason) {
+void active_job::stop(skip_reason reason) {
     if (plan_.stopping()) return;
     stop_reason_ = reason;
     record_verdicts(plan_.stop(reason, steady_now()));
@@ -395,7 +397,7 @@ void job_run::stop(skip_reason reason) {
 
 // ---- the end ----
 
-std::string_view job_run::final_status() const {
+std::string_view active_job::final_status() const {
     if (stop_reason_) switch (*stop_reason_) {
             case skip_reason::cancelled: return "cancelled";
             case skip_reason::aborted: return "aborted";
@@ -406,7 +408,7 @@ std::string_view job_run::final_status() const {
     return plan_.counts().failed > 0 ? "completed_with_failures" : "completed";
 }
 
-void job_run::begin_finish() {
+void active_job::begin_finish() {
     finishing_ = true;
     const job_totals totals = count();
     if (totals.settled() != totals.ids) throw std::logic_error("a job ends with ids that have no verdict");
@@ -419,7 +421,7 @@ void job_run::begin_finish() {
     with_.jobs_changed();
 }
 
-task<void> job_run::close(steady_time until) {
+task<void> active_job::close(steady_time until) {
     if (journal_.dead()) co_return;
     auto written = co_await journal_.durable();
     // An intent on its way is not the plan's yet.

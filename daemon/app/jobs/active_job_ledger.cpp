@@ -9,7 +9,7 @@
 
 namespace culld {
 
-void job_run::tell_ledger() {
+void active_job::tell_ledger() {
     if (telling_ || !ledger_owed() || journal_.dead()) return;
     const std::uint64_t upto = journal_.durable_bytes();
     if (fresh_ && upto == 0) return;  // job.accepted is what becomes durable first
@@ -37,7 +37,7 @@ void job_run::tell_ledger() {
     });
 }
 
-void job_run::told_ledger(const result<void>& done, std::size_t orders) {
+void active_job::told_ledger(const result<void>& done, std::size_t orders) {
     telling_ = false;
     if (journal_.dead()) return with_.jobs_changed();  // it is the next reading of it that counts
     if (!done) {
@@ -56,7 +56,7 @@ void job_run::told_ledger(const result<void>& done, std::size_t orders) {
 }
 
 // Two threads, one behind the other: a spool that hangs must not hold up the journals of others.
-void job_run::file_away() {
+void active_job::file_away() {
     if (ledger_owed()) return tell_ledger();   // which comes back here
     if (std::exchange(filing_, true)) return;  // a thread is at it, with what is ours
     const job_totals totals = count();
@@ -82,14 +82,14 @@ void job_run::file_away() {
     });
 }
 
-void job_run::not_filed(const problem& why) {
+void active_job::not_filed(const problem& why) {
     filing_ = false;
     block({"journal", "", why.text(),
            "the job is over and its journal complete, but the ledger or the spool cannot be "
            "written: mend that; culld tries again by itself"});
 }
 
-void job_run::put_files_away(const ledger_file::line& line, const job_totals& totals) {
+void active_job::put_files_away(const ledger_file::line& line, const job_totals& totals) {
     // done/ is for jobs of which nothing went wrong: failed ids, an abort, a cancellation and an expiry did.
     const bool well = totals.failed == 0 && (status_ == "completed" || status_ == "dry_run");
     auto work = [this, well]() -> result<bool> {
@@ -115,7 +115,7 @@ void job_run::put_files_away(const ledger_file::line& line, const job_totals& to
             fmt::format("{}: {} ids, {} deleted, {} absent, {} failed, {} skipped", status_, totals.ids, totals.deleted,
                         totals.absent, totals.failed, totals.skipped),
             {{"job_id", intake_.spec.id}, {"status", status_}, {"requests", totals.requests}});
-        with_.announce({.kind = well ? notice_kind::finished : notice_kind::failed,
+        with_.announce({.kind = well ? notification_kind::finished : notification_kind::failed,
                         .job_id = intake_.spec.id,
                         .file = intake_.source.file,
                         .status = status_,

@@ -10,34 +10,34 @@
 
 namespace culld {
 
-job_state job_run::state() const {
+job_state active_job::state() const {
     if (state_ == job_state::running && intake_.spec.not_before && wall_now() < *intake_.spec.not_before)
         return job_state::waiting;
     return state_;
 }
 
-std::string job_run::reason() const {
+std::string active_job::reason() const {
     if (blocked_) return blocked_->code.empty() ? blocked_->detail : blocked_->code + ": " + blocked_->detail;
     switch (state()) {
-        case job_state::paused: return said_;
+        case job_state::paused: return operator_reason_;
         case job_state::waiting:
-        case job_state::running: return stop_reason_ == skip_reason::cancelled ? said_ : std::string();
+        case job_state::running: return stop_reason_ == skip_reason::cancelled ? operator_reason_ : std::string();
         case job_state::blocked:
         case job_state::finished: break;
     }
     return {};
 }
 
-void job_run::order(std::string_view type, person by, std::string_view reason, std::optional<double> rate) {
+void active_job::order(std::string_view type, person by, std::string_view reason, std::optional<double> rate) {
     const std::uint64_t record = chain_.head().seq;
     write_command(chain_, journal_.buffer(), wall_now(), type, by, reason, rate);
     orders_.push_back({{type, record, by, rate}, journal_.appended()});
 }
 
-bool job_run::pause(person by, std::string_view reason) {
+bool active_job::pause(person by, std::string_view reason) {
     if (finishing_ || journal_.dead() || state_ == job_state::paused || state_ == job_state::finished) return false;
     order("job.paused", by, reason);
-    said_ = reason;
+    operator_reason_ = reason;
     paused_by_ = by;
     journal_.commit_now();
     if (state_ == job_state::blocked)
@@ -48,9 +48,9 @@ bool job_run::pause(person by, std::string_view reason) {
     return true;
 }
 
-bool job_run::resume(person by, std::string_view reason) {
+bool active_job::resume(person by, std::string_view reason) {
     if (finishing_ || journal_.dead()) return false;
-    if (state_ == job_state::blocked || state_ == job_state::paused) said_.clear();
+    if (state_ == job_state::blocked || state_ == job_state::paused) operator_reason_.clear();
     if (state_ == job_state::blocked) {
         paused_before_block_ = false;
         order("job.resumed", by, reason);
@@ -66,29 +66,29 @@ bool job_run::resume(person by, std::string_view reason) {
     return true;
 }
 
-bool job_run::cancel(person by, std::string_view reason) {
+bool active_job::cancel(person by, std::string_view reason) {
     if (finishing_ || journal_.dead() || plan_.stopping()) return false;
     order("job.cancelled", by, reason);
-    said_ = reason;
+    operator_reason_ = reason;
     stop(skip_reason::cancelled);
     go_on_to_the_end();
     return true;
 }
 
-void job_run::go_on_to_the_end() {
+void active_job::go_on_to_the_end() {
     follow_up();
     journal_.commit_now();
     with_.jobs_changed();
 }
 
-void job_run::check_deadline() {
+void active_job::check_deadline() {
     if (!intake_.spec.deadline || wall_now() < *intake_.spec.deadline) return;
     if (finishing_ || journal_.dead() || plan_.stopping()) return;
     check_rules();
     if (plan_.stopping()) go_on_to_the_end();
 }
 
-bool job_run::set_rate(person by, double per_second) {
+bool active_job::set_rate(person by, double per_second) {
     if (finishing_ || journal_.dead()) return false;
     order("job.rate", by, {}, per_second);
     journal_.commit_now();
@@ -101,20 +101,20 @@ bool job_run::set_rate(person by, double per_second) {
     return true;
 }
 
-std::optional<double> job_run::rate_limit() const {
+std::optional<double> active_job::rate_limit() const {
     return own_pace_ ? std::optional(own_pace_->per_second()) : std::nullopt;
 }
 
-double job_run::rate_now(steady_time now) const {
+double active_job::rate_now(steady_time now) const {
     return progress_.rate(now);
 }
 
-std::optional<std::uint64_t> job_run::seconds_left(steady_time now) const {
+std::optional<std::uint64_t> active_job::seconds_left(steady_time now) const {
     return progress_.seconds_left(now, plan_.requests_left());
 }
 
 // A restart could not see it in what lies there then.
-void job_run::note_evidence(const problem& why) {
+void active_job::note_evidence(const problem& why) {
     const bool bent = journal_bent();
     if (!(bent || journal_.ended_by() == journal_end::gone) || journal_.durable_size() == 0) return;
     problem bare = why;
@@ -128,7 +128,7 @@ void job_run::note_evidence(const problem& why) {
 }
 
 // What a journal that died leaves to be done.
-block_facts job_run::journal_trouble(problem why) const {
+block_facts active_job::journal_trouble(problem why) const {
     std::string help = std::exchange(why.hint, {});
     if (journal_bent())
         help = evidence_help(with_.plans, intake_.spec.id);
@@ -139,12 +139,12 @@ block_facts job_run::journal_trouble(problem why) const {
     return {"journal", "", why.text(), std::move(help)};
 }
 
-bool job_run::has_something_to_send(steady_time now) const {
+bool active_job::has_something_to_send(steady_time now) const {
     if (!dispatchable() || state() == job_state::waiting) return false;
     return plan_.in_flight() > 0 || (plan_.ready(now) && (!own_pace_ || own_pace_->ready_at() <= now));
 }
 
-job_outlook job_run::look_ahead(steady_time now, wall_time wall) const {
+job_outlook active_job::look_ahead(steady_time now, wall_time wall) const {
     job_outlook out{.under_way = plan_.in_flight() > 0, .priority = intake_.spec.priority};
     const auto at = [&](steady_time t) { return wall + std::chrono::duration_cast<wall_time::duration>(t - now); };
     if (intake_.spec.not_before && !plan_.stopping() && wall < *intake_.spec.not_before)
@@ -154,7 +154,7 @@ job_outlook job_run::look_ahead(steady_time now, wall_time wall) const {
     return out;
 }
 
-void job_run::block(block_facts why) {
+void active_job::block(block_facts why) {
     const bool disk = why.cause == block_cause::disk;
     if (blocked_by_disk() && !disk) return;  // what an answer in flight says does not mend it
     if (ending() && !disk) {                 // its deletions are over; what asks come to, each will hear for itself
@@ -183,7 +183,7 @@ void job_run::block(block_facts why) {
     paused_before_block_ = state_ == job_state::paused;
     state_ = job_state::blocked;
     blocked_ = std::move(why);
-    with_.announce({.kind = notice_kind::blocked,
+    with_.announce({.kind = notification_kind::blocked,
                     .job_id = intake_.spec.id,
                     .file = intake_.source.file,
                     .totals = shown_,
@@ -195,7 +195,7 @@ void job_run::block(block_facts why) {
     with_.jobs_changed();
 }
 
-void job_run::unblock(std::string_view why) {
+void active_job::unblock(std::string_view why) {
     if (state_ != job_state::blocked || journal_.dead()) return;
     if (untold_) return tell_ledger();  // which comes back here
     blocked_.reset();

@@ -10,25 +10,25 @@
 
 namespace culld {
 
-void job_run::asked(const batch* b, presence answer) {
-    if (journal_.dead()) return give_back(b);
+void active_job::on_lookup_answered(const batch* b, presence answer) {
+    if (journal_.dead()) return return_unsent(b);
     answered_ = true;
     heard();
     ++answers_;
-    record_verdicts(plan_.asked(b, answer, steady_now(), with_.chance()));
+    record_verdicts(plan_.on_lookup_answered(b, answer, steady_now(), with_.chance()));
     probe_ended(true);
     follow_up();
 }
 
-void job_run::ask_missed(const batch* b, plan::miss how, steady_time earliest) {
-    if (journal_.dead()) return give_back(b);
-    record_verdicts(plan_.missed(b, how, steady_now(), earliest, with_.chance()));
+void active_job::on_lookup_failed(const batch* b, plan::miss how, steady_time earliest) {
+    if (journal_.dead()) return return_unsent(b);
+    record_verdicts(plan_.on_failed(b, how, steady_now(), earliest, with_.chance()));
     probe_ended(false);
     follow_up();
 }
 
-void job_run::ask_refused(const batch* b, bool for_all, std::string_view code, std::string_view detail) {
-    if (journal_.dead()) return give_back(b);
+void active_job::on_lookup_refused(const batch* b, bool for_all, std::string_view code, std::string_view detail) {
+    if (journal_.dead()) return return_unsent(b);
     if (!std::exchange(asks_refused_, true)) {
         std::string singular = intake_.spec.resource;
         if (singular.ends_with('s')) singular.pop_back();
@@ -41,13 +41,13 @@ void job_run::ask_refused(const batch* b, bool for_all, std::string_view code, s
     }
     heard();
     ++answers_;
-    record_verdicts(plan_.ask_refused(b, for_all));
+    record_verdicts(plan_.on_lookup_refused(b, for_all));
     probe_ended(false);
     follow_up();
 }
 
-void job_run::withhold(const batch* b, const std::vector<std::uint32_t>& indices) {
-    if (journal_.dead()) return give_back(b);
+void active_job::withhold(const batch* b, const std::vector<std::uint32_t>& indices) {
+    if (journal_.dead()) return return_unsent(b);
     log(log_level::warn, "ids.protected",
         fmt::format("{} ids of a batch are protected by now: they are not sent", indices.size()),
         {{"job_id", intake_.spec.id}});
@@ -62,7 +62,7 @@ void job_run::withhold(const batch* b, const std::vector<std::uint32_t>& indices
 
 // A job that is being stopped has only its end before it: what may have been deleted is still asked for, paused or not,
 // and whatever the API answered to a deletion. What nobody can be asked for ends as it is.
-void job_run::leave_for_the_end() {
+void active_job::leave_for_the_end() {
     heard();
     paused_before_block_ = false;
     if (state_ == job_state::paused) state_ = job_state::running;
@@ -75,13 +75,13 @@ void job_run::leave_for_the_end() {
     write_unblocked(chain_, journal_.buffer(), wall_now(), "the job is being ended");
 }
 
-void job_run::block_for_all(const reading& why) {
+void active_job::block_for_all(const error_answer& why) {
     block({std::string(why.error_class), why.code,
            "every id of the first batch was refused alone, and none has ever passed: " + why.message,
            "look whether workspace_id, the resource and the kind of ids are those that are meant", block_cause::ids});
 }
 
-void job_run::check_end() {
+void active_job::check_end() {
     if (!ending() || journal_.dead() || blocked_by_disk()) return;
     if (stop_reason_ != skip_reason::cancelled && stop_reason_ != skip_reason::deadline) return;
     // So long, and for as long as a few requests take.
@@ -96,7 +96,7 @@ void job_run::check_end() {
     journal_.commit_now();
 }
 
-void job_run::probe_ended(bool well) {
+void active_job::probe_ended(bool well) {
     if (!std::exchange(probing_, false) || state_ != job_state::blocked) return;
     if (well)
         unblock("the API takes requests again");

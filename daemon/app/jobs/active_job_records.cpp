@@ -26,13 +26,13 @@ void count_verdict(verdict_counts& in, const verdict& v) {
 
 // ---- for requests ----
 
-void job_run::append_ids(const batch& b, std::string& out) {
+void active_job::append_ids(const batch& b, std::string& out) {
     // Ids are mostly of one length: then this is all the room that is needed, and a string that grows would take twice.
     out.reserve(out.size() + ids_->room_for(b.count()));
     ids_->append_quoted(b.at, out);
 }
 
-task<result<std::string>> job_run::read_ids(const batch& b) {
+task<result<std::string>> active_job::read_ids(const batch& b) {
     // Shared: whoever asks may be gone before the disk answers.
     struct answer {
         explicit answer(loop_executor on) : come(on) {}
@@ -48,7 +48,7 @@ task<result<std::string>> job_run::read_ids(const batch& b) {
     co_return std::move(*got->text);
 }
 
-void job_run::lost_ids(const problem& why, const spans& at) {
+void active_job::lost_ids(const problem& why, const spans& at) {
     lost_ = at;
     block({"store", "", why.text(),
            fmt::format("mend the disk that journal.dir is on; culld tries again by itself. If the file is damaged for "
@@ -56,7 +56,7 @@ void job_run::lost_ids(const problem& why, const spans& at) {
                        with_.plans.path(), store_name(intake_.spec.id))});
 }
 
-void job_run::look_at_store() {
+void active_job::look_at_store() {
     if (!blocked_ || blocked_->error_class != "store" || journal_.dead()) return;
     if (!due_.empty()) return read_due();
     if (lost_.empty() || reading_due_) return;
@@ -71,11 +71,11 @@ void job_run::look_at_store() {
 
 // ---- records ----
 
-void job_run::record_verdicts(const std::vector<verdict>& all) {
+void active_job::record_verdicts(const std::vector<verdict>& all) {
     for (const verdict& v : all) record_verdict(v);
 }
 
-void job_run::record_verdict(const verdict& v) {
+void active_job::record_verdict(const verdict& v) {
     due_record piece{.what = {.kind = v.kind, .reason = v.reason, .attempts = v.attempts, .at = {}}};
     const auto write = [&](bool named) {
         if (piece.what.at.empty()) return;
@@ -107,7 +107,7 @@ void job_run::record_verdict(const verdict& v) {
     read_due();
 }
 
-void job_run::record(due_record piece) {
+void active_job::record(due_record piece) {
     if (due_.empty() && (!piece.named || ids_->at_hand(piece.what.at))) {
         ids_text_.clear();
         if (piece.named) ids_->append_quoted(piece.what.at, ids_text_);
@@ -117,7 +117,7 @@ void job_run::record(due_record piece) {
     due_.push_back(std::move(piece));
 }
 
-void job_run::write_record(const due_record& piece, std::string_view ids) {
+void active_job::write_record(const due_record& piece, std::string_view ids) {
     const verdict& v = piece.what;
     write_verdict(chain_, journal_.buffer(), wall_now(), v, ids);
     if (v.kind != verdict_kind::failed) return;
@@ -127,7 +127,7 @@ void job_run::write_record(const due_record& piece, std::string_view ids) {
 }
 
 // One record at a time, so that what is read for them stays small.
-void job_run::read_due() {
+void active_job::read_due() {
     if (due_.empty() || reading_due_ || journal_.dead()) return;
     reading_due_ = true;
     ids_->fetch(due_.front().named ? due_.front().what.at : spans(), [this](const result<std::string>& text) {

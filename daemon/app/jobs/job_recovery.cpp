@@ -139,7 +139,7 @@ reading_result read_journal(const folder& journals, const std::string& name, std
         return damaged(name,
                        problem{.what = fmt::format("was cut to {} bytes, and {} were written", size, left->bytes)});
     journal_reading out;
-    recovery job;
+    replay job;
     record_view record;
     text_line line;
 
@@ -268,8 +268,8 @@ recovered recover_job(const std::string& job_id, const folder& journals, const l
                       const intake_surroundings& around, const checkpoint_rules& checkpoints,
                       const std::optional<journal_mark>& left, const std::optional<end_order>& to_end) {
     const std::string name = job_id + std::string(journal_suffix);
-    const auto stuck = [&](const problem& why, bool is_damaged, const job_intake* of = nullptr) {
-        stuck_job out{
+    const auto quarantined = [&](const problem& why, bool is_damaged, const job_intake* of = nullptr) {
+        quarantined_job out{
             .job_id = job_id, .file = {}, .why = {"journal", "", why.text(), why.hint}, .damaged = is_damaged};
         if (of == nullptr) return out;
         out.file = of->source.file;
@@ -278,9 +278,9 @@ recovered recover_job(const std::string& job_id, const folder& journals, const l
         return out;
     };
     const auto noted = evidence_of(around.plan, job_id);
-    if (!noted) return stuck(noted.error(), false);
+    if (!noted) return quarantined(noted.error(), false);
     const auto by_note = [&](const problem& why, bool is_damaged) {
-        auto out = stuck(why, is_damaged);
+        auto out = quarantined(why, is_damaged);
         out.file = (*noted)->file;
         out.active_file = (*noted)->active_file;
         out.active_list = (*noted)->active_list;
@@ -305,7 +305,7 @@ recovered recover_job(const std::string& job_id, const folder& journals, const l
     // Nobody begins a job anew whose journal is missing: what it tells was done, and what people ordered.
     const ledger_file::open_job* const told = ledger.open_of(job_id);
     const auto by_ledger = [&](const problem& why, bool is_damaged) {
-        auto out = stuck(why, is_damaged);
+        auto out = quarantined(why, is_damaged);
         out.file = told->file;
         return out;
     };
@@ -325,8 +325,8 @@ recovered recover_job(const std::string& job_id, const folder& journals, const l
         if (auto kept =
                 leave_evidence(around.plan, job_id, {true, left->bytes, {}, {}, {}, reading.error().why.text()});
             !kept)
-            return stuck(kept.error(), false);
-    if (!reading) return stuck(reading.error().why, reading.error().damaged);
+            return quarantined(kept.error(), false);
+    if (!reading) return quarantined(reading.error().why, reading.error().damaged);
     recovered_job& job = reading->job;
     if (!job.accepted && told != nullptr)
         return by_ledger({.what = fmt::format("{}/{} holds no record, and the ledger tells that the job was accepted",
@@ -334,10 +334,10 @@ recovered recover_job(const std::string& job_id, const folder& journals, const l
                           .hint = "somebody emptied it: that is evidence. Put the whole of it back and restart culld"},
                          true);
     if (!job.accepted) {
-        if (auto gone = journals.remove(name); !gone) return stuck(gone.error(), false);
-        if (auto synced = journals.sync(); !synced) return stuck(synced.error(), false);
+        if (auto gone = journals.remove(name); !gone) return quarantined(gone.error(), false);
+        if (auto synced = journals.sync(); !synced) return quarantined(synced.error(), false);
         // Its store would be in the way when the file is taken again.
-        if (auto gone = around.plan.remove(store_name(job_id)); !gone) return stuck(gone.error(), false);
+        if (auto gone = around.plan.remove(store_name(job_id)); !gone) return quarantined(gone.error(), false);
         return never_accepted{};
     }
     const job_intake& accepted = job.intake;
@@ -345,14 +345,14 @@ recovered recover_job(const std::string& job_id, const folder& journals, const l
     switch (standing_of(ledger.acceptance_of(job_id, reading->first), answered)) {
         case journal_standing::sound: break;
         case journal_standing::replaced:
-            return stuck(
+            return quarantined(
                 problem{.what = "its first line is not the one that the ledger names: somebody replaced this journal",
                         .hint =
                             "nothing more of this job is deleted, and none of it is signed. Keep a copy, run `cullctl "
                             "verify`, find out who did it; then put the right one back and restart culld"},
                 true, &accepted);
         case journal_standing::invented:
-            return stuck(
+            return quarantined(
                 problem{.what = "the ledger does not tell that this job was accepted: somebody made this journal",
                         .hint =
                             "nothing of it is deleted or signed. Keep a copy, run `cullctl verify`, find out who did "
@@ -360,11 +360,12 @@ recovered recover_job(const std::string& job_id, const folder& journals, const l
                 true, &accepted);
     }
     // What was accepted is our own copy: a crash may have come before it had its place.
-    if (auto ours = files.own(accepted.source.active_name()); !ours) return stuck(ours.error(), false, &accepted);
+    if (auto ours = files.own(accepted.source.active_name()); !ours) return quarantined(ours.error(), false, &accepted);
     if (accepted.list)
-        if (auto ours = files.own(accepted.list->active_name()); !ours) return stuck(ours.error(), false, &accepted);
+        if (auto ours = files.own(accepted.list->active_name()); !ours)
+            return quarantined(ours.error(), false, &accepted);
     if (find_resource(job.intake.spec.resource) == nullptr)
-        return stuck(
+        return quarantined(
             problem{.what = fmt::format("resource \"{}\" is not known to this version", job.intake.spec.resource)},
             true, &accepted);
     auto ids = id_store::open(around.plan, store_name(job_id));
@@ -375,20 +376,20 @@ recovered recover_job(const std::string& job_id, const folder& journals, const l
         // What has but to end may do so by positions alone.
         const bool over = job.stopped || (accepted.spec.deadline && wall_now() >= *accepted.spec.deadline);
         if (!ids && !to_end && !(lost && over)) {
-            stuck_job out = stuck(ids.error(), false, &accepted);
+            quarantined_job out = quarantined(ids.error(), false, &accepted);
             out.uid = job.uid;
             return out;
         }
     }
     if (*noted)
         if (auto forgotten = forget_evidence(around.plan, job_id); !forgotten)
-            return stuck(forgotten.error(), false, &accepted);
+            return quarantined(forgotten.error(), false, &accepted);
     // Last: it cuts a torn end off, which the record that follows must tell.
     auto fd = journal_file::reopen(journals, name, reading->good_bytes);
-    if (!fd) return stuck(fd.error(), false, &accepted);
+    if (!fd) return quarantined(fd.error(), false, &accepted);
     ready_to_run out;
     if (ids) out.ids = std::move(*ids);
-    job_seed& seed = out.seed;
+    job_state_record& seed = out.seed;
     seed.intake = std::move(job.intake);
     seed.uid = job.uid;
     seed.gid = job.gid;
@@ -470,7 +471,7 @@ result<std::vector<std::string>> files_without_job(const spool& files, const std
     return out;
 }
 
-void log_recovered(const job_seed& job) {
+void log_recovered(const job_state_record& job) {
     if (job.told_before) return;
     log(log_level::info, "job.recovered",
         fmt::format("{} of {} ids have their verdict, {} are in doubt", job.state.counts.sum(), job.state.ids,
@@ -478,9 +479,9 @@ void log_recovered(const job_seed& job) {
         {{"job_id", job.intake.spec.id}, {"torn_bytes", job.torn_bytes}});
 }
 
-void tell_of_stuck(const services& with, const stuck_job& job) {
+void tell_of_stuck(const daemon_context& with, const quarantined_job& job) {
     log(log_level::error, "job.stuck", job.why.detail, {{"job_id", job.job_id}});
-    with.announce({.kind = notice_kind::blocked,
+    with.announce({.kind = notification_kind::blocked,
                    .job_id = job.job_id,
                    .file = job.file,
                    .error_class = job.why.error_class,

@@ -24,8 +24,8 @@ void add_reasons(reason_counts& to, const reason_counts& of) {
 }
 }  // namespace
 
-notice notice_of(const stuck_job& job) {
-    return {.kind = notice_kind::blocked,
+notification notification_of(const quarantined_job& job) {
+    return {.kind = notification_kind::blocked,
             .job_id = job.job_id,
             .file = job.file,
             .error_class = job.why.error_class,
@@ -34,21 +34,21 @@ notice notice_of(const stuck_job& job) {
             .help = job.why.help};
 }
 
-void job_table::add(std::unique_ptr<job_run> job) {
+void job_table::add(std::unique_ptr<active_job> job) {
     const std::string id = job->spec().id;
     // One that comes back from being set aside keeps what it came with: nothing, where it was begun by us.
-    const auto aside = stuck_.find(id);
-    const bool ran_here = aside != stuck_.end() && aside->second.left;
+    const auto aside = quarantined_.find(id);
+    const bool ran_here = aside != quarantined_.end() && aside->second.left;
     if (!job->fresh() && !ran_here) before_us_.try_emplace(id, job->totals());
-    stuck_.erase(id);
+    quarantined_.erase(id);
     ++open_of_[job->submitter()];
     running_[id] = std::move(job);
 }
 
-void job_table::set_aside(stuck_job job) {
+void job_table::quarantine(quarantined_job job) {
     const std::string id = job.job_id;
     // What was told of it is durable, and stays so.
-    if (const auto before = stuck_.find(id); before != stuck_.end()) {
+    if (const auto before = quarantined_.find(id); before != quarantined_.end()) {
         job.totals = before->second.totals;
         job.accepted_at = before->second.accepted_at;
         if (job.file.empty()) {
@@ -60,13 +60,13 @@ void job_table::set_aside(stuck_job job) {
         if (!job.uid) job.uid = before->second.uid;
         if (!job.to_end) job.to_end = before->second.to_end;
     }
-    stuck_[id] = std::move(job);
+    quarantined_[id] = std::move(job);
 }
 
-std::vector<std::string> job_table::reap(const std::function<void(job_run&)>& leaves) {
+std::vector<std::string> job_table::reap(const std::function<void(active_job&)>& leaves) {
     std::vector<std::string> to_recover;
     for (auto it = running_.begin(); it != running_.end();) {
-        job_run& job = *it->second;
+        active_job& job = *it->second;
         const bool over = job.state() == job_state::finished;
         if (!(over || job.journal_dead()) || !job.idle() || !job.disk_quiet()) {
             ++it;
@@ -89,9 +89,9 @@ std::vector<std::string> job_table::reap(const std::function<void(job_run&)>& le
             }
         } else {
             if (!job.journal_bent()) to_recover.push_back(it->first);
-            set_aside({job.spec().id, job.intake().source.file,
-                       job.blocked().value_or(block_facts{"journal", "", "", ""}), job.journal_bent(), job.totals(),
-                       job.accepted_at(), job.active_file(), job.active_list(), job.leave_journal(), job.submitter()});
+            quarantine({job.spec().id, job.intake().source.file,
+                        job.blocked().value_or(block_facts{"journal", "", "", ""}), job.journal_bent(), job.totals(),
+                        job.accepted_at(), job.active_file(), job.active_list(), job.leave_journal(), job.submitter()});
         }
         if (--open_of_[job.submitter()] == 0) open_of_.erase(job.submitter());
         it = running_.erase(it);
@@ -113,34 +113,34 @@ std::size_t job_table::open_of(std::uint32_t uid) const {
     return it == open_of_.end() ? 0 : it->second;
 }
 
-job_run* job_table::find(std::string_view job_id) {
+active_job* job_table::find(std::string_view job_id) {
     const auto it = running_.find(job_id);
     return it == running_.end() ? nullptr : it->second.get();
 }
 
-std::string job_table::forget_stuck(std::string_view job_id) {
-    const auto it = stuck_.find(job_id);
-    if (it == stuck_.end()) return {};
+std::string job_table::forget_quarantined(std::string_view job_id) {
+    const auto it = quarantined_.find(job_id);
+    if (it == quarantined_.end()) return {};
     add_verdicts(counted.verdicts, ours(it->first, it->second.totals));
     before_us_.erase(it->first);
     std::string file = std::move(it->second.active_file);
-    stuck_.erase(it);
+    quarantined_.erase(it);
     return file;
 }
 
 std::optional<journal_mark> job_table::left_of(std::string_view job_id) const {
-    const auto it = stuck_.find(job_id);
-    return it == stuck_.end() ? std::nullopt : it->second.left;
+    const auto it = quarantined_.find(job_id);
+    return it == quarantined_.end() ? std::nullopt : it->second.left;
 }
 
 void job_table::end_stuck(std::string_view job_id, end_order by) {
-    if (const auto it = stuck_.find(job_id); it != stuck_.end() && !it->second.to_end)
+    if (const auto it = quarantined_.find(job_id); it != quarantined_.end() && !it->second.to_end)
         it->second.to_end = std::move(by);
 }
 
 std::optional<end_order> job_table::end_of(std::string_view job_id) const {
-    const auto it = stuck_.find(job_id);
-    return it == stuck_.end() ? std::nullopt : it->second.to_end;
+    const auto it = quarantined_.find(job_id);
+    return it == quarantined_.end() ? std::nullopt : it->second.to_end;
 }
 
 job_totals job_table::ours(const std::string& job_id, const job_totals& all) const {
@@ -158,7 +158,7 @@ job_totals job_table::ours(const std::string& job_id, const job_totals& all) con
 job_totals job_table::verdicts() const {
     job_totals sum = counted.verdicts;
     for (const auto& [id, job] : running_) add_verdicts(sum, ours(id, job->totals()));
-    for (const auto& [id, job] : stuck_) add_verdicts(sum, ours(id, job.totals));
+    for (const auto& [id, job] : quarantined_) add_verdicts(sum, ours(id, job.totals));
     return sum;
 }
 
@@ -170,14 +170,14 @@ reason_counts job_table::failed_by_reason() const {
 
 bool job_table::all_stuck() const {
     return std::all_of(running_.begin(), running_.end(), [](const auto& entry) {
-        const job_run& job = *entry.second;
+        const active_job& job = *entry.second;
         return job.idle() && (job.state() == job_state::blocked || job.state() == job_state::paused);
     });
 }
 
 std::string job_table::status_line(steady_time now) const {
     std::uint64_t left = 0;
-    const job_run* first = nullptr;
+    const active_job* first = nullptr;
     for (const auto& [id, job] : running_) {
         left += job->totals().ids - job->totals().settled();
         if (first == nullptr && job->state() == job_state::running) first = job.get();

@@ -21,7 +21,7 @@ std::optional<std::uint64_t> owner_in(std::string_view start) {
     if (!read_record(start.substr(0, end), *record) || record->type != record_type::job_accepted) return std::nullopt;
     const json_value* owner = record->find("owner");
     if (owner == nullptr || owner->kind != json_kind::object) return std::nullopt;
-    json_scanner scanner(owner->raw);
+    json_reader scanner(owner->raw);
     json_member member;
     while (scanner.next(member))
         if (member.key == "uid")

@@ -40,7 +40,7 @@ void limit_keeper::changed() {
 }
 
 // A refusal comes a few times in five minutes at most, so that these do not pile up.
-void keep_key_mark(services& with, std::string mark) {
+void keep_key_mark(daemon_context& with, std::string mark) {
     auto write = [&with, mark = std::move(mark)] { return leave_key_mark(with.journals, mark); };
     with.disk.post(std::move(write), [](const result<void>& done) {
         if (!done) log(log_level::warn, "key.mark", done.error());

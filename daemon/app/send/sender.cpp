@@ -41,23 +41,23 @@ std::vector<std::uint32_t> protected_among(std::string_view quoted, const protec
     return out;
 }
 
-std::optional<named_limit> limit_of(const reading& r) {
+std::optional<named_limit> limit_of(const error_answer& r) {
     if (!r.limit_per_second) return std::nullopt;
     return named_limit{*r.limit_per_second, r.limit_window};
 }
 
 }  // namespace
 
-sender::sender(services& with, std::unique_ptr<credentials> who, route api, bool full_bucket)
+sender::sender(daemon_context& with, std::unique_ptr<credentials> who, route api, bool full_bucket)
     : with_(with),
-      who_(std::move(who)),
+      credentials_(std::move(who)),
       api_(std::move(api)),
-      traffic_(rules_of(*with.settings), steady_now(), full_bucket),
+      send_gate_(rules_of(*with.settings), steady_now(), full_bucket),
       ended_(with.loop),
       credentials_changed_(with.loop),
       wake_(with.loop) {
     // One request goes first: a wrong key is found out by one bad signature, not by one of each worker.
-    traffic_.credentials_renewed();
+    send_gate_.credentials_renewed();
     start_workers();
 }
 
@@ -70,24 +70,24 @@ void sender::start_workers() {
         workers_.push_back(std::make_unique<worker>(with_, api_));
         ++running_;
         // drain() waits for the end of each.
-        asio::co_spawn(with_.loop, run(*workers_.back()), or_leave_the_loop);
+        asio::co_spawn(with_.loop, run(*workers_.back()), rethrow_from_loop);
     }
 }
 
-void sender::add(job_run& job) {
-    turns_.add(job, job.spec().priority);
+void sender::add(active_job& job) {
+    scheduler_.add(job, job.spec().priority);
 }
 
-void sender::wake(job_run& job) {
-    turns_.wake(job);
+void sender::wake(active_job& job) {
+    scheduler_.wake(job);
 }
 
-void sender::block_if_refused(job_run& job) {
+void sender::block_if_refused(active_job& job) {
     if (refusal_) job.block(*refusal_);
 }
 
-void sender::remove(job_run& job) {
-    turns_.remove(job);
+void sender::remove(active_job& job) {
+    scheduler_.remove(job);
     static_cast<void>(probes_.erase(probe_name(job)));
 }
 
@@ -97,12 +97,12 @@ sender::work sender::next(worker& w) {
     if (draining_) return {};
     const steady_time now = steady_now();
     std::optional<steady_time> later;
-    turns_.wake_due(now);
-    while (job_run* next_one = turns_.first()) {
-        job_run& job = *next_one;
+    scheduler_.wake_due(now);
+    while (active_job* next_one = scheduler_.first()) {
+        active_job& job = *next_one;
         if (job.dispatchable()) job.check_deadline();
         if (!job.ready(now) || !may_probe(job, now)) {
-            turns_.sleep(job, job.due(now));
+            scheduler_.sleep(job, job.due(now));
             continue;
         }
         // Whichever job it were, it would have to wait.
@@ -110,18 +110,18 @@ sender::work sender::next(worker& w) {
         // A request has its place in the pace from the moment it can be written. To connect takes a while (over
         // TLS, a whole handshake), so that begins as much earlier, and without a place.
         const bool connected = w.connection.is_open();
-        const nanoseconds lead = !connected ? lead_ : traffic_.exact() ? early_.get() : nanoseconds(0);
-        const traffic::admission may = traffic_.admit(now + lead, in_flight_, connected ? 0 : connecting_);
+        const nanoseconds lead = !connected ? lead_ : send_gate_.exact() ? early_.get() : nanoseconds(0);
+        const send_gate::admission may = send_gate_.admit(now + lead, in_flight_, connected ? 0 : connecting_);
         if (!may.go) {
             if (may.at && (!later || *may.at - lead < *later)) later = *may.at - lead;
             break;
         }
         const batch* b = job.take(now);
         if (b == nullptr) {
-            turns_.sleep(job, job.due(now));
+            scheduler_.sleep(job, job.due(now));
             continue;
         }
-        turns_.served(job);
+        scheduler_.served(job);
         if (job.blocked()) probes_[probe_name(job)] = now + with_.settings->retry.blocked_probe;
         ++in_flight_;
         work out{&job, b};
@@ -131,7 +131,7 @@ sender::work sender::next(worker& w) {
         }
         return out;
     }
-    if (const auto due = turns_.due(); due && (!later || *due < *later)) later = due;
+    if (const auto due = scheduler_.due(); due && (!later || *due < *later)) later = due;
     if (later && (!wake_at_ || *later < *wake_at_ || *wake_at_ <= now)) {
         wake_at_ = later;
         wake_.expires_at(*later);
@@ -171,14 +171,14 @@ task<void> sender::run(worker& w) {
         w.now = {};
     }
     // A batch handed over just before draining began was never sent.
-    if (w.now.what != nullptr) give_back(w);
+    if (w.now.what != nullptr) return_unsent(w);
     --running_;
     ended_.notify();
 }
 
 // ---- one exchange ----
 
-delete_form sender::form_of(const job_run& job) const {
+delete_form sender::form_of(const active_job& job) const {
     if (!job.resource().has_post_form) return delete_form::remove;
     switch (with_.settings->api.method) {
         case delete_method::post: return delete_form::post;
@@ -189,17 +189,17 @@ delete_form sender::form_of(const job_run& job) const {
     return learned == forms_.end() ? delete_form::post : learned->second;
 }
 
-void sender::give_back(worker& w) {
-    w.now.job->give_back(w.now.what);
+void sender::return_unsent(worker& w) {
+    w.now.job->return_unsent(w.now.what);
     --in_flight_;
 }
 
 task<bool> sender::read_body(worker& w) {
-    job_run& job = *w.now.job;
+    active_job& job = *w.now.job;
     const auto text = co_await job.read_ids(*w.now.what);
     if (!text) {
         const spans at = w.now.what->at;
-        give_back(w);
+        return_unsent(w);
         job.lost_ids(text.error(), at);
         co_return false;
     }
@@ -218,10 +218,10 @@ void sender::write_body(worker& w) {
 
 bool sender::compose(worker& w, delete_form form) {
     if (!w.now.composed) write_body(w);
-    job_run& job = *w.now.job;
+    active_job& job = *w.now.job;
     const batch& b = *w.now.what;
     const job_spec& spec = job.spec();
-    const bool ask = b.what == batch::purpose::ask;
+    const bool ask = b.what == batch::purpose::lookup;
     if (!ask && with_.protect && with_.protect->size() > 0)
         if (const auto never = protected_among(w.ids(), *with_.protect); !never.empty()) {
             job.withhold(&b, never);
@@ -244,14 +244,14 @@ bool sender::compose(worker& w, delete_form form) {
         out += "\r\n";
     }
     const std::array<std::string_view, 1> body{w.request.body()};
-    who_->authenticate(out,
-                       {.method = method,
-                        .target = target,
-                        .authority = api_.to.authority,
-                        .content_type = ask ? std::string_view() : content_type,
-                        .project_id = spec.project_id,
-                        .body = std::span(body).first(ask ? 0 : body.size())},
-                       wall_now());
+    credentials_->authenticate(out,
+                               {.method = method,
+                                .target = target,
+                                .authority = api_.to.authority,
+                                .content_type = ask ? std::string_view() : content_type,
+                                .project_id = spec.project_id,
+                                .body = std::span(body).first(ask ? 0 : body.size())},
+                               wall_now());
     out += "\r\n";
     w.request.put_head(out);
     return true;
@@ -259,7 +259,7 @@ bool sender::compose(worker& w, delete_form form) {
 
 std::uint64_t sender::take_place(steady_time now) {
     last_sent_ = wall_now();
-    return traffic_.sent(now);
+    return send_gate_.sent(now);
 }
 
 task<bool> sender::reach(worker& w) {
@@ -274,19 +274,19 @@ task<bool> sender::reach(worker& w) {
     const steady_time now = steady_now();
     if (answer.failure != transport_failure::none) {
         // It counts like a request: else a dead endpoint would be tried as fast as it refuses.
-        traffic_.sent(now);
+        send_gate_.sent(now);
         --in_flight_;
-        w.generation = who_->generation();
+        w.generation = credentials_->generation();
         withhold_secrets(w, answer);
         arrived(w, answer, form_of(*w.now.job));
         co_return false;
     }
     if (answer.took > milliseconds(0)) lead_ = std::min<nanoseconds>(answer.took, lead_max);
-    if (!draining_ && w.now.job->dispatchable() && traffic_.admit(now, in_flight_ - 1).go) {
+    if (!draining_ && w.now.job->dispatchable() && send_gate_.admit(now, in_flight_ - 1).go) {
         w.now.place = take_place(now);
         co_return true;
     }
-    give_back(w);
+    return_unsent(w);
     co_return false;
 }
 
@@ -299,21 +299,21 @@ task<void> sender::handle(worker& w) {
         }
     }
     // What was handed over may have waited while an answer put the credentials in question.
-    if (traffic_.credentials() == credential_state::refused || !who_->usable(steady_now())) {
-        give_back(w);
+    if (send_gate_.credentials() == credential_state::refused || !credentials_->usable(steady_now())) {
+        return_unsent(w);
         co_return;
     }
     // Its place is over by the time they are read: another batch, or this one, has the next.
     if (!w.now.composed && !w.now.job->ids_at_hand(*w.now.what)) {
-        give_back(w);
+        return_unsent(w);
         co_return;
     }
     const delete_form form = form_of(*w.now.job);
     if (!compose(w, form)) co_return;
-    w.generation = who_->generation();
+    w.generation = credentials_->generation();
     // Only what was waited for tells how late one wakes; what is long due does not.
-    if (const steady_time ready = steady_now(); w.now.not_before > ready - 2 * wake_lead::most) {
-        if (traffic_.exact()) early_.seen(w.now.not_before, ready);
+    if (const steady_time ready = steady_now(); w.now.not_before > ready - 2 * timer_compensation::most) {
+        if (send_gate_.exact()) early_.seen(w.now.not_before, ready);
         spin_until(w.now.not_before);
     }
     const steady_time begun = steady_now();
@@ -322,13 +322,13 @@ task<void> sender::handle(worker& w) {
         // When within a short write it left nobody knows, and the server's own stamp is no closer. A long one was held
         // up.
         const steady_time written = steady_now();
-        traffic_.left(*w.now.place, written - begun <= wake_lead::most ? begun : written);
+        send_gate_.left(*w.now.place, written - begun <= timer_compensation::most ? begun : written);
         last_sent_ = wall_now();
         answer = co_await w.connection.receive();
     }
     --in_flight_;
     if (answer.sent) {
-        const bool ask = w.now.what->what == batch::purpose::ask;
+        const bool ask = w.now.what->what == batch::purpose::lookup;
         ++(ask ? counted_.get_requests : counted_.delete_requests);
         (ask ? counted_.get_answers : counted_.delete_answers)
             .seen(std::chrono::duration<double>(steady_now() - begun).count());
@@ -352,26 +352,26 @@ void sender::withhold_secrets(worker& w, http_answer& answer) {
 
 void sender::miss(worker& w, plan::miss how, std::string_view error_class, const http_answer& answer,
                   std::string_view code, std::string_view detail, steady_time earliest) {
-    job_run& job = *w.now.job;
+    active_job& job = *w.now.job;
     log(log_level::debug, "request.missed", detail,
         {{"job_id", job.spec().id}, {"class", error_class}, {"code", code}, {"http_status", answer.status}});
-    if (w.now.what->what == batch::purpose::ask)
-        job.ask_missed(w.now.what, how, earliest);
+    if (w.now.what->what == batch::purpose::lookup)
+        job.on_lookup_failed(w.now.what, how, earliest);
     else
-        job.missed(w.now.what, how, error_class, answer, code, detail, earliest, w.ids());
+        job.on_failed(w.now.what, how, error_class, answer, code, detail, earliest, w.ids());
 }
 
 void sender::arrived(worker& w, const http_answer& answer, delete_form form) {
     const steady_time now = steady_now();
     if (answer.failure != transport_failure::none) {
         ++counted_.transport_errors;
-        went_badly(fmt::format("{}: {}", name_of(answer.failure), answer.detail), false);
+        on_request_failed(fmt::format("{}: {}", name_of(answer.failure), answer.detail), false);
         miss(w, answer.sent ? plan::miss::in_doubt : plan::miss::unsent, name_of(answer.failure), answer, "",
              answer.detail, now);
         return;
     }
     if (answer.status == 200) {
-        if (w.now.what->what == batch::purpose::ask)
+        if (w.now.what->what == batch::purpose::lookup)
             answered_ask(w, answer);
         else
             answered_deletion(w, answer);
@@ -383,36 +383,36 @@ void sender::arrived(worker& w, const http_answer& answer, delete_form form) {
 void sender::answered_deletion(worker& w, const http_answer& answer) {
     auto judged = w.judges(w.ids(), w.now.what->count(), answer.body);
     if (!judged) {
-        went_badly(judged.error().what);
+        on_request_failed(judged.error().what);
         miss(w, plan::miss::in_doubt, "protocol", answer, "", judged.error().what, steady_now());
         return;
     }
-    went_well(w);
+    on_request_done(w);
     judged->code = clean_message(judged->code, w.secrets, 64);
     if (judged->repeated)
         log(log_level::warn, "answer.ambiguous",
             "the answer names data, or a list of ids in it, twice: nothing in it is believed",
             {{"job_id", w.now.job->spec().id}});
     const bool was_blocked = w.now.job->blocked().has_value();
-    w.now.job->landed(w.now.what, *judged, answer, w.ids());
+    w.now.job->on_answered(w.now.what, *judged, answer, w.ids());
     if (was_blocked && !w.now.job->blocked()) unblock_like(*w.now.job);
 }
 
 // A GET answered 200 proves presence only by being what it must be: an object, not a login page.
 void sender::answered_ask(worker& w, const http_answer& answer) {
     if (!is_loose_object(answer.body)) {
-        went_badly("the answer to GET is no JSON object");
+        on_request_failed("the answer to GET is no JSON object");
         miss(w, plan::miss::in_doubt, "protocol", answer, "", "the answer to GET is no JSON object", steady_now());
         return;
     }
-    went_well(w);
-    w.now.job->asked(w.now.what, presence::there);
+    on_request_done(w);
+    w.now.job->on_lookup_answered(w.now.what, presence::there);
 }
 
-void sender::consequences(worker& w, const http_answer& answer, const reading& r, delete_form form) {
+void sender::consequences(worker& w, const http_answer& answer, const error_answer& r, delete_form form) {
     const steady_time now = steady_now();
-    job_run& job = *w.now.job;
-    const bool ask = w.now.what->what == batch::purpose::ask;
+    active_job& job = *w.now.job;
+    const bool ask = w.now.what->what == batch::purpose::lookup;
     const std::string said = r.message.empty() ? fmt::format("HTTP status {}", answer.status) : r.message;
     const auto block_job = [&] {
         miss(w, plan::miss::declined, r.error_class, answer, r.code, r.message, now);
@@ -420,51 +420,51 @@ void sender::consequences(worker& w, const http_answer& answer, const reading& r
     };
     if (ask) switch (meaning_for_ask(r, answer.status, job.answered())) {
             case ask_meaning::gone:
-                went_well(w);
-                job.asked(w.now.what, presence::gone);
+                on_request_done(w);
+                job.on_lookup_answered(w.now.what, presence::gone);
                 return;
             case ask_meaning::refused:
-                went_well(w);
-                job.ask_refused(w.now.what, answer.status == 403, r.code, said);
+                on_request_done(w);
+                job.on_lookup_refused(w.now.what, answer.status == 403, r.code, said);
                 return;
             case ask_meaning::nothing: break;
         }
     switch (r.what) {
-        case consequence::gone:  // of a whole batch it says nothing; of one id, that it failed
-        case consequence::content:
-            went_well(w);
-            job.halved(w.now.what, answer, r, w.ids());
+        case next_action::gone:  // of a whole batch it says nothing; of one id, that it failed
+        case next_action::content:
+            on_request_done(w);
+            job.on_split(w.now.what, answer, r, w.ids());
             return;
-        case consequence::refused: {
-            went_well(w);
+        case next_action::refused: {
+            on_request_done(w);
             judgement all;
             all.sent = w.now.what->count();
             for (std::uint32_t i = 0; i < all.sent; ++i) all.refused.push_back(i);
             all.code = r.code;
-            job.landed(w.now.what, all, answer, w.ids());
+            job.on_answered(w.now.what, all, answer, w.ids());
             return;
         }
-        case consequence::throttled: {
+        case next_action::throttled: {
             ++counted_.throttled;
             failing_.reset();
-            const steady_time until = traffic_.throttled(now, r.pause, limit_of(r), with_.chance());
+            const steady_time until = send_gate_.throttled(now, r.pause, limit_of(r), with_.chance());
             with_.limits_changed();
             log(log_level::warn, "throttled",
                 fmt::format("the gateway throttles: everybody pauses for {} ms; {}",
                             std::chrono::duration_cast<milliseconds>(until - now).count(), r.message),
-                {{"job_id", job.spec().id}, {"code", r.code}, {"requests_per_second", traffic_.per_second()}});
+                {{"job_id", job.spec().id}, {"code", r.code}, {"requests_per_second", send_gate_.per_second()}});
             miss(w, plan::miss::declined, r.error_class, answer, r.code, r.message, until);
             return;
         }
-        case consequence::busy: traffic_.overloaded(now, r.pause, with_.chance()); [[fallthrough]];
-        case consequence::lost:
+        case next_action::busy: send_gate_.overloaded(now, r.pause, with_.chance()); [[fallthrough]];
+        case next_action::lost:
             ++counted_.server_errors;
-            went_badly(fmt::format("HTTP status {}", answer.status));
+            on_request_failed(fmt::format("HTTP status {}", answer.status));
             miss(w, plan::miss::in_doubt, r.error_class, answer, r.code, r.message,
                  now + r.pause.value_or(nanoseconds(0)));
             return;
-        case consequence::form_absent:
-            went_well(w);
+        case next_action::form_absent:
+            on_request_done(w);
             if (form == delete_form::post && with_.settings->api.method == delete_method::automatic) {
                 if (form_of(job) == delete_form::post)
                     log(log_level::warn, "api.form",
@@ -476,13 +476,13 @@ void sender::consequences(worker& w, const http_answer& answer, const reading& r
             }
             block_job();
             return;
-        case consequence::unauthorized: unauthorized(w, answer, r); return;
-        case consequence::blocked:
-            went_well(w);
+        case next_action::unauthorized: unauthorized(w, answer, r); return;
+        case next_action::blocked:
+            on_request_done(w);
             block_job();
             return;
-        case consequence::accepted:  // 201 and the like are no answer to what we ask
-            went_badly(fmt::format("unexpected status {}", answer.status));
+        case next_action::accepted:  // 201 and the like are no answer to what we ask
+            on_request_failed(fmt::format("unexpected status {}", answer.status));
             miss(w, plan::miss::in_doubt, "protocol", answer, "", fmt::format("unexpected status {}", answer.status),
                  now);
             return;
@@ -492,10 +492,10 @@ void sender::consequences(worker& w, const http_answer& answer, const reading& r
 // ---- settings and the end ----
 
 void sender::apply(const config& settings, std::unique_ptr<credentials> who) {
-    traffic_.set_rules(rules_of(settings), steady_now());
+    send_gate_.set_rules(rules_of(settings), steady_now());
     replace_credentials(std::move(who));
     for (auto& w : workers_) w->connection.set_limits(settings.api.connect_timeout, settings.api.request_timeout);
-    for (job_run* job : turns_.all()) job->unblock("the configuration was reloaded");
+    for (active_job* job : scheduler_.all()) job->unblock("the configuration was reloaded");
     start_workers();
     for (auto& w : workers_) w->wake.notify();
     pump();
@@ -506,7 +506,7 @@ task<void> sender::drain(nanoseconds limit) {
     wake_.cancel();
     const steady_time end = steady_now() + limit;
     for (auto& w : workers_) w->wake.notify();
-    who_->break_off();
+    credentials_->break_off();
     credentials_changed_.notify();
     while ((running_ > 0 || renewing_ || looking_up_) && steady_now() < end) co_await ended_.wait_until(end);
     for (auto& w : workers_) w->connection.close();

@@ -13,52 +13,53 @@
 namespace culld {
 
 bool sender::have_credentials(steady_time now, std::optional<steady_time>& later) {
-    if (const auto until = who_->hold(now)) {
+    if (const auto until = credentials_->hold(now)) {
         held_until_ = until;
         give_up(
             {"auth", "",
              fmt::format("{} of our signatures in a row were refused: nothing is signed with this key for {} s, since "
                          "it could be locked",
-                         key_guard::failures_max, std::chrono::ceil<std::chrono::seconds>(*until - now).count()),
-             fmt::format("mend {}; culld tries once more when that time is over", who_->describe())});
+                         key_lockout::failures_max, std::chrono::ceil<std::chrono::seconds>(*until - now).count()),
+             fmt::format("mend {}; culld tries once more when that time is over", credentials_->describe())});
         return false;
     }
-    if (who_->in_question(wall_now(), now) && traffic_.credentials() == credential_state::good) {
+    if (credentials_->in_question(wall_now(), now) && send_gate_.credentials() == credential_state::good) {
         log(log_level::warn, "clock.jumped", "this host's clock jumped: one signed request goes first");
-        traffic_.credentials_renewed();
+        send_gate_.credentials_renewed();
     }
     if (owed_ && now >= owed_->at)
         look_at_credentials();
     else if (owed_ && (!later || owed_->at < *later))
         later = owed_->at;
-    const bool usable = who_->usable(now);
+    const bool usable = credentials_->usable(now);
     if (usable)
         no_credentials_.reset();
     else if (!no_credentials_)
-        no_credentials_ = {.since = wall_now(), .what = who_->describe() + ": being fetched"};
-    if (who_->due(now) && !owed_) start_renewing(usable ? renewal_cause::ahead : renewal_cause::first, std::nullopt);
+        no_credentials_ = {.since = wall_now(), .what = credentials_->describe() + ": being fetched"};
+    if (credentials_->due(now) && !owed_)
+        start_renewing(usable ? renewal_cause::ahead : renewal_cause::first, std::nullopt);
     return usable;
 }
 
-void sender::unauthorized(worker& w, const http_answer& answer, const reading& r) {
+void sender::unauthorized(worker& w, const http_answer& answer, const error_answer& r) {
     ++counted_.unauthorized;
     failing_.reset();
-    const bool current = w.generation == who_->generation();
-    block_facts why{"auth", r.code, r.message, fmt::format("{} ({})", r.help, who_->describe())};
+    const bool current = w.generation == credentials_->generation();
+    block_facts why{"auth", r.code, r.message, fmt::format("{} ({})", r.help, credentials_->describe())};
     if (auto where = first_difference(w.sent(), r.refusal.canonical, w.secrets)) {
         log(log_level::error, "signature.refused", *where, {{"code", r.code}});
         // The echo itself is long, and says less.
         why.detail = "the gateway refuses the signature: " + *where;
     }
-    if (current) traffic_.credentials_refused();
+    if (current) send_gate_.credentials_refused();
     miss(w, plan::miss::declined, r.error_class, answer, r.code, why.detail, steady_now());
     if (!current) return;  // sent before they were renewed
     were_refused(std::move(why), r.refusal);
 }
 
-void sender::were_refused(block_facts why, const auth_refusal& refusal) {
-    traffic_.credentials_refused();
-    const bool taught = who_->refused(refusal, steady_now(), wall_now());
+void sender::were_refused(block_facts why, const signature_rejection& refusal) {
+    send_gate_.credentials_refused();
+    const bool taught = credentials_->refused(refusal, steady_now(), wall_now());
     if (remedied_) {
         give_up(std::move(why));
     } else if (taught) {
@@ -68,7 +69,7 @@ void sender::were_refused(block_facts why, const auth_refusal& refusal) {
                 "host's clock",
                 rfc3339(*refusal.server_time)));
         remedied_ = true;
-        traffic_.credentials_renewed();
+        send_gate_.credentials_renewed();
         credentials_changed_.notify();
         pump();
     } else {
@@ -84,16 +85,16 @@ void sender::start_renewing(renewal_cause why, std::optional<block_facts> otherw
         return;
     }
     renewing_ = true;
-    asio::co_spawn(with_.loop, renew(why, std::move(otherwise)), or_leave_the_loop);
+    asio::co_spawn(with_.loop, renew(why, std::move(otherwise)), rethrow_from_loop);
 }
 
 task<void> sender::renew(renewal_cause why, std::optional<block_facts> otherwise) {
-    renewal got = co_await who_->renew(why);
+    renewal got = co_await credentials_->renew(why);
     renewing_ = false;
     ended_.notify();
     if (draining_) co_return;
-    if (next_who_) {  // the configuration was read again meanwhile
-        who_ = std::move(next_who_);
+    if (next_credentials_) {  // the configuration was read again meanwhile
+        credentials_ = std::move(next_credentials_);
         renewed(renewal_cause::look);
         co_return;
     }
@@ -105,7 +106,7 @@ task<void> sender::renew(renewal_cause why, std::optional<block_facts> otherwise
         case renewal::outcome::unchanged:
             if (otherwise) {
                 give_up(std::move(*otherwise));
-            } else if (!who_->usable(steady_now())) {
+            } else if (!credentials_->usable(steady_now())) {
                 renewal_failed(counted_.renewals_failed);
                 owe(why, std::nullopt);  // the same as before, and over
             }
@@ -122,7 +123,8 @@ task<void> sender::renew(renewal_cause why, std::optional<block_facts> otherwise
             renewal_failed(counted_.renewals_refused);
             log(log_level::error, "credentials.failed", got.why);
             if (why != renewal_cause::ahead)
-                give_up(block_facts{"auth", "", got.why.what, got.why.hint.empty() ? who_->describe() : got.why.hint});
+                give_up(block_facts{"auth", "", got.why.what,
+                                    got.why.hint.empty() ? credentials_->describe() : got.why.hint});
             break;
     }
     // Asked for while this one was under way.
@@ -143,14 +145,14 @@ void sender::owe(renewal_cause why, std::optional<block_facts> otherwise) {
 }
 
 void sender::renewed(renewal_cause why) {
-    log(log_level::info, "credentials.renewed", who_->describe() + ": renewed, one request goes first");
+    log(log_level::info, "credentials.renewed", credentials_->describe() + ": renewed, one request goes first");
     owed_.reset();
     refusal_.reset();
     held_until_.reset();
     renewals_failed_ = 0;
     renewal_fails_ = false;
     remedied_ = why == renewal_cause::refused;
-    traffic_.credentials_renewed();
+    send_gate_.credentials_renewed();
     credentials_changed_.notify();
     unblock_all("the credentials changed");
     pump();
@@ -159,26 +161,26 @@ void sender::renewed(renewal_cause why) {
 // For jobs that wait for other permissions, as after a 403. A renewal is the stronger remedy, and is never held up by
 // it: nothing here waits for anybody.
 task<void> sender::reread() {
-    const renewal got = co_await who_->reread();
+    const renewal got = co_await credentials_->reread();
     renewing_ = false;
     ended_.notify();
     if (draining_) co_return;
-    if (next_who_)
-        who_ = std::move(next_who_);  // the configuration was read again meanwhile
+    if (next_credentials_)
+        credentials_ = std::move(next_credentials_);  // the configuration was read again meanwhile
     else if (got.what != renewal::outcome::changed)
         co_return;
-    for (job_run* job : turns_.all())
+    for (active_job* job : scheduler_.all())
         if (!job->blocked_by_disk()) job->unblock("the credentials changed");
     renewed(renewal_cause::look);
 }
 
 void sender::unblock_all(std::string_view why) {
-    for (job_run* job : turns_.all())
+    for (active_job* job : scheduler_.all())
         if (job->blocked() && job->blocked()->error_class == "auth") job->unblock(why);
 }
 
 void sender::give_up(block_facts why) {
-    traffic_.credentials_refused();
+    send_gate_.credentials_refused();
     why.cause = block_cause::credentials;
     block_all(why);
     refusal_ = std::move(why);
@@ -186,34 +188,34 @@ void sender::give_up(block_facts why) {
 }
 
 void sender::block_all(const block_facts& why) {
-    for (job_run* job : turns_.all())
+    for (active_job* job : scheduler_.all())
         if (job->state() == job_state::running || job->state() == job_state::waiting) job->block(why);
 }
 
-void sender::went_well(const worker& w) {
+void sender::on_request_done(const worker& w) {
     failing_.reset();
-    const bool current = w.generation == who_->generation();
+    const bool current = w.generation == credentials_->generation();
     // An answer to what was sent before the credentials changed says nothing of those on trial.
-    const bool on_trial = traffic_.credentials() == credential_state::trial;
+    const bool on_trial = send_gate_.credentials() == credential_state::trial;
     if (!current && on_trial) return;
-    if (traffic_.went_well(steady_now())) {
+    if (send_gate_.on_request_done(steady_now())) {
         with_.limits_changed();
         log(log_level::info, "rate.adapted",
             fmt::format("{:.3g} requests a second from now on, by what the gateway let through",
-                        traffic_.per_second()));
+                        send_gate_.per_second()));
     }
     if (!current) return;
-    who_->accepted();
+    credentials_->accepted();
     remedied_ = false;
     // A person resumed one job, the others were blocked for the same reason.
     if (on_trial) unblock_all("the credentials are accepted again");
 }
 
-void sender::went_badly(std::string_view why, bool answered) {
+void sender::on_request_failed(std::string_view why, bool answered) {
     if (!failing_) failing_ = {.since = wall_now()};
     failing_->what = clean_message(why);
     failing_->answered = answered;
-    if (traffic_.went_badly(steady_now()))
+    if (send_gate_.on_request_failed(steady_now()))
         log(log_level::error, "breaker.open",
             fmt::format("{}: one request at a time from now on, at most {} after the one before", why,
                         duration_text(with_.settings->breaker.probe)));
@@ -221,18 +223,18 @@ void sender::went_badly(std::string_view why, bool answered) {
 
 outlook sender::trouble() const {
     outlook out{
-        .now = wall_now(), .api = failing_, .credentials = no_credentials_, .breaker_open = traffic_.breaker_open()};
+        .now = wall_now(), .api = failing_, .credentials = no_credentials_, .breaker_open = send_gate_.breaker_open()};
     const steady_time now = steady_now();
-    if (const auto until = traffic_.paused_until(); until && *until > now)
+    if (const auto until = send_gate_.paused_until(); until && *until > now)
         out.throttled_until = out.now + std::chrono::duration_cast<wall_time::duration>(*until - now);
     return out;
 }
 
 bool sender::wants_look() const {
-    if (owed_ || traffic_.credentials() == credential_state::refused) return true;
-    const std::vector<job_run*> all = turns_.all();
+    if (owed_ || send_gate_.credentials() == credential_state::refused) return true;
+    const std::vector<active_job*> all = scheduler_.all();
     return std::any_of(all.begin(), all.end(),
-                       [](const job_run* job) { return job->blocked() && job->blocked()->error_class == "auth"; });
+                       [](const active_job* job) { return job->blocked() && job->blocked()->error_class == "auth"; });
 }
 
 void sender::look_at_credentials() {
@@ -252,12 +254,12 @@ void sender::look_at_credentials() {
     if (wants_look()) return start_renewing(renewal_cause::look, std::nullopt);
     if (renewing_ || draining_) return;
     renewing_ = true;
-    asio::co_spawn(with_.loop, reread(), or_leave_the_loop);
+    asio::co_spawn(with_.loop, reread(), rethrow_from_loop);
 }
 
 void sender::try_credentials_again() {
-    if (traffic_.credentials() == credential_state::refused) {
-        traffic_.credentials_renewed();
+    if (send_gate_.credentials() == credential_state::refused) {
+        send_gate_.credentials_renewed();
         remedied_ = false;
         refusal_.reset();
         held_until_.reset();
@@ -268,13 +270,13 @@ void sender::try_credentials_again() {
 
 void sender::replace_credentials(std::unique_ptr<credentials> who) {
     // A renewal under way still needs those it began with.
-    (renewing_ ? next_who_ : who_) = std::move(who);
+    (renewing_ ? next_credentials_ : credentials_) = std::move(who);
     owed_.reset();
     refusal_.reset();
     held_until_.reset();
     remedied_ = false;
     renewal_fails_ = false;
-    traffic_.credentials_renewed();
+    send_gate_.credentials_renewed();
     credentials_changed_.notify();
 }
 
@@ -283,21 +285,21 @@ task<result<std::string>> sender::find_project(project_lookup& by) {
     std::uint32_t tries = 0;
     result<std::string> out;
     while (!draining_) {
-        if (const std::string id = who_->project_id(); !id.empty()) {
+        if (const std::string id = credentials_->project_id(); !id.empty()) {
             out = id;
             break;
         }
         const steady_time now = steady_now();
         std::optional<steady_time> later;
-        if (traffic_.credentials() == credential_state::refused || renewing_ || !have_credentials(now, later)) {
+        if (send_gate_.credentials() == credential_state::refused || renewing_ || !have_credentials(now, later)) {
             co_await credentials_changed_.wait_until(later.value_or(now + std::chrono::seconds(1)));
             continue;
         }
-        const std::uint64_t generation = who_->generation();
-        project_lookup::answer got = co_await by.ask(*who_);
+        const std::uint64_t generation = credentials_->generation();
+        project_lookup::answer got = co_await by.ask(*credentials_);
         if (draining_) break;
         if (got.what == project_lookup::answer::outcome::found) {
-            who_->accepted();
+            credentials_->accepted();
             out = std::move(got.id);
             break;
         }
@@ -306,7 +308,7 @@ task<result<std::string>> sender::find_project(project_lookup& by) {
             break;
         }
         if (got.what == project_lookup::answer::outcome::unauthorized) {
-            if (generation == who_->generation())
+            if (generation == credentials_->generation())
                 were_refused(block_facts{"auth", "", got.why.what, got.why.hint}, got.refusal);
             continue;
         }

@@ -7,14 +7,14 @@ namespace culld {
 
 // Jobs that are blocked for the same reason wait for one another's probe: a thousand of them are no storm. One whose
 // own ids are in question stands alone.
-std::string sender::probe_name(const job_run& job) {
+std::string sender::probe_name(const active_job& job) {
     const job_spec& spec = job.spec();
     const auto& why = job.blocked();
     if (!why || why->cause == block_cause::ids) return spec.id;
     return fmt::format("{} {} {} {}", spec.project_id, spec.workspace_id, spec.resource, why->code);
 }
 
-bool sender::may_probe(job_run& job, steady_time now) {
+bool sender::may_probe(active_job& job, steady_time now) {
     if (!job.blocked()) return true;
     const auto next_one = probes_.find(probe_name(job));
     if (next_one == probes_.end() || next_one->second <= now) return true;
@@ -22,8 +22,8 @@ bool sender::may_probe(job_run& job, steady_time now) {
     return false;
 }
 
-void sender::unblock_like(const job_run& first) {
-    for (job_run* job : turns_.all()) {
+void sender::unblock_like(const active_job& first) {
+    for (active_job* job : scheduler_.all()) {
         const auto& why = job->blocked();
         const job_spec &mine = job->spec(), &its = first.spec();
         if (why && why->cause == block_cause::answer && mine.project_id == its.project_id &&

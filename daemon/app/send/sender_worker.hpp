@@ -11,7 +11,7 @@ namespace culld {
 inline constexpr std::string_view body_opening = "{\"batch_ids\":[", body_closing = "]}";
 
 struct sender::worker {
-    worker(const services& with, const route& api)
+    worker(const daemon_context& with, const route& api)
         : connection(with.loop, api.to, api.tls.get(), with.settings->api.connect_timeout,
                      with.settings->api.request_timeout),
           wake(with.loop) {}
@@ -28,7 +28,7 @@ struct sender::worker {
 
     // What goes out, or went.
     [[nodiscard]] std::string_view sent() const {
-        return now.what->what == batch::purpose::ask ? request.head() : request.whole();
+        return now.what->what == batch::purpose::lookup ? request.head() : request.whole();
     }
     // `"id","id",…` of the batch in hand.
     [[nodiscard]] std::string_view ids() const {

@@ -62,7 +62,7 @@ server_answer control::job_list(std::string_view query, const viewer& by) const 
                       [](const finished_job* a, const finished_job* b) { return a->job_id < b->job_id; });
     over.resize(wanted);
     auto running = jobs_.running().upper_bound(after);
-    auto stuck = jobs_.stuck().upper_bound(after);
+    auto quarantined = jobs_.quarantined().upper_bound(after);
     auto done = over.begin();
 
     const outlook all = outlook_of(jobs_, sending_);
@@ -70,7 +70,7 @@ server_answer control::job_list(std::string_view query, const viewer& by) const 
     std::string last;
     for (std::uint64_t n = 0;; ++n) {
         const std::string* const r = running == jobs_.running().end() ? nullptr : &running->first;
-        const std::string* const s = stuck == jobs_.stuck().end() ? nullptr : &stuck->first;
+        const std::string* const s = quarantined == jobs_.quarantined().end() ? nullptr : &quarantined->first;
         const std::string* const f = done == over.end() ? nullptr : &(*done)->job_id;
         const std::string* next = nullptr;
         for (const std::string* id : {r, s, f})
@@ -97,8 +97,8 @@ server_answer control::job_list(std::string_view query, const viewer& by) const 
             append_job(out, seen_by(by, view_of(*running->second, all)));
             ++running;
         } else if (next == s) {
-            append_job(out, seen_by(by, view_of(stuck->second)));
-            ++stuck;
+            append_job(out, seen_by(by, view_of(quarantined->second)));
+            ++quarantined;
         } else {
             append_job(out, seen_by(by, view_of(**done)));
             ++done;
@@ -113,10 +113,10 @@ std::optional<waiting_file> control::taking(std::string_view name) const {
 
 std::optional<std::string> control::job_json(std::string_view id, const viewer& by) const {
     std::string out;
-    if (const job_run* job = jobs_.find(id)) {
+    if (const active_job* job = jobs_.find(id)) {
         append_job(out, seen_by(by, view_of(*job, outlook_of(jobs_, sending_))));
-    } else if (const auto stuck = jobs_.stuck().find(id); stuck != jobs_.stuck().end()) {
-        append_job(out, seen_by(by, view_of(stuck->second)));
+    } else if (const auto quarantined = jobs_.quarantined().find(id); quarantined != jobs_.quarantined().end()) {
+        append_job(out, seen_by(by, view_of(quarantined->second)));
     } else {
         for (const finished_job& f : jobs_.finished())
             if (f.job_id == id) {
@@ -265,17 +265,17 @@ void control::end() {
 
 std::string control::page(const viewer& by) {
     sample();
-    const auto& traffic = sending_.state();
+    const auto& send_gate = sending_.state();
     const auto reasons = jobs_.failed_by_reason();
     page_facts facts{.version = CULLD_VERSION,
                      .endpoint = with_.settings->api.endpoint,
                      .up_seconds = std::chrono::duration<double>(steady_now() - started_).count(),
                      .in_flight = sending_.in_flight(),
-                     .requests_per_second = traffic.per_second(),
-                     .breaker_open = traffic.breaker_open(),
-                     .credentials = traffic.credentials() == credential_state::refused ? "refused"
-                                    : traffic.credentials() == credential_state::trial ? "trial"
-                                                                                       : "good",
+                     .requests_per_second = send_gate.per_second(),
+                     .breaker_open = send_gate.breaker_open(),
+                     .credentials = send_gate.credentials() == credential_state::refused ? "refused"
+                                    : send_gate.credentials() == credential_state::trial ? "trial"
+                                                                                         : "good",
                      .rejected = jobs_.counted.rejected,
                      .throttled_for_seconds = {},
                      .since_start = jobs_.verdicts(),
@@ -287,13 +287,13 @@ std::string control::page(const viewer& by) {
         facts.credentials_until = rfc3339(*end);
         facts.credentials_left_seconds = std::chrono::duration<double>(*end - wall_now()).count();
     }
-    if (const auto until = traffic.paused_until(); until && *until > steady_now())
+    if (const auto until = send_gate.paused_until(); until && *until > steady_now())
         facts.throttled_for_seconds = std::chrono::duration<double>(*until - steady_now()).count();
     // What needs somebody first, then what moves; of thousands that wait only the first are shown.
-    std::vector<const job_run*> open;
+    std::vector<const active_job*> open;
     for (const auto& [id, job] : jobs_.running())
         if (job->state() != job_state::finished) open.push_back(job.get());
-    const auto order = [](const job_run* j) {
+    const auto order = [](const active_job* j) {
         switch (j->state()) {
             case job_state::blocked: return 0;
             case job_state::running: return 1;
@@ -305,11 +305,11 @@ std::string control::page(const viewer& by) {
     };
     const outlook all = outlook_of(jobs_, sending_);
     std::ranges::stable_sort(open, {}, order);
-    for (const auto& [id, job] : jobs_.stuck())
+    for (const auto& [id, job] : jobs_.quarantined())
         if (facts.open.size() < rows_shown) facts.open.push_back(seen_by(by, view_of(job)));
-    for (const job_run* job : open)
+    for (const active_job* job : open)
         if (facts.open.size() < rows_shown) facts.open.push_back(seen_by(by, view_of(*job, all)));
-    facts.open_not_shown = jobs_.stuck().size() + open.size() - facts.open.size();
+    facts.open_not_shown = jobs_.quarantined().size() + open.size() - facts.open.size();
     for (auto it = jobs_.finished().rbegin(); it != jobs_.finished().rend() && facts.finished.size() < rows_shown; ++it)
         facts.finished.push_back(seen_by(by, view_of(*it)));
     facts.finished_not_shown = jobs_.finished().size() - facts.finished.size();

@@ -61,13 +61,13 @@ server_answer control::command(const server_request& request, std::string_view i
         return logged(problem_answer(status, what, hint), log_level::warn, "command.refused", what, {});
     };
     const viewer sees = viewer_of(request);
-    job_run* job = jobs_.find(id);
-    const auto stuck = jobs_.stuck().find(id);
-    const auto taken = job == nullptr && stuck == jobs_.stuck().end() ? taking(id) : std::nullopt;
-    const std::optional<std::uint32_t> owner = job != nullptr                 ? std::optional(job->submitter())
-                                               : stuck != jobs_.stuck().end() ? stuck->second.uid
-                                               : taken                        ? taken->uid
-                                                                              : std::nullopt;
+    active_job* job = jobs_.find(id);
+    const auto quarantined = jobs_.quarantined().find(id);
+    const auto taken = job == nullptr && quarantined == jobs_.quarantined().end() ? taking(id) : std::nullopt;
+    const std::optional<std::uint32_t> owner = job != nullptr ? std::optional(job->submitter())
+                                               : quarantined != jobs_.quarantined().end() ? quarantined->second.uid
+                                               : taken                                    ? taken->uid
+                                                                                          : std::nullopt;
     const bool own = request.from && owner && *owner == request.from->uid &&
                      (verb == "pause" || verb == "resume" || verb == "cancel");
     const bool commander = sees.everything;
@@ -96,23 +96,23 @@ server_answer control::command(const server_request& request, std::string_view i
         return out;
     }
     if (job == nullptr) {
-        if (stuck == jobs_.stuck().end()) {
+        if (quarantined == jobs_.quarantined().end()) {
             const auto& over = jobs_.finished();
             const auto done = std::find_if(over.begin(), over.end(), [&](const auto& f) { return f.job_id == id; });
             if (done == over.end()) return refuse(404, fmt::format("no job \"{}\" is open", id));
             if (verb == "cancel" && done->status == "cancelled") return {.body = job_json(id, sees).value_or("{}\n")};
             return refuse(404, fmt::format("job \"{}\" is over: {}", id, done->status));
         }
-        if (verb == "cancel" && !stuck->second.damaged) {
+        if (verb == "cancel" && !quarantined->second.damaged) {
             jobs_.end_stuck(id, {by, reason});
             server_answer out =
                 logged({}, log_level::info, "command", "it ends as soon as its journal is read", reason);
             out.later = [this, name = std::string(id), sees] { return once_ended(name, sees); };
             return out;
         }
-        if (verb != "resume" || stuck->second.damaged)
-            return refuse(409,
-                          fmt::format("the job is blocked, and {} does not apply: {}", verb, stuck->second.why.detail));
+        if (verb != "resume" || quarantined->second.damaged)
+            return refuse(409, fmt::format("the job is blocked, and {} does not apply: {}", verb,
+                                           quarantined->second.why.detail));
         try_again();
         return logged({.body = job_json(id, sees).value_or("{}\n")}, log_level::info, "command",
                       "it is looked at again", {});
@@ -153,16 +153,16 @@ server_answer control::command(const server_request& request, std::string_view i
 
 // Whoever is told that it is done may rely on it, whatever happens to us from then on.
 task<server_answer> control::once_recorded(std::string id, viewer sees) {
-    if (job_run* job = jobs_.find(id)) {
+    if (active_job* job = jobs_.find(id)) {
         const auto done = co_await job->recorded(steady_now() + order_patience);
         const auto& over = jobs_.finished();
         const bool finished =
             std::any_of(over.begin(), over.end(), [&](const finished_job& f) { return f.job_id == id; });
         // Where the journal died, the job is set aside, and that knows why.
-        const auto aside = jobs_.stuck().find(id);
-        const std::string why = aside != jobs_.stuck().end() ? aside->second.why.detail
-                                : done && !*done             ? done->error().text()
-                                                             : "the disk takes its time";
+        const auto aside = jobs_.quarantined().find(id);
+        const std::string why = aside != jobs_.quarantined().end() ? aside->second.why.detail
+                                : done && !*done                   ? done->error().text()
+                                                                   : "the disk takes its time";
         if (!finished && (!done || !*done))
             co_return problem_answer(
                 503, fmt::format("it is not on record, and forgotten should culld end before it is: {}", why),
@@ -177,11 +177,11 @@ task<server_answer> control::once_ended(std::string id, viewer sees) {
     event look(with_.loop);
     try_again();
     for (;;) {
-        const auto stuck = jobs_.stuck().find(id);
-        if (stuck == jobs_.stuck().end()) break;
+        const auto quarantined = jobs_.quarantined().find(id);
+        if (quarantined == jobs_.quarantined().end()) break;
         if (steady_now() >= until)
             co_return problem_answer(
-                503, fmt::format("its journal cannot be gone on with yet: {}", stuck->second.why.detail),
+                503, fmt::format("its journal cannot be gone on with yet: {}", quarantined->second.why.detail),
                 "it is cancelled as soon as it can, unless culld ends before that");
         co_await look.wait_until(steady_now() + std::chrono::milliseconds(20));
     }

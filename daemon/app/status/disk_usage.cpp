@@ -19,7 +19,7 @@ result<std::uint64_t> count_incoming(const spool& files) {
     std::uint64_t out = 0;
     auto done = files.scan(spool_folder::incoming, [&out](std::string_view name) {
         if (type_of(name).kind != file_kind::ignored) ++out;
-        return out < disk_figures::counted_max;
+        return out < disk_usage::counted_max;
     });
     if (!done) return fail(std::move(done.error()));
     return out;
@@ -27,7 +27,7 @@ result<std::uint64_t> count_incoming(const spool& files) {
 
 }  // namespace
 
-const disk_figures::figures& disk_figures::ask() {
+const disk_usage::figures& disk_usage::ask() {
     const steady_time now = steady_now();
     if (seen_at_ && now - *seen_at_ > good_for) {
         seen_ = {};

@@ -54,32 +54,33 @@ result<void> keep_together(const folder& active, const folder& journals) {
     return active.replace(note, id, 0640);
 }
 
-ground::ground(services& with, owned_folders& owned, std::function<void(const std::optional<problem>&)> told)
+folder_guard::folder_guard(daemon_context& with, owned_folders& owned,
+                           std::function<void(const std::optional<problem>&)> told)
     : with_(with), owned_(owned), told_(std::move(told)), timer_(with.loop), alive_(std::make_shared<bool>(true)) {}
 
-ground::~ground() {
+folder_guard::~folder_guard() {
     *alive_ = false;
 }
 
-void ground::begin() {
+void folder_guard::begin() {
     look_later();
 }
 
-void ground::end() {
+void folder_guard::end() {
     ended_ = true;
     timer_.cancel();
 }
 
-void ground::jobs_are_open(bool open) {
+void folder_guard::jobs_are_open(bool open) {
     if (std::exchange(resting_, !open) && open) look_soon();
 }
 
-void ground::look_soon() {
+void folder_guard::look_soon() {
     // Cancelled, the wait is over at once; where there is none a look is under way.
     if (timer_.expiry() > steady_now() + look_every) timer_.cancel();
 }
 
-void ground::look_later() {
+void folder_guard::look_later() {
     timer_.expires_after(resting_ ? look_at_rest : look_every);
     timer_.async_wait([this](boost::system::error_code ec) {
         static_cast<void>(ec);  // sooner or later
@@ -93,11 +94,11 @@ void ground::look_later() {
     });
 }
 
-ground::seen ground::look() {
+folder_guard::seen folder_guard::look() {
     seen out;
     const auto folder_lost = [&out](const folder& it) {
-        ground_look now = look_at_folder(it);
-        if (now.what == footing::one) return false;
+        path_check now = look_at_folder(it);
+        if (now.what == path_state::one) return false;
         out.lost = std::move(now.why);
         return true;
     };
@@ -120,7 +121,7 @@ ground::seen ground::look() {
     return out;
 }
 
-void ground::looked(seen now) {
+void folder_guard::looked(seen now) {
     if (now.lock_made)
         log(log_level::warn, "lock.made",
             "a lock file was removed or replaced: it was made anew, no other culld came in between");

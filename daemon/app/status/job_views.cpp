@@ -13,7 +13,7 @@ outlook outlook_of(const job_table& jobs, const sender& sending) {
     return out;
 }
 
-job_view view_of(const job_run& job, const outlook& all) {
+job_view view_of(const active_job& job, const outlook& all) {
     job_view out{.job_id = job.spec().id,
                  .file = job.intake().source.file,
                  .state = job.state(),
@@ -53,7 +53,7 @@ job_view view_of(const finished_job& job) {
             .uid = job.uid};
 }
 
-job_view view_of(const stuck_job& job) {
+job_view view_of(const quarantined_job& job) {
     return {.job_id = job.job_id,
             .file = job.file,
             .state = job_state::blocked,

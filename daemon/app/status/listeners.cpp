@@ -5,8 +5,8 @@
 
 namespace culld {
 
-result<std::vector<std::unique_ptr<http_server>>> open_doors(loop_executor loop, const config& settings,
-                                                             control& answers, bool once) {
+result<std::vector<std::unique_ptr<http_server>>> open_listeners(loop_executor loop, const config& settings,
+                                                                 control& answers, bool once) {
     std::vector<std::unique_ptr<http_server>> out;
     const auto keep = [&](result<std::unique_ptr<http_server>> opened, std::string_view event) -> result<void> {
         if (!opened && !once) return fail(std::move(opened.error()));

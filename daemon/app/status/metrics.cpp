@@ -125,11 +125,11 @@ std::string control::metrics() {
         if (job->blocked()) blocked_by(job->blocked()->error_class);
         open_job(job->totals(), job->accepted_at());
     }
-    for (const auto& [id, job] : jobs_.stuck()) {
+    for (const auto& [id, job] : jobs_.quarantined()) {
         blocked_by(job.why.error_class);
         open_job(job.totals, job.accepted_at);
     }
-    states["blocked"] += jobs_.stuck().size();
+    states["blocked"] += jobs_.quarantined().size();
     out.family("culld_jobs", "gauge", "Open jobs, by state.");
     for (const auto& [state, n] : states) out.labelled("state", state, n);
     out.family("culld_jobs_blocked", "gauge", "Blocked jobs, by what blocks them.");
@@ -182,16 +182,16 @@ std::string control::metrics() {
     out.counted("operation=\"get\"", c.get_answers);
     out.family("culld_api_requests_in_flight", "gauge", "Requests under way.");
     out.value(sending_.in_flight());
-    const auto& traffic = sending_.state();
+    const auto& send_gate = sending_.state();
     out.family("culld_rate_limit_requests_per_second", "gauge", "The rate kept to now.");
-    out.value(traffic.per_second());
-    const auto until = traffic.paused_until();
+    out.value(send_gate.per_second());
+    const auto until = send_gate.paused_until();
     out.family("culld_throttled", "gauge", "1 while the API's pause is kept.");
     out.value(until && *until > steady_now() ? 1 : 0);
     out.family("culld_circuit_breaker_open", "gauge", "1 while only probes are sent.");
-    out.value(traffic.breaker_open() ? 1 : 0);
+    out.value(send_gate.breaker_open() ? 1 : 0);
     out.family("culld_credentials_refused", "gauge", "1 while the API refuses the credentials.");
-    out.value(traffic.credentials() == credential_state::refused ? 1 : 0);
+    out.value(send_gate.credentials() == credential_state::refused ? 1 : 0);
     out.family(
         "culld_credentials_expiry_timestamp_seconds", "gauge",
         "When the token or temporary key held expires, as Unix time; renewed while there is work. 0: never, or not "
@@ -231,7 +231,7 @@ std::string control::metrics() {
 
     out.family("culld_notifications_total", "counter",
                "Events by what became of telling them; dropped: too many waited.");
-    for (const notifier::way& w : telling_.ways()) {
+    for (const notifier::channel& w : telling_.ways()) {
         const auto& told = w.queue.counted();
         for (const auto& [result, n] :
              {std::pair("arrived", told.arrived), std::pair("failed", told.failed), std::pair("dropped", told.dropped)})
@@ -239,7 +239,7 @@ std::string control::metrics() {
                            w.name, result, n);
     }
     out.family("culld_notifications_waiting", "gauge", "Events that are still to be told.");
-    for (const notifier::way& w : telling_.ways()) out.labelled("way", w.name, w.queue.size());
+    for (const notifier::channel& w : telling_.ways()) out.labelled("way", w.name, w.queue.size());
 
     out.family("culld_config_last_reload_successful", "gauge", "1 unless the last reload was refused.");
     out.value(reloaded.successful ? 1 : 0);

@@ -189,7 +189,7 @@ void tiles(std::string& page, const page_facts& f) {
 
 void pictures(std::string& out, const page_facts& f) {
     if (f.past == nullptr) return;
-    const recent_past& past = *f.past;
+    const sliding_counts& past = *f.past;
     const std::size_t bars = past.counts(0).size();
     const auto width = std::chrono::duration_cast<std::chrono::seconds>(past.width());
     const std::string from = short_duration(static_cast<double>(width.count()) * static_cast<double>(bars)) + " ago";

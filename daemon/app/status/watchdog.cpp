@@ -18,8 +18,8 @@ constexpr nanoseconds last_lines = std::chrono::milliseconds(200);
 
 }  // namespace
 
-heartbeat::heartbeat(loop_executor loop, std::array<worker_thread*, 2> disk, service_manager& manager,
-                     std::function<std::string()> status)
+watchdog::watchdog(loop_executor loop, std::array<worker_thread*, 2> disk, service_manager& manager,
+                   std::function<std::string()> status)
     : disk_(disk),
       manager_(manager),
       status_(std::move(status)),
@@ -35,7 +35,7 @@ heartbeat::heartbeat(loop_executor loop, std::array<worker_thread*, 2> disk, ser
     }
 }
 
-void heartbeat::watch_disk(std::function<void(bool)> told) {
+void watchdog::watch_disk(std::function<void(bool)> told) {
     const auto hung = [this, told = std::move(told)](bool hangs) {
         hanging_ = hangs ? hanging_ + 1 : hanging_ - 1;
         if (hanging_ != (hangs ? 1 : 0)) return;
@@ -49,18 +49,18 @@ void heartbeat::watch_disk(std::function<void(bool)> told) {
     for (worker_thread* thread : disk_) thread->watch(hangs_after_, hung);
 }
 
-bool heartbeat::disk_answers() const {
+bool watchdog::disk_answers() const {
     return std::ranges::all_of(disk_, [this](const worker_thread* thread) {
         const auto since = thread->busy_since();
         return !since || steady_now() - *since < hangs_after_;
     });
 }
 
-void heartbeat::starting() {
+void watchdog::starting() {
     ask_for_time(steady_now() + start_at_most);
 }
 
-void heartbeat::ask_for_time(steady_time until) {
+void watchdog::ask_for_time(steady_time until) {
     manager_.extend_timeout(3 * time_asked_every);
     ping_again_.expires_after(time_asked_every);
     ping_again_.async_wait([this, until](boost::system::error_code ec) {
@@ -68,12 +68,12 @@ void heartbeat::ask_for_time(steady_time until) {
     });
 }
 
-void heartbeat::begin() {
+void watchdog::begin() {
     ping_again_.cancel();
     if (every_ > nanoseconds(0)) ping();
 }
 
-void heartbeat::ping() {
+void watchdog::ping() {
     // Only while the work moves: a disk that hangs stops the pings, and systemd restarts us.
     if (disk_answers()) {
         manager_.watchdog();
@@ -85,7 +85,7 @@ void heartbeat::ping() {
     });
 }
 
-void heartbeat::bound_the_end(nanoseconds limit) {
+void watchdog::bound_the_end(nanoseconds limit) {
     if (std::exchange(bounded_, true)) return;
     give_up_.expires_after(limit);
     give_up_.async_wait([](boost::system::error_code ec) {

@@ -37,19 +37,19 @@ struct answer_member {
 
 std::vector<answer_member> members_of(std::string_view object) {
     std::vector<answer_member> out;
-    loose_json json(object);
-    if (json.what() != loose_json::kind::object) return out;
+    lenient_json json(object);
+    if (json.what() != lenient_json::kind::object) return out;
     json.enter();
     for (std::string_view key; json.next_member(key);) {
         answer_member m{loosely_unescaped(key), {}, {}};
         const auto what = json.what();
-        if (what == loose_json::kind::string) {
+        if (what == lenient_json::kind::string) {
             m.text = loosely_unescaped(json.string());
         } else {
             const std::string_view raw = json.skip();
             const bool number = raw.find_first_not_of("0123456789") == std::string_view::npos && !raw.empty();
             if (number) m.text = raw;
-            if (what == loose_json::kind::object) m.object = raw;
+            if (what == lenient_json::kind::object) m.object = raw;
         }
         out.push_back(std::move(m));
         if (out.size() == members_max) break;
@@ -144,30 +144,30 @@ constexpr std::array<std::string_view, 16> operation_failed{
     "20041804", "20041805", "20041808",                                      // an alert
     "20039999", "20040000"};                                                 // "unknown error"
 
-void classify_400(reading& r) {
+void classify_400(error_answer& r) {
     const std::string_view n = number_of(r.code);
     if (one_of(n, {"20010001", "20041001", "20030002", "20041003", "11181001"}) || from_gateway(r.code)) {
-        r.what = consequence::blocked;
+        r.what = next_action::blocked;
     } else if (r.code == "SecMaster.20030005") {
-        r.what = consequence::gone;
+        r.what = next_action::gone;
     } else if (std::ranges::find(operation_failed, n) != operation_failed.end()) {
-        r.what = consequence::refused;
+        r.what = next_action::refused;
     } else if (one_of(n, {"11181002", "00000500"})) {
-        r.what = consequence::busy;  // being upgraded, or broken inside: transient by its own text
+        r.what = next_action::busy;  // being upgraded, or broken inside: transient by its own text
         r.error_class = "server";
     } else {
-        r.what = consequence::content;
+        r.what = next_action::content;
     }
 }
 
 }  // namespace
 
-reading read_answer(unsigned status, std::string_view retry_after, std::string_view body, wall_time now,
-                    const redactor& secrets) {
-    reading r;
+error_answer read_answer(unsigned status, std::string_view retry_after, std::string_view body, wall_time now,
+                         const redactor& secrets) {
+    error_answer r;
     r.error_class = "rejected";
     if (status == 200 || status == 201) {
-        r.what = consequence::accepted;
+        r.what = next_action::accepted;
         return r;
     }
     envelope e = read_body(body);
@@ -176,19 +176,19 @@ reading read_answer(unsigned status, std::string_view retry_after, std::string_v
     switch (status) {
         case 400: classify_400(r); break;
         case 401:
-            r.what = consequence::unauthorized;
+            r.what = next_action::unauthorized;
             r.refusal = read_refusal(e.code, e.message);
             r.error_class = "auth";
             break;
         case 403:
-            r.what = consequence::blocked;
+            r.what = next_action::blocked;
             r.error_class = "auth";
             break;
-        case 404: r.what = number_of(r.code) == "0101" ? consequence::form_absent : consequence::blocked; break;
-        case 408: r.what = consequence::lost; break;
-        case 413: r.what = consequence::content; break;
+        case 404: r.what = number_of(r.code) == "0101" ? next_action::form_absent : next_action::blocked; break;
+        case 408: r.what = next_action::lost; break;
+        case 413: r.what = next_action::content; break;
         case 429: {
-            r.what = consequence::throttled;
+            r.what = next_action::throttled;
             r.error_class = "throttled";
             if (const auto t = parse_throttle_text(e.message)) {
                 r.pause = t->window;
@@ -201,43 +201,43 @@ reading read_answer(unsigned status, std::string_view retry_after, std::string_v
             break;
         }
         case 502:
-        case 504: r.what = consequence::lost; break;
+        case 504: r.what = next_action::lost; break;
         default:
             if (status >= 500 && status <= 599) {
-                r.what = consequence::busy;
+                r.what = next_action::busy;
             } else if (status < 300 || status > 599) {
-                r.what = consequence::lost;  // no answer this call can have: who knows what was done
+                r.what = next_action::lost;  // no answer this call can have: who knows what was done
                 r.error_class = "protocol";
             } else {
-                r.what = consequence::blocked;
+                r.what = next_action::blocked;
                 r.error_class = status < 400 ? "protocol" : "rejected";
             }
     }
-    if (r.what == consequence::busy || status == 502 || status == 504) r.error_class = "server";
-    if (r.what == consequence::lost && status == 408) r.error_class = "timeout";
-    if (r.what == consequence::busy)
+    if (r.what == next_action::busy || status == 502 || status == 504) r.error_class = "server";
+    if (r.what == next_action::lost && status == 408) r.error_class = "timeout";
+    if (r.what == next_action::busy)
         if (const auto wait = parse_retry_after(retry_after, now)) r.pause = std::min(*wait, busy_pause_max);
     if (r.pause) r.pause = std::min(*r.pause, pause_max);
-    if (r.what == consequence::blocked || r.what == consequence::unauthorized || r.what == consequence::form_absent)
+    if (r.what == next_action::blocked || r.what == next_action::unauthorized || r.what == next_action::form_absent)
         r.help = status == 401 ? std::string(help_for(r.refusal.kind)) : help_for(r.code, status);
     return r;
 }
 
-ask_meaning meaning_for_ask(const reading& r, unsigned status, bool answered) {
+ask_meaning meaning_for_ask(const error_answer& r, unsigned status, bool answered) {
     switch (r.what) {
-        case consequence::gone: return ask_meaning::gone;
-        case consequence::form_absent:
-        case consequence::content:
-        case consequence::refused: return ask_meaning::refused;
-        case consequence::blocked:
+        case next_action::gone: return ask_meaning::gone;
+        case next_action::form_absent:
+        case next_action::content:
+        case next_action::refused: return ask_meaning::refused;
+        case next_action::blocked:
             // A gateway that does not find the way answers 404 too, and so does a workspace that is not there.
             if (status == 404 && answered && r.code.starts_with("SecMaster.")) return ask_meaning::gone;
             return ask_meaning::refused;
-        case consequence::accepted:
-        case consequence::throttled:
-        case consequence::unauthorized:
-        case consequence::busy:
-        case consequence::lost: break;
+        case next_action::accepted:
+        case next_action::throttled:
+        case next_action::unauthorized:
+        case next_action::busy:
+        case next_action::lost: break;
     }
     return ask_meaning::nothing;
 }

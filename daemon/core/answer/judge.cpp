@@ -71,7 +71,7 @@ struct judge::reader {
             }
         const std::size_t i = look_up(name);
         if (i == count) {
-            ++strangers;
+            ++unrequested_ids;
             return;
         }
         home.marks_[i] |= list;
@@ -126,7 +126,7 @@ struct judge::reader {
             switch (field_of(key)) {
                 case field::data:
                     repeated = repeated || data_seen;
-                    if (!data_seen && json.what() == loose_json::kind::object)
+                    if (!data_seen && json.what() == lenient_json::kind::object)
                         read_data();
                     else
                         json.skip();
@@ -159,9 +159,9 @@ struct judge::reader {
         list = as;
         cursor = 0;
         switch (json.what()) {
-            case loose_json::kind::array: read_elements(); return true;
+            case lenient_json::kind::array: read_elements(); return true;
             // A bare string where a list belongs: the service reads and writes such things leniently.
-            case loose_json::kind::string: mark_raw(json.string()); return true;
+            case lenient_json::kind::string: mark_raw(json.string()); return true;
             default: json.skip(); return false;
         }
     }
@@ -177,7 +177,7 @@ struct judge::reader {
             index_sent();
             if (cursor < count && json.take(quoted_id(cursor)))
                 home.marks_[cursor++] |= list;
-            else if (json.what() == loose_json::kind::string)
+            else if (json.what() == lenient_json::kind::string)
                 mark_raw(json.string());
             else
                 json.skip();
@@ -193,7 +193,7 @@ struct judge::reader {
 
     void read_text(std::string& to) {
         constexpr std::size_t most = 1024;
-        if (json.what() == loose_json::kind::string)
+        if (json.what() == lenient_json::kind::string)
             to = loosely_unescaped(json.string().substr(0, most));
         else
             json.skip();
@@ -202,13 +202,13 @@ struct judge::reader {
     judge& home;
     std::string_view sent;
     std::uint64_t count;
-    loose_json json;
+    lenient_json json;
     std::size_t cursor = 0;
     std::uint8_t list = 0;
     std::uint8_t lists_seen = 0;
     bool data_speaks = false;
     bool repeated = false;  // `data`, or one of its lists, or one at the top
-    std::uint64_t strangers = 0;
+    std::uint64_t unrequested_ids = 0;
     std::string code;
     std::string message;
 };
@@ -225,8 +225,8 @@ result<judgement> judge::operator()(std::string_view sent, std::uint64_t count, 
 
     reader r(*this, sent, count, body);
     switch (r.json.what()) {
-        case loose_json::kind::object: break;
-        case loose_json::kind::nothing: return fail("the answer is no JSON: it is empty, or begins with no value");
+        case lenient_json::kind::object: break;
+        case lenient_json::kind::nothing: return fail("the answer is no JSON: it is empty, or begins with no value");
         default: return fail("the answer is no JSON object");
     }
     r.read_top();
@@ -234,7 +234,7 @@ result<judgement> judge::operator()(std::string_view sent, std::uint64_t count, 
 
     judgement out;
     out.sent = count;
-    out.strangers = r.strangers;
+    out.unrequested_ids = r.unrequested_ids;
     out.repeated = r.repeated;
     out.code = std::move(r.code);
     out.message = std::move(r.message);

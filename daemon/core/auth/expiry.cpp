@@ -9,7 +9,7 @@ constexpr nanoseconds margin = std::chrono::minutes(1);  // a request may be tha
 constexpr nanoseconds life_max = std::chrono::hours(24 * 366);
 }  // namespace
 
-lease::lease(steady_time now, nanoseconds life, nanoseconds ahead) : held_(true) {
+expiry::expiry(steady_time now, nanoseconds life, nanoseconds ahead) : held_(true) {
     if (life == forever) {
         last_ = due_ = steady_time::max();
         return;
@@ -20,7 +20,7 @@ lease::lease(steady_time now, nanoseconds life, nanoseconds ahead) : held_(true)
     due_ = std::min(last_, now + life - std::min(ahead, life / 5));
 }
 
-void lease::failed(steady_time now) {
+void expiry::failed(steady_time now) {
     const nanoseconds left = std::max(last_ - now, nanoseconds(0));
     due_ = now + std::clamp<nanoseconds>(left / 4, std::chrono::seconds(1), std::chrono::minutes(1));
 }

@@ -28,8 +28,8 @@ void append_scope(json_object& auth, const token_scope& scope) {
 // The member `key` of the object `text`, as it stands; empty if it is absent, stands there twice, or `text` is no
 // object.
 std::string_view member_of(std::string_view text, std::string_view key) {
-    loose_json json(text);
-    if (json.what() != loose_json::kind::object) return {};
+    lenient_json json(text);
+    if (json.what() != lenient_json::kind::object) return {};
     json.enter();
     std::string_view out;
     std::size_t found = 0;
@@ -122,7 +122,7 @@ result<std::string> read_projects(std::string_view body, std::string_view name) 
     if (!projects.starts_with('[')) return fail("IAM's answer holds no list of projects");
     std::string id;
     std::size_t found = 0;
-    loose_json all(projects);
+    lenient_json all(projects);
     static_cast<void>(all.what());
     all.enter();
     while (all.next_element()) {

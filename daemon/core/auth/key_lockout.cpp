@@ -12,8 +12,8 @@ namespace culld {
 namespace {
 
 constexpr auto tolerance = std::chrono::minutes(1);
-constexpr std::size_t remembered_max = 8 * key_guard::failures_max;
-constexpr auto window_us = std::chrono::duration_cast<std::chrono::microseconds>(key_guard::window);
+constexpr std::size_t remembered_max = 8 * key_lockout::failures_max;
+constexpr auto window_us = std::chrono::duration_cast<std::chrono::microseconds>(key_lockout::window);
 
 // "AAAA BBBB CCCC" in its three parts; nothing if there are not just so many.
 std::optional<std::array<std::string_view, 3>> three_words(std::string_view line) {
@@ -29,13 +29,13 @@ std::optional<std::array<std::string_view, 3>> three_words(std::string_view line
 
 }  // namespace
 
-void key_guard::use(std::string_view key) {
+void key_lockout::use(std::string_view key) {
     sha256 hash;
     hash.update(key);
     key_ = hash.finish();
 }
 
-void key_guard::add(const failure& f) {
+void key_lockout::add(const failure& f) {
     const auto same = [&](const failure& other) { return other.key == f.key; };
     const bool full = std::cmp_greater_equal(std::ranges::count_if(failures_, same), failures_max);
     if (full)
@@ -45,22 +45,22 @@ void key_guard::add(const failure& f) {
     failures_.insert(std::ranges::upper_bound(failures_, f.at, {}, &failure::at), f);
 }
 
-void key_guard::refused(steady_time now) {
+void key_lockout::refused(steady_time now) {
     add({key_, now});
 }
 
-bool key_guard::accepted() {
+bool key_lockout::accepted() {
     return std::erase_if(failures_, [this](const failure& f) { return f.key == key_; }) > 0;
 }
 
-std::optional<steady_time> key_guard::hold(steady_time now) const {
+std::optional<steady_time> key_lockout::hold(steady_time now) const {
     const auto ours = [this](const failure& f) { return f.key == key_; };
     if (std::cmp_less(std::ranges::count_if(failures_, ours), failures_max)) return std::nullopt;
     const steady_time end = std::ranges::find_if(failures_, ours)->at + window;
     return now < end ? std::optional(end) : std::nullopt;
 }
 
-std::string key_guard::mark(steady_time now, wall_time wall) const {
+std::string key_lockout::mark(steady_time now, wall_time wall) const {
     std::string out;
     for (const failure& f : failures_) {
         const nanoseconds age = now - f.at;
@@ -75,7 +75,7 @@ std::string key_guard::mark(steady_time now, wall_time wall) const {
     return out;
 }
 
-bool key_guard::restore(std::string_view mark, steady_time now, wall_time wall) {
+bool key_lockout::restore(std::string_view mark, steady_time now, wall_time wall) {
     bool understood = true;
     while (!mark.empty()) {
         const std::size_t end = std::min(mark.find('\n'), mark.size());

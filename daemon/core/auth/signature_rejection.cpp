@@ -93,8 +93,8 @@ std::string difference(std::size_t line, std::string_view ours, std::string_view
 
 }  // namespace
 
-auth_refusal read_refusal(std::string_view code, std::string_view message) {
-    auth_refusal out;
+signature_rejection read_refusal(std::string_view code, std::string_view message) {
+    signature_rejection out;
     if (has(message, "signature expired") || has(message, "server time:")) {
         out.kind = refusal_kind::wrong_clock;
         out.server_time = parse_basic_utc(trimmed_header(behind(message, "server time:")).substr(0, 16));

@@ -31,7 +31,7 @@ std::size_t distance(std::string_view a, std::string_view b) {
 
 }  // namespace
 
-std::string_view nearest(std::string_view name, std::span<const std::string_view> known) {
+std::string_view nearest_name(std::string_view name, std::span<const std::string_view> known) {
     if (name.size() > 64) return {};  // nothing of ours is that long
     std::string_view best;
     std::size_t best_distance = 0;
@@ -47,7 +47,7 @@ std::string_view nearest(std::string_view name, std::span<const std::string_view
 }
 
 std::string did_you_mean(std::string_view name, std::span<const std::string_view> known) {
-    const std::string_view found = nearest(name, known);
+    const std::string_view found = nearest_name(name, known);
     return found.empty() ? std::string() : fmt::format("did you mean \"{}\"?", found);
 }
 

@@ -4,7 +4,7 @@
 
 namespace culld {
 
-void recent_past::forget_until(steady_time now) {
+void sliding_counts::forget_until(steady_time now) {
     if (now < current_ + width_) return;
     const auto passed = static_cast<std::uint64_t>((now - current_) / width_);
     for (auto& counts : counts_) {
@@ -15,7 +15,7 @@ void recent_past::forget_until(steady_time now) {
     current_ += width_ * static_cast<std::int64_t>(passed);
 }
 
-void recent_past::sample(steady_time now, std::span<const std::uint64_t> totals) {
+void sliding_counts::sample(steady_time now, std::span<const std::uint64_t> totals) {
     if (!begun_) {
         begun_ = true;
         current_ = now;

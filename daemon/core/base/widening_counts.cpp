@@ -4,7 +4,7 @@
 
 namespace culld {
 
-void timeline::widen() {
+void widening_counts::widen() {
     for (auto& counts : counts_) {
         for (std::size_t i = 0; i < counts.size(); i += 2)
             counts[i / 2] = counts[i] + (i + 1 < counts.size() ? counts[i + 1] : 0);
@@ -13,7 +13,7 @@ void timeline::widen() {
     width_ *= 2;
 }
 
-std::size_t timeline::bucket(wall_time at) {
+std::size_t widening_counts::bucket(wall_time at) {
     if (!begun_) {
         begun_ = true;
         begin_ = std::chrono::floor<std::chrono::seconds>(at);
@@ -25,12 +25,12 @@ std::size_t timeline::bucket(wall_time at) {
     return index;
 }
 
-void timeline::add(wall_time at, std::size_t series, std::uint64_t n) {
+void widening_counts::add(wall_time at, std::size_t series, std::uint64_t n) {
     const std::size_t index = bucket(at);
     counts_[series][index] += n;
 }
 
-void timeline::reach(wall_time at) {
+void widening_counts::reach(wall_time at) {
     static_cast<void>(bucket(at));  // makes the buckets up to there
 }
 

@@ -140,7 +140,7 @@ void journal_audit::accepted(const record_view& record) {
     if (summary_.totals.ids == 0) find("a job of no ids is never accepted");
     const json_value* options = record.find("options");
     if (options == nullptr || options->kind != json_kind::object) return find("\"options\" must be an object");
-    json_scanner scanner(options->raw);
+    json_reader scanner(options->raw);
     json_member member;
     while (scanner.next(member)) {
         if (member.key == "verify") verify_all_ = member.value.raw == "\"all\"";

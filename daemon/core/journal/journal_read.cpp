@@ -96,7 +96,7 @@ result<spans> record_view::positions() const {
 }
 
 result<void> read_record(std::string_view line, record_view& out) {
-    json_scanner scanner(line);
+    json_reader scanner(line);
     json_member member;
     out.member_count = 0;
     std::size_t index = 0;
@@ -145,7 +145,7 @@ std::optional<person> person_in(const record_view& record, std::string_view key)
     if (by == nullptr || by->kind != json_kind::object) return std::nullopt;
     std::optional<std::uint64_t> uid;
     std::uint64_t pid = 0;
-    json_scanner scanner(by->raw);
+    json_reader scanner(by->raw);
     json_member member;
     while (scanner.next(member)) {
         if (member.key == "uid") uid = member.value.u64().value_or(UINT32_MAX);
@@ -167,7 +167,7 @@ result<job_totals> read_totals(const json_value& object) {
                                                                                 {"retries", &out.retries},
                                                                                 {"throttled", &out.throttled}}};
     unsigned seen = 0;
-    json_scanner scanner(object.raw);
+    json_reader scanner(object.raw);
     json_member member;
     while (scanner.next(member)) {
         for (std::size_t i = 0; i < fields.size(); ++i) {
@@ -311,7 +311,7 @@ result<signing_begin> read_signing_begin(const record_view& record) {
 result<ledger_head> read_ledger_head(std::string_view text) {
     ledger_head out;
     bool seq = false, hash = false;
-    json_scanner scanner(text);
+    json_reader scanner(text);
     json_member member;
     while (scanner.next(member)) {
         if (member.key == "seq") {

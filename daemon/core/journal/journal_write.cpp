@@ -204,7 +204,7 @@ void write_checkpoint(chain_writer& chain, std::string& out, wall_time ts, const
             o.close();
         }
         open += ']';
-        at(line, "holes", state.holes);
+        at(line, "holes", state.presettled);
         line.member("first_good", state.first_good).member("first_bad", state.first_bad).member("paused", facts.paused);
         if (state.answered) line.member("answered", true);
         if (facts.rate) line.member("requests_per_second", *facts.rate);

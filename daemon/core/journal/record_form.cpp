@@ -270,7 +270,7 @@ class form_check {
     void members(const json_value& v, const std::string& name, const Each& each) {
         if (v.kind != json_kind::object) return must(false, name, "an object");
         std::set<std::string_view> seen;
-        json_scanner scanner(v.raw);
+        json_reader scanner(v.raw);
         json_member m;
         while (scanner.next(m)) {
             if (!seen.insert(m.key).second) out_.push_back(fmt::format("\"{}.{}\" stands twice", name, m.key));

@@ -41,7 +41,7 @@ result<verify_mode> verify_named(std::string_view name) {
 // The members of an object that is a record's member.
 template <class Visit>
 result<void> members(const json_value& object, Visit&& visit) {
-    json_scanner scan(object.raw);
+    json_reader scan(object.raw);
     json_member m;
     while (scan.next(m))
         if (auto done = visit(m); !done) return done;
@@ -134,7 +134,7 @@ result<void> read_options(const json_value& object, job_spec& out) {
 
 }  // namespace
 
-result<void> recovery::within(const spans& at) const {
+result<void> replay::within(const spans& at) const {
     if (at.empty()) return fail("the record names no positions");
     for (const span& s : at)
         if (s.end() > job_.state.ids || s.count == 0)
@@ -143,7 +143,7 @@ result<void> recovery::within(const spans& at) const {
     return {};
 }
 
-result<void> recovery::feed(const record_view& r) {
+result<void> replay::feed(const record_view& r) {
     if (!job_.accepted && r.type != record_type::job_accepted) return fail("the first record is not job.accepted");
     if (job_.status) return fail("a record follows job.finished");
     plan_state& s = job_.state;
@@ -201,7 +201,7 @@ result<void> recovery::feed(const record_view& r) {
     return fail("a record that belongs in the ledger");
 }
 
-result<void> recovery::accepted(const record_view& r) {
+result<void> replay::accepted(const record_view& r) {
     if (job_.accepted) return fail("a second job.accepted");
     job_.accepted = true;
     job_intake& in = job_.intake;
@@ -248,7 +248,7 @@ result<void> recovery::accepted(const record_view& r) {
     return done;
 }
 
-result<void> recovery::intent(const record_view& r) {
+result<void> replay::intent(const record_view& r) {
     const auto at = r.positions();
     if (!at) return fail(at.error());
     if (auto ok = within(*at); !ok) return ok;
@@ -269,13 +269,13 @@ result<void> recovery::intent(const record_view& r) {
     return {};
 }
 
-void recovery::count_request(const spans& at, std::uint32_t attempt) {
+void replay::count_request(const spans& at, std::uint32_t attempt) {
     ++job_.requests;
     const auto before = at.empty() ? std::nullopt : open_.at(at.front().first);
     if (attempt > 1 || (before && before->sent)) ++job_.retries;
 }
 
-result<void> recovery::batch_result(const record_view& r) {
+result<void> replay::batch_result(const record_view& r) {
     const auto at = r.runs("at");
     const auto failed = r.runs("failed_at");
     const auto unknown = r.runs("unknown_at");
@@ -296,10 +296,10 @@ result<void> recovery::batch_result(const record_view& r) {
     const std::uint64_t bad = count_of(*failed) + count_of(*unknown);
     const std::uint64_t good = rest.count();
     const auto before = at->empty() ? std::nullopt : open_.at(at->front().first);
-    const word last = before ? before->last : word::unsent;  // of all of them
+    const last_outcome last = before ? before->last : last_outcome::unsent;  // of all of them
     const auto status = r.u64("http_status");
     if (status && *status == 200) s.answered = true;
-    if (tries == 1 && last != word::rejected) {
+    if (tries == 1 && last != last_outcome::rejected) {
         s.first_good += good;
         s.first_bad += bad;
     }
@@ -307,17 +307,18 @@ result<void> recovery::batch_result(const record_view& r) {
     std::uint64_t were_open = 0;
     for (const span& run : *at) {
         were_open += open_.erase(run);
-        if (reported) open_.assign(run, {tries, word::reported, true});
+        if (reported) open_.assign(run, {tries, last_outcome::reported, true});
     }
     if (were_open != count_of(*at)) return fail("batch.result answers for ids that were not open");
-    const bool doubted = last == word::lost && job_.intake.spec.verify != verify_mode::none;
-    for (const span& run : *failed) open_.assign(run, {tries, doubted ? word::doubted : word::refused, true});
-    for (const span& run : *unknown) open_.assign(run, {tries, word::unaccounted, true});
+    const bool doubted = last == last_outcome::unanswered && job_.intake.spec.verify != verify_mode::none;
+    for (const span& run : *failed)
+        open_.assign(run, {tries, doubted ? last_outcome::doubted : last_outcome::refused, true});
+    for (const span& run : *unknown) open_.assign(run, {tries, last_outcome::unaccounted, true});
     if (!reported) s.counts.deleted += good;
     return {};
 }
 
-result<void> recovery::batch_error(const record_view& r) {
+result<void> replay::batch_error(const record_view& r) {
     const auto at = r.positions();
     const auto attempt = small(r.u64("attempt"));
     const auto number_of_batch = r.u64("batch");
@@ -339,8 +340,8 @@ result<void> recovery::batch_error(const record_view& r) {
         !r.has("retry_in_ms")) {
         // The one id that its request was refused for. What goes again was refused for something else: its job.
         const auto before = open_.at(at->front().first);
-        if (*attempt == 1 && (!before || before->last != word::rejected)) ++job_.state.first_bad;
-        open_.assign(at->front(), {*attempt, word::rejected, true});
+        if (*attempt == 1 && (!before || before->last != last_outcome::rejected)) ++job_.state.first_bad;
+        open_.assign(at->front(), {*attempt, last_outcome::rejected, true});
         return {};
     }
     const bool declined = *error_class == "throttled" || *error_class == "auth" || *error_class == "rejected";
@@ -348,13 +349,13 @@ result<void> recovery::batch_error(const record_view& r) {
         for (const auto& part : open_.within(run)) {
             open_id v = part.value;
             v.sent = true;
-            if (!declined) v.last = word::lost;
+            if (!declined) v.last = last_outcome::unanswered;
             open_.assign(part.at, v);
         }
     return {};
 }
 
-result<void> recovery::verdict(const record_view& r, std::uint64_t& count, std::string_view at_key) {
+result<void> replay::verdict(const record_view& r, std::uint64_t& count, std::string_view at_key) {
     auto at = r.has(at_key) ? r.runs(at_key) : r.positions();
     if (!at) return fail(at.error());
     if (auto ok = within(*at); !ok) return ok;
@@ -372,37 +373,37 @@ result<void> recovery::verdict(const record_view& r, std::uint64_t& count, std::
 }
 
 // What was in doubt then may have been in a request that nothing is known of: so the run that began then took it.
-result<void> recovery::recovered_before(const record_view& r) {
+result<void> replay::recovered_before(const record_view& r) {
     const auto doubted = r.runs("open");
     if (!doubted) return fail(doubted.error());
     for (const span& run : *doubted)
         for (const auto& part : open_.within(run)) {
             open_id v = part.value;
             v.sent = true;
-            if (v.last == word::unsent) v.last = word::lost;
+            if (v.last == last_outcome::unsent) v.last = last_outcome::unanswered;
             open_.assign(part.at, v);
         }
     return {};
 }
 
 // Whoever stops a paused job wants it to end.
-void recovery::stop(skip_reason why) {
+void replay::stop(skip_reason why) {
     if (!job_.stopped) job_.paused = false;
     job_.stopped = why;
 }
 
-result<void> recovery::checkpoint(const record_view& r) {
+result<void> replay::checkpoint(const record_view& r) {
     plan_state s;
     s.ids = job_.state.ids;
     const auto intended = r.u64("intended");
     const auto next_batch = r.u64("next_batch");
-    const auto holes = r.runs("holes");
+    const auto presettled = r.runs("holes");
     const auto good = r.u64("first_good");
     const auto bad = r.u64("first_bad");
     const auto paused = r.boolean("paused");
     const json_value* open = r.find("open");
     const json_value* totals = r.find("totals");
-    if (!intended || !next_batch || !holes || !good || !bad || !paused || open == nullptr || totals == nullptr ||
+    if (!intended || !next_batch || !presettled || !good || !bad || !paused || open == nullptr || totals == nullptr ||
         *intended > s.ids)
         return fail("the checkpoint is incomplete");
     const auto t = read_totals(*totals);
@@ -426,7 +427,7 @@ result<void> recovery::checkpoint(const record_view& r) {
             if (m.key == "sent") return put(sent, m.value.boolean());
             if (m.key == "word") {
                 const auto name = m.value.text();
-                const auto w = name ? word_named(*name) : std::nullopt;
+                const auto w = name ? last_outcome_named(*name) : std::nullopt;
                 if (!w) return fail("the checkpoint has a word nobody knows");
                 v.last = *w;
             }
@@ -434,7 +435,7 @@ result<void> recovery::checkpoint(const record_view& r) {
         });
         if (!read) return read;
         if (auto ok = within(at); !ok) return ok;
-        v.sent = sent || v.last != word::unsent;
+        v.sent = sent || v.last != last_outcome::unsent;
         for (const span& run : at) {
             if (run.end() > s.intended || open_ids.erase(run) != 0)
                 return fail(fmt::format("the checkpoint has positions from {} to {} open twice or not intended",
@@ -444,7 +445,7 @@ result<void> recovery::checkpoint(const record_view& r) {
     }
     open_ = std::move(open_ids);
     ahead_ = {};
-    for (const span& h : *holes) {
+    for (const span& h : *presettled) {
         if (h.first < s.intended || h.end() > s.ids)
             return fail(fmt::format("the checkpoint has a hole from {} to {}, which is no fresh part of the list",
                                     h.first, h.end()));
@@ -453,7 +454,7 @@ result<void> recovery::checkpoint(const record_view& r) {
     // What is settled, open and fresh is the whole list, or some id would be forgotten or judged twice.
     std::uint64_t open_count = 0;
     for (const auto& run : open_.all()) open_count += run.at.count;
-    const std::uint64_t fresh = s.ids - s.intended - std::min(s.ids - s.intended, count_of(*holes));
+    const std::uint64_t fresh = s.ids - s.intended - std::min(s.ids - s.intended, count_of(*presettled));
     if (t->ids != s.ids || s.counts.sum() + open_count + fresh != s.ids)
         return fail(
             fmt::format("the checkpoint does not account for every id: {} settled, {} open and {} fresh are not {}",
@@ -476,16 +477,16 @@ result<void> recovery::checkpoint(const record_view& r) {
     return {};
 }
 
-recovered_job recovery::finish() {
+recovered_job replay::finish() {
     plan_state& s = job_.state;
-    std::map<std::tuple<std::uint32_t, word, bool>, spans> grouped;
+    std::map<std::tuple<std::uint32_t, last_outcome, bool>, spans> grouped;
     for (const auto& run : open_.all()) {
         const open_id& v = run.value;
-        const bool never_sent = at_rest_ && v.last == word::unsent && !v.sent;
+        const bool never_sent = at_rest_ && v.last == last_outcome::unsent && !v.sent;
         append(grouped[{v.attempts, v.last, never_sent}], run.at);
         if (never_sent)
             job_.rested = true;
-        else if (v.last == word::unsent || v.last == word::lost)
+        else if (v.last == last_outcome::unsent || v.last == last_outcome::unanswered)
             append(job_.in_doubt, run.at);
     }
     for (auto& [k, at] : grouped)
@@ -493,10 +494,11 @@ recovered_job recovery::finish() {
             {.attempts = std::get<0>(k), .last = std::get<1>(k), .at = std::move(at), .never_sent = std::get<2>(k)});
     for (const auto& run : ahead_.all())
         if (run.at.end() > s.intended)
-            append(s.holes, {std::max(run.at.first, s.intended), run.at.end() - std::max(run.at.first, s.intended)});
-    if (s.intended + count_of(s.holes) == s.ids) {  // nothing fresh is left, as the plan itself puts it
+            append(s.presettled,
+                   {std::max(run.at.first, s.intended), run.at.end() - std::max(run.at.first, s.intended)});
+    if (s.intended + count_of(s.presettled) == s.ids) {  // nothing fresh is left, as the plan itself puts it
         s.intended = s.ids;
-        s.holes.clear();
+        s.presettled.clear();
     }
     return std::move(job_);
 }

@@ -8,24 +8,24 @@
 
 namespace culld {
 
-std::string_view name_of(notice_kind k) {
+std::string_view name_of(notification_kind k) {
     return notice_words[static_cast<std::size_t>(k)];
 }
 
-std::string notice_text(const notice& n) {
+std::string notice_text(const notification& n) {
     switch (n.kind) {
-        case notice_kind::rejected: return fmt::format("file {} was rejected: {}", n.file, n.detail);
-        case notice_kind::blocked:
+        case notification_kind::rejected: return fmt::format("file {} was rejected: {}", n.file, n.detail);
+        case notification_kind::blocked:
             return fmt::format("job {} is blocked: {}{}{}", n.job_id, n.code, n.code.empty() ? "" : " ", n.detail);
-        case notice_kind::finished:
-        case notice_kind::failed: break;
+        case notification_kind::finished:
+        case notification_kind::failed: break;
     }
     const job_totals t = n.totals.value_or(job_totals{});
     return fmt::format("job {} is over, {}: {} ids, {} deleted, {} absent, {} failed, {} skipped", n.job_id, n.status,
                        t.ids, t.deleted, t.absent, t.failed, t.skipped);
 }
 
-std::string notice_json(const notice& n, const notice_sender& from, wall_time at) {
+std::string notice_json(const notification& n, const notice_sender& from, wall_time at) {
     const std::string_view event = name_of(n.kind);
     const std::string time = rfc3339(at);
     std::string out;
@@ -54,7 +54,7 @@ std::string notice_json(const notice& n, const notice_sender& from, wall_time at
         append_json_string(labels, value);
     }
     labels += '}';
-    if (n.kind == notice_kind::blocked || n.kind == notice_kind::rejected) {
+    if (n.kind == notification_kind::blocked || n.kind == notification_kind::rejected) {
         json_object reason(o.begin("reason"));
         text_or_null(reason, "class", n.error_class);
         text_or_null(reason, "code", n.code);
@@ -74,10 +74,10 @@ void notice_choice::ask_for(const std::vector<std::string>& kinds) {
         if (std::find(kinds.begin(), kinds.end(), notice_words[i]) != kinds.end()) kinds_ |= 1U << i;
 }
 
-bool notice_choice::wants(const notice& n, steady_time now) {
-    if (n.kind != notice_kind::blocked) blocked_.erase(n.job_id);
+bool notice_choice::wants(const notification& n, steady_time now) {
+    if (n.kind != notification_kind::blocked) blocked_.erase(n.job_id);
     if ((kinds_ & (1U << static_cast<unsigned>(n.kind))) == 0) return false;
-    if (n.kind != notice_kind::blocked) return true;
+    if (n.kind != notification_kind::blocked) return true;
     std::string why = n.error_class + '\n' + n.code;
     if (const auto before = blocked_.find(n.job_id);
         before != blocked_.end() && before->second.why == why && now - before->second.at < quiet)

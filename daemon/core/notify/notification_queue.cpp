@@ -14,7 +14,7 @@ delivery delivery_of_exit(int code) {
     return code == 0 ? delivery::arrived : delivery::again;
 }
 
-bool notice_queue::add(std::string body) {
+bool notification_queue::add(std::string body) {
     if (waiting_.size() >= waiting_max) {
         ++counted_.dropped;
         return false;
@@ -23,38 +23,38 @@ bool notice_queue::add(std::string body) {
     return true;
 }
 
-const std::string* notice_queue::next(steady_time now) const {
+const std::string* notification_queue::next(steady_time now) const {
     return waiting_.empty() || due_ > now ? nullptr : &waiting_.front();
 }
 
-std::optional<steady_time> notice_queue::due() const {
+std::optional<steady_time> notification_queue::due() const {
     return waiting_.empty() ? std::nullopt : std::optional(due_);
 }
 
-void notice_queue::pop() {
+void notification_queue::pop() {
     waiting_.pop_front();
     tries_ = 0;
     due_ = {};
 }
 
-notice_queue::fate notice_queue::came(delivery how, steady_time now, double chance) {
-    if (waiting_.empty()) return fate::failed;  // given up meanwhile
+notification_queue::delivery_state notification_queue::came(delivery how, steady_time now, double chance) {
+    if (waiting_.empty()) return delivery_state::failed;  // given up meanwhile
     ++tries_;
     if (how == delivery::arrived) {
         ++counted_.arrived;
         pop();
-        return fate::arrived;
+        return delivery_state::arrived;
     }
     if (how == delivery::never || tries_ >= attempts_) {
         ++counted_.failed;
         pop();
-        return fate::failed;
+        return delivery_state::failed;
     }
     due_ = now + between.delay(tries_, chance);
-    return fate::waits;
+    return delivery_state::waits;
 }
 
-std::size_t notice_queue::clear() {
+std::size_t notification_queue::clear() {
     const std::size_t out = waiting_.size();
     counted_.failed += out;
     waiting_.clear();

@@ -46,48 +46,50 @@ plan::plan(const plan_rules& rules, const plan_state& state, steady_time now)
       intended_(state.intended),
       next_(state.intended),
       next_batch_(state.next_batch),
-      holes_(state.holes),
+      presettled_(state.presettled),
       counts_(state.counts),
       first_good_(state.first_good),
       first_bad_(state.first_bad),
-      first_batch_(std::min<std::uint64_t>(rules.batch_size, state.ids - count_of(state.holes))),
+      first_batch_(std::min<std::uint64_t>(rules.batch_size, state.ids - count_of(state.presettled))),
       passed_(state.answered || state.counts.deleted > 0) {
     must_hold(rules_.batch_size >= 1 && rules_.max_attempts >= 1, "a plan needs a batch size and attempts");
     must_hold(rules_.window >= 2ULL * rules_.batch_size, "an intent must cover two batches");
-    skip_holes();
+    skip_presettled();
     for (const plan_state::open_ids& open : state.open) {
         const key k{open.attempts, open.last};
-        if (open.last == word::unsent || open.last == word::lost) {
+        if (open.last == last_outcome::unsent || open.last == last_outcome::unanswered) {
             // In doubt, or intended and no more.
             batch like{.attempt = open.attempts + 1};
-            if (!open.never_sent) like.last = word::lost, like.sent_before = true, like.doubt_since = now;
+            if (!open.never_sent) like.last = last_outcome::unanswered, like.sent_before = true, like.doubt_since = now;
             park_whole(like, open.at, now);
-        } else if (open.last == word::rejected) {
-            suspect(owed_, k, open.at, now);
-        } else if (open.last == word::reported || open.last == word::doubted || open.last == word::withheld) {
-            doom(owed_, k, open.at, now);
+        } else if (open.last == last_outcome::rejected) {
+            suspect(due_verdicts_, k, open.at, now);
+        } else if (open.last == last_outcome::reported || open.last == last_outcome::doubted ||
+                   open.last == last_outcome::withheld) {
+            exhaust_retries(due_verdicts_, k, open.at, now);
         } else {
-            try_again(owed_, k, open.at, now);
+            try_again(due_verdicts_, k, open.at, now);
         }
     }
 }
 
 // ---- fresh ids ----
 
-void plan::skip_holes() {
-    while (hole_ < holes_.size() && holes_[hole_].end() <= next_) ++hole_;
-    while (hole_ < holes_.size() && holes_[hole_].first <= next_) next_ = holes_[hole_++].end();
+void plan::skip_presettled() {
+    while (presettled_at_ < presettled_.size() && presettled_[presettled_at_].end() <= next_) ++presettled_at_;
+    while (presettled_at_ < presettled_.size() && presettled_[presettled_at_].first <= next_)
+        next_ = presettled_[presettled_at_++].end();
 }
 
 spans plan::unsettled(position from, position to, std::uint64_t most) const {
     spans out;
-    for (std::size_t h = hole_; from < to && most > 0; ++h) {
-        const position end = h < holes_.size() ? std::clamp(holes_[h].first, from, to) : to;
+    for (std::size_t h = presettled_at_; from < to && most > 0; ++h) {
+        const position end = h < presettled_.size() ? std::clamp(presettled_[h].first, from, to) : to;
         const std::uint64_t n = std::min(end - from, most);
         append(out, {from, n});
         most -= n;
-        if (h == holes_.size()) break;
-        from = std::max(from, holes_[h].end());
+        if (h == presettled_.size()) break;
+        from = std::max(from, presettled_[h].end());
     }
     return out;
 }
@@ -111,7 +113,9 @@ void plan::intended(const spans& ranges) {
 }
 
 bool plan::has_unsent() const {
-    const auto unsent = [](const auto& due) { return due.second.last == word::unsent && !due.second.sent_before; };
+    const auto unsent = [](const auto& due) {
+        return due.second.last == last_outcome::unsent && !due.second.sent_before;
+    };
     return next_ < intended_ || std::any_of(parked_.begin(), parked_.end(), unsent);
 }
 
@@ -124,9 +128,9 @@ std::uint64_t plan::requests_left() const {
     const auto whole = [](const auto& e) { return count_of(e.second.at); };
     const auto queued = [](const auto& e) { return e.second.ids; };
     std::uint64_t fresh = stop_ ? 0 : ids_ - next_;
-    for (std::size_t i = hole_; i < holes_.size(); ++i) fresh -= std::min(fresh, holes_[i].count);
-    std::uint64_t out = batches(fresh) + flying_.size() + parked_.size() + asks_parked_.size() + ids_of(asks_, queued) +
-                        ids_of(suspects_, queued);
+    for (std::size_t i = presettled_at_; i < presettled_.size(); ++i) fresh -= std::min(fresh, presettled_[i].count);
+    std::uint64_t out = batches(fresh) + flying_.size() + parked_.size() + lookups_parked_.size() +
+                        ids_of(lookups_, queued) + ids_of(suspects_, queued);
     for (const auto& [k, q] : again_) out += batches(q.ids);
     if (rules_.verify == verify_mode::all) out += fresh + ids_of(parked_, whole) + ids_of(again_, queued);
     return out;
@@ -140,11 +144,11 @@ batch plan::next_fresh(std::uint64_t room) {
     batch b{.number = next_batch_++};
     while (room > 0 && next_ < intended_) {
         position stop = std::min(intended_, next_ + room);
-        if (hole_ < holes_.size()) stop = std::min(stop, holes_[hole_].first);
+        if (presettled_at_ < presettled_.size()) stop = std::min(stop, presettled_[presettled_at_].first);
         append(b.at, {next_, stop - next_});
         room -= stop - next_;
         next_ = stop;
-        skip_holes();
+        skip_presettled();
     }
     return b;
 }
@@ -171,9 +175,9 @@ plan::choice plan::choose(steady_time now) const {
         if (due_ids >= rules_.batch_size) return {source::again, &k};
     }
     if (fresh_waits) return {fresh_ready() ? source::fresh : source::none, nullptr};
-    if (!asks_parked_.empty() && asks_parked_.begin()->first <= now) return {source::ask_parked, nullptr};
-    for (const auto& [k, q] : asks_)
-        if (q.entries.front().due <= now) return {source::ask, &k};
+    if (!lookups_parked_.empty() && lookups_parked_.begin()->first <= now) return {source::lookup_parked, nullptr};
+    for (const auto& [k, q] : lookups_)
+        if (q.entries.front().due <= now) return {source::lookup, &k};
     return {};
 }
 
@@ -207,8 +211,8 @@ std::optional<steady_time> plan::due() const {
         return first;
     }
     for (const auto& [k, q] : again_) consider(q.entries.front().due);
-    if (!asks_parked_.empty()) consider(asks_parked_.begin()->first);
-    for (const auto& [k, q] : asks_) consider(q.entries.front().due);
+    if (!lookups_parked_.empty()) consider(lookups_parked_.begin()->first);
+    for (const auto& [k, q] : lookups_) consider(q.entries.front().due);
     return first;
 }
 
@@ -223,7 +227,7 @@ const batch* plan::take(steady_time now) {
     switch (c.from) {
         case source::none: return nullptr;
         case source::parked: return unpark(parked_);
-        case source::ask_parked: return unpark(asks_parked_);
+        case source::lookup_parked: return unpark(lookups_parked_);
         case source::fresh: return launch(next_fresh(rules_.batch_size));
         case source::single: all_refused_ = true; return launch(next_fresh(1));
         case source::again: {
@@ -233,7 +237,7 @@ const batch* plan::take(steady_time now) {
             b.attempt = of.attempts + 1;
             return launch(std::move(b));
         }
-        case source::ask: return launch(next_of(asks_, key(*c.of), batch::purpose::ask, 1, now));
+        case source::lookup: return launch(next_of(lookups_, key(*c.of), batch::purpose::lookup, 1, now));
         case source::suspect: {
             all_refused_ = true;
             batch b = next_of(suspects_, key(*c.of), batch::purpose::remove, 1, now);
@@ -298,7 +302,7 @@ void plan::count_outstanding(std::uint64_t more, std::uint64_t fewer) {
 
 void plan::park(batch b, steady_time due) {
     count_outstanding(b.count(), 0);
-    auto& where = b.what == batch::purpose::ask ? asks_parked_ : parked_;
+    auto& where = b.what == batch::purpose::lookup ? lookups_parked_ : parked_;
     where.emplace(due, std::move(b));
 }
 
@@ -332,19 +336,19 @@ void plan::enqueue(queues& to, key k, const spans& at, steady_time due) {
 
 // ---- what came back ----
 
-std::vector<verdict> plan::landed(const batch* flying, const judgement& j, steady_time now, double chance) {
+std::vector<verdict> plan::on_answered(const batch* flying, const judgement& j, steady_time now, double chance) {
     const batch b = retrieve(flying);
     must_hold(b.what == batch::purpose::remove && j.sent == b.count(), "an answer to another batch");
     asks_unanswered_.reset();
     std::vector<verdict> out;
     if (!std::exchange(passed_, true)) clear_suspects(out, now);
     const std::uint64_t bad = j.refused.size() + j.unknown.size();
-    if (b.attempt == 1 && b.last != word::rejected) {
+    if (b.attempt == 1 && b.last != last_outcome::rejected) {
         first_good_ += j.deleted();
         first_bad_ += bad;
     }
     if (rules_.verify == verify_mode::all) {
-        doom(out, {b.attempt, word::reported}, pick_rest(b.at, j.refused, j.unknown), now);
+        exhaust_retries(out, {b.attempt, last_outcome::reported}, pick_rest(b.at, j.refused, j.unknown), now);
     } else {
         counts_.deleted += j.deleted();
         must_hold(counts_.sum() <= ids_, "more verdicts than ids");
@@ -352,12 +356,12 @@ std::vector<verdict> plan::landed(const batch* flying, const judgement& j, stead
     if (bad > 0) {
         const steady_time due = now + rules_.retry.delay(b.attempt, chance);
         // The request whose answer was lost may have deleted them: a check tells, where sending them again would not.
-        const bool doubted = b.last == word::lost && rules_.verify != verify_mode::none;
+        const bool doubted = b.last == last_outcome::unanswered && rules_.verify != verify_mode::none;
         if (doubted)
-            doom(out, {b.attempt, word::doubted}, positions(b.at, j.refused), now);
+            exhaust_retries(out, {b.attempt, last_outcome::doubted}, positions(b.at, j.refused), now);
         else if (!j.refused.empty())
-            try_again(out, {b.attempt, word::refused}, positions(b.at, j.refused), due);
-        if (!j.unknown.empty()) try_again(out, {b.attempt, word::unaccounted}, positions(b.at, j.unknown), due);
+            try_again(out, {b.attempt, last_outcome::refused}, positions(b.at, j.refused), due);
+        if (!j.unknown.empty()) try_again(out, {b.attempt, last_outcome::unaccounted}, positions(b.at, j.unknown), due);
     }
     return out;
 }
@@ -366,27 +370,28 @@ steady_time plan::retry_at(const batch& b, steady_time now, steady_time earliest
     return std::max(earliest, now + rules_.retry.delay(b.tries + 1, chance));
 }
 
-std::vector<verdict> plan::missed(const batch* flying, miss how, steady_time now, steady_time earliest, double chance) {
+std::vector<verdict> plan::on_failed(const batch* flying, miss how, steady_time now, steady_time earliest,
+                                     double chance) {
     batch b = retrieve(flying);
     std::vector<verdict> out;
     const steady_time due = retry_at(b, now, earliest, chance);
     ++b.tries;
     if (how != miss::unsent) b.sent_before = true;
-    const bool ask = b.what == batch::purpose::ask;
+    const bool lookup = b.what == batch::purpose::lookup;
     if (how == miss::declined)
         asks_unanswered_.reset();
-    else if (ask && !asks_unanswered_)
+    else if (lookup && !asks_unanswered_)
         asks_unanswered_ = now;
-    if (how == miss::in_doubt || (ask && how == miss::unsent)) {
-        if (!ask) b.last = word::lost;
+    if (how == miss::in_doubt || (lookup && how == miss::unsent)) {
+        if (!lookup) b.last = last_outcome::unanswered;
         if (!b.doubt_since) b.doubt_since = now;
     }
-    if (how == miss::declined && ask) b.doubt_since.reset();  // it was answered, if not with what was asked
+    if (how == miss::declined && lookup) b.doubt_since.reset();  // it was answered, if not with what was asked
     const auto too_long = [&](std::optional<steady_time> since) {
         return since && now - *since >= rules_.give_up_after;
     };
     const bool given_up = too_long(b.doubt_since);
-    if (ask) {
+    if (lookup) {
         const bool all = too_long(asks_unanswered_);
         if (given_up || all || asking_over_)
             fail_unasked(out, {b.attempt, b.last}, b.at);
@@ -396,35 +401,35 @@ std::vector<verdict> plan::missed(const batch* flying, miss how, steady_time now
         return out;
     }
     const key k{b.attempt - 1, b.last};
-    if (stop_ && b.last == word::unsent) {
+    if (stop_ && b.last == last_outcome::unsent) {
         skip(out, b.at);
     } else if (stop_ || given_up) {
-        doom(out, k, b.at, now);
+        exhaust_retries(out, k, b.at, now);
     } else {
         park(std::move(b), due);
     }
     return out;
 }
 
-std::vector<verdict> plan::give_back(const batch* flying, steady_time now) {
+std::vector<verdict> plan::return_unsent(const batch* flying, steady_time now) {
     std::vector<verdict> out;
     put_back(out, retrieve(flying), now);
     return out;
 }
 
 void plan::put_back(std::vector<verdict>& out, batch b, steady_time now) {
-    const key k{b.what == batch::purpose::ask ? b.attempt : b.attempt - 1, b.last};
-    if (b.what == batch::purpose::ask) {
+    const key k{b.what == batch::purpose::lookup ? b.attempt : b.attempt - 1, b.last};
+    if (b.what == batch::purpose::lookup) {
         if (asking_over_)
             fail_unasked(out, k, b.at);
         else
             park(std::move(b), now);
     } else if (!stop_) {
         park(std::move(b), now);
-    } else if (b.last == word::unsent) {
+    } else if (b.last == last_outcome::unsent) {
         skip(out, b.at);
     } else {
-        doom(out, k, b.at, now);
+        exhaust_retries(out, k, b.at, now);
     }
 }
 
@@ -433,10 +438,10 @@ std::vector<verdict> plan::withhold(const batch* flying, const std::vector<std::
     must_hold(b.what == batch::purpose::remove, "an ask deletes nothing");
     std::vector<verdict> out;
     const spans hits = positions(b.at, indices);
-    if (b.last == word::lost)
-        doom(out, {b.attempt - 1, word::withheld}, hits, now);
-    else if (b.last == word::unaccounted)
-        doom(out, {b.attempt - 1, b.last}, hits, now);
+    if (b.last == last_outcome::unanswered)
+        exhaust_retries(out, {b.attempt - 1, last_outcome::withheld}, hits, now);
+    else if (b.last == last_outcome::unaccounted)
+        exhaust_retries(out, {b.attempt - 1, b.last}, hits, now);
     else
         settle(out, {.kind = verdict_kind::skipped, .reason = name_of(skip_reason::protected_id), .at = hits});
     b.at = pick_rest(b.at, indices, {});
@@ -444,22 +449,22 @@ std::vector<verdict> plan::withhold(const batch* flying, const std::vector<std::
     return out;
 }
 
-std::vector<verdict> plan::halved(const batch* flying, steady_time now) {
+std::vector<verdict> plan::on_split(const batch* flying, steady_time now) {
     const batch b = retrieve(flying);
     must_hold(b.what == batch::purpose::remove, "an ask cannot be halved");
     asks_unanswered_.reset();
     std::vector<verdict> out;
     const std::uint64_t n = b.count();
     if (n == 1) {
-        if (b.attempt == 1 && b.last != word::rejected) ++first_bad_;
-        suspect(out, {b.attempt, word::rejected}, b.at, now);
+        if (b.attempt == 1 && b.last != last_outcome::rejected) ++first_bad_;
+        suspect(out, {b.attempt, last_outcome::rejected}, b.at, now);
         return out;
     }
     if (stop_) {
-        if (b.last == word::unsent)
+        if (b.last == last_outcome::unsent)
             skip(out, b.at);
         else
-            doom(out, {b.attempt - 1, b.last}, b.at, now);
+            exhaust_retries(out, {b.attempt - 1, b.last}, b.at, now);
         return out;
     }
     std::uint64_t left = n / 2;

@@ -12,13 +12,13 @@ constexpr std::string_view word_names[] = {"unsent",  "lost",     "refused", "un
 
 }  // namespace
 
-std::string_view name_of(word w) {
+std::string_view name_of(last_outcome w) {
     return word_names[static_cast<std::size_t>(w)];
 }
 
-std::optional<word> word_named(std::string_view name) {
+std::optional<last_outcome> last_outcome_named(std::string_view name) {
     for (std::size_t i = 0; i < std::size(word_names); ++i)
-        if (word_names[i] == name) return static_cast<word>(i);
+        if (word_names[i] == name) return static_cast<last_outcome>(i);
     return std::nullopt;
 }
 

@@ -24,7 +24,7 @@ nanoseconds patience_for(nanoseconds window, int times) {
 
 }  // namespace
 
-void learned_rate::let_through(steady_time now, double ceiling) {
+void adaptive_rate::let_through(steady_time now, double ceiling) {
     if (no_quota_until_ && now < *no_quota_until_) return;
     no_quota_until_.reset();
     if (std::exchange(row_, 0) >= telling_row) {
@@ -40,7 +40,7 @@ void learned_rate::let_through(steady_time now, double ceiling) {
     if (stood_ >= proof || now - stood_since_ >= patience_max) begin_trial(now, ceiling);
 }
 
-void learned_rate::measured(steady_time now, double ceiling) {
+void adaptive_rate::measured(steady_time now, double ceiling) {
     const nanoseconds window = now - *window_began_;
     const double seen = static_cast<double>(passed_) / std::chrono::duration<double>(window).count();
     const double rate = std::min(ceiling, std::max(slowest, seen));
@@ -58,7 +58,7 @@ void learned_rate::measured(steady_time now, double ceiling) {
     patience_ = std::max(patience_, patience_for(window, 2));
 }
 
-void learned_rate::begin_trial(steady_time now, double ceiling) {
+void adaptive_rate::begin_trial(steady_time now, double ceiling) {
     if (*rate_ >= ceiling) {
         *this = {};
         return;
@@ -73,7 +73,7 @@ void learned_rate::begin_trial(steady_time now, double ceiling) {
     stood_ = 0;
 }
 
-void learned_rate::refused(steady_time now) {
+void adaptive_rate::refused(steady_time now) {
     if (no_quota_until_ && now < *no_quota_until_) return;
     ++row_;
     stood_since_ = now;
@@ -83,7 +83,7 @@ void learned_rate::refused(steady_time now) {
     patience_ = std::min(patience_ * 2, patience_max);
 }
 
-void learned_rate::named(steady_time now, const named_limit& limit, double ceiling) {
+void adaptive_rate::named(steady_time now, const named_limit& limit, double ceiling) {
     if (!(limit.per_second > 0)) return;
     if (limit.per_second >= ceiling) {  // it is not this that holds us up
         *this = {};
@@ -103,12 +103,12 @@ void learned_rate::named(steady_time now, const named_limit& limit, double ceili
     patience_ = patience;
 }
 
-std::optional<learned_rate::memory> learned_rate::remembered() const {
+std::optional<adaptive_rate::memory> adaptive_rate::remembered() const {
     if (!rate_) return std::nullopt;
     return memory{proven_.value_or(*rate_), window_, patience_};
 }
 
-void learned_rate::restore(const memory& known, steady_time now) {
+void adaptive_rate::restore(const memory& known, steady_time now) {
     *this = {};
     rate_ = known.per_second;
     window_ = known.window;

@@ -10,10 +10,10 @@ constexpr nanoseconds pause_max = std::chrono::hours(24);
 constexpr nanoseconds first_probe = std::chrono::seconds(1);
 }  // namespace
 
-traffic::traffic(const traffic_rules& rules, steady_time now, bool full)
+send_gate::send_gate(const traffic_rules& rules, steady_time now, bool full)
     : rules_(rules), pace_(rules.per_second, rules.burst, now, full) {}
 
-traffic::admission traffic::admit(steady_time now, std::uint32_t in_flight, std::uint32_t connecting) const {
+send_gate::admission send_gate::admit(steady_time now, std::uint32_t in_flight, std::uint32_t connecting) const {
     if (credentials_ == credential_state::refused) return {};
     const bool alone = credentials_ == credential_state::trial || breaker_open();
     if (alone && in_flight > 0) return {};
@@ -26,12 +26,12 @@ traffic::admission traffic::admit(steady_time now, std::uint32_t in_flight, std:
     return {.go = at <= now, .at = at};
 }
 
-std::uint64_t traffic::sent(steady_time now) {
+std::uint64_t send_gate::sent(steady_time now) {
     probing_ = breaker_open();
     return pace_.sent(now);
 }
 
-bool traffic::went_well(steady_time now) {
+bool send_gate::on_request_done(steady_time now) {
     failures_ = 0;
     throttles_ = 0;
     overloads_ = 0;
@@ -43,7 +43,7 @@ bool traffic::went_well(steady_time now) {
     return pace_.per_second() != before;
 }
 
-bool traffic::went_badly(steady_time now) {
+bool send_gate::on_request_failed(steady_time now) {
     const bool was_open = breaker_open();
     if (failures_ < rules_.breaker_failures) ++failures_;
     if (!breaker_open()) return false;
@@ -57,8 +57,8 @@ bool traffic::went_badly(steady_time now) {
     return !was_open;
 }
 
-steady_time traffic::throttled(steady_time now, std::optional<nanoseconds> pause, std::optional<named_limit> limit,
-                               double chance) {
+steady_time send_gate::throttled(steady_time now, std::optional<nanoseconds> pause, std::optional<named_limit> limit,
+                                 double chance) {
     failures_ = 0;
     if (pause && *pause <= nanoseconds(0)) pause.reset();
     // What was under way when the pause began is refused for the same reason: that is no second time.
@@ -76,7 +76,7 @@ steady_time traffic::throttled(steady_time now, std::optional<nanoseconds> pause
     return *paused_until_;
 }
 
-void traffic::overloaded(steady_time now, std::optional<nanoseconds> pause, double chance) {
+void send_gate::overloaded(steady_time now, std::optional<nanoseconds> pause, double chance) {
     // What was under way when the pause began is refused for the same reason, as above.
     if (!backed_off_until_ || now >= *backed_off_until_) ++overloads_;
     const nanoseconds wait = std::max(rules_.throttle_backoff.delay(overloads_, chance),
@@ -84,29 +84,29 @@ void traffic::overloaded(steady_time now, std::optional<nanoseconds> pause, doub
     backed_off_until_ = std::max(backed_off_until_.value_or(now), now + wait);
 }
 
-traffic::memory traffic::remembered(steady_time now) const {
+send_gate::memory send_gate::remembered(steady_time now) const {
     return {.pause = paused_until_ ? std::max(*paused_until_ - now, nanoseconds(0)) : nanoseconds(0),
             .learned = learned_.remembered()};
 }
 
-void traffic::restore(const memory& known, steady_time now) {
+void send_gate::restore(const memory& known, steady_time now) {
     if (known.pause > nanoseconds(0)) paused_until_ = now + std::min(known.pause, pause_max);
     if (!rules_.adaptive || !known.learned || known.learned->per_second >= ceiling()) return;
     learned_.restore(*known.learned, now);
     keep_to_limits(now);
 }
 
-void traffic::set_rules(const traffic_rules& rules, steady_time now) {
+void send_gate::set_rules(const traffic_rules& rules, steady_time now) {
     rules_ = rules;
     if (!rules_.adaptive) learned_ = {};
     keep_to_limits(now);
 }
 
-double traffic::ceiling() const {
+double send_gate::ceiling() const {
     return rules_.per_second;
 }
 
-void traffic::keep_to_limits(steady_time now) {
+void send_gate::keep_to_limits(steady_time now) {
     const double limit = std::min(ceiling(), learned_.get().value_or(ceiling()));
     const std::uint32_t burst = limit < rules_.per_second ? 1 : rules_.burst;
     if (limit != pace_.per_second() || burst != pace_.burst()) pace_.set(limit, burst, now);

@@ -31,7 +31,7 @@ result<nanoseconds> short_duration(const json::object& o, std::string_view key) 
 
 }  // namespace
 
-std::string text_of(const traffic::memory& known, std::string_view endpoint, wall_time now) {
+std::string text_of(const send_gate::memory& known, std::string_view endpoint, wall_time now) {
     std::string out;
     json_object o(out);
     o.member("at", rfc3339(now)).member("endpoint", endpoint).member(pause_key, whole_ms(known.pause));
@@ -44,8 +44,8 @@ std::string text_of(const traffic::memory& known, std::string_view endpoint, wal
     return out;
 }
 
-result<traffic::memory> read_traffic_memory(std::string_view text, std::string_view endpoint, wall_time now) {
-    traffic::memory out;
+result<send_gate::memory> read_traffic_memory(std::string_view text, std::string_view endpoint, wall_time now) {
+    send_gate::memory out;
     if (text.empty()) return out;
     json::error_code ec;
     const json::value whole = json::parse(json::string_view(text.data(), text.size()), ec);

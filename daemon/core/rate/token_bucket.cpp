@@ -11,13 +11,13 @@ constexpr double strict_up_to = 100;   // a second: above, 0.35 % of an interval
 constexpr double single_up_to = 1000;  // a second: above, one wake-up serves several sends
 }  // namespace
 
-pace::pace(double per_second, std::uint32_t burst, steady_time now, bool full)
+token_bucket::token_bucket(double per_second, std::uint32_t burst, steady_time now, bool full)
     : per_second_(per_second), burst_(burst), next_(now) {
     derive();
     if (!full) next_ = now + interval_ * burst_;
 }
 
-void pace::derive() {
+void token_bucket::derive() {
     interval_ = nanoseconds(static_cast<std::int64_t>(1e9 * surplus / per_second_));
     // A quarter of a millisecond is enough to keep the average where each send is waited for.
     slack_ = per_second_ <= single_up_to ? std::min<nanoseconds>(std::chrono::microseconds(250), interval_ / 4)
@@ -29,25 +29,25 @@ void pace::derive() {
     slack_ = std::max(nanoseconds(0), slack_ - interval_ * (burst_ - 1));
 }
 
-bool pace::exact() const {
+bool token_bucket::exact() const {
     return per_second_ <= single_up_to && slack_ > nanoseconds(0);
 }
 
-steady_time pace::ready_at(std::uint32_t after) const {
+steady_time token_bucket::ready_at(std::uint32_t after) const {
     return next_ + interval_ * (static_cast<std::int64_t>(after) - (burst_ - 1));
 }
 
-std::uint64_t pace::sent(steady_time now) {
+std::uint64_t token_bucket::sent(steady_time now) {
     next_ = std::max(next_, now - slack_) + interval_;
     return places_++;
 }
 
-void pace::left(std::uint64_t place, steady_time at) {
+void token_bucket::left(std::uint64_t place, steady_time at) {
     // As many intervals after it as places were given out since, its own included.
     next_ = std::max(next_, at - slack_ + interval_ * static_cast<std::int64_t>(places_ - place));
 }
 
-void pace::set(double per_second, std::uint32_t burst, steady_time now) {
+void token_bucket::set(double per_second, std::uint32_t burst, steady_time now) {
     const bool slower = per_second < per_second_;
     per_second_ = per_second;
     burst_ = burst;

@@ -38,11 +38,11 @@ problem suffix_fault() {
 
 }  // namespace
 
-arrival::arrival(std::string_view name) : kind_(type_of(name).kind), name_fault_(name_fault(name)) {}
+file_readiness::file_readiness(std::string_view name) : kind_(type_of(name).kind), name_fault_(name_fault(name)) {}
 
-arrival_step arrival::seen(sighting what, const node_facts& facts, steady_time now, wall_time wall) {
-    if (kind_ == file_kind::ignored || what == sighting::left) return step(action::leave_alone);
-    if (what == sighting::opened) {
+arrival_step file_readiness::seen(file_event what, const node_facts& facts, steady_time now, wall_time wall) {
+    if (kind_ == file_kind::ignored || what == file_event::left) return step(action::leave_alone);
+    if (what == file_event::opened) {
         // Only the open that belongs to the creation tells anything; later ones are readers, we among them.
         if (!last_ || evidence_ != evidence::created || writer_known_ || now >= since_ + open_grace)
             return step(action::keep);
@@ -50,40 +50,40 @@ arrival_step arrival::seen(sighting what, const node_facts& facts, steady_time n
         return step(action::wait_for_close);
     }
     switch (what) {
-        case sighting::moved_in:
-        case sighting::created:
-        case sighting::returned:
+        case file_event::moved_in:
+        case file_event::created:
+        case file_event::returned:
             // A new file under this name: what was known belongs to another.
-            evidence_ = what == sighting::moved_in   ? evidence::moved_in
-                        : what == sighting::returned ? evidence::found
-                                                     : evidence::created;
-            returned_ = what == sighting::returned;
+            evidence_ = what == file_event::moved_in   ? evidence::moved_in
+                        : what == file_event::returned ? evidence::found
+                                                       : evidence::created;
+            returned_ = what == file_event::returned;
             since_ = now;
             writer_known_ = false;
             last_.reset();
             linked_since_.reset();
             break;
-        case sighting::closed:
+        case file_event::closed:
             evidence_ = evidence::closed;
             since_ = now;
             writer_known_ = false;
             break;
-        case sighting::found:
+        case file_event::found:
             if (!last_) since_ = now;
             break;
-        case sighting::opened:
-        case sighting::left: break;
+        case file_event::opened:
+        case file_event::left: break;
     }
     note(facts, now, wall);
     return judge(now);
 }
 
-arrival_step arrival::looked(const node_facts& facts, steady_time now, wall_time wall) {
+arrival_step file_readiness::looked(const node_facts& facts, steady_time now, wall_time wall) {
     note(facts, now, wall);
     return judge(now);
 }
 
-arrival_step arrival::answered(writer who, steady_time now) {
+arrival_step file_readiness::answered(writer who, steady_time now) {
     writer_present_ = who == writer::present;
     if (writer_known_) {
         // Asked again at a rescan. Only a clear answer outweighs the open we saw.
@@ -107,7 +107,7 @@ arrival_step arrival::answered(writer who, steady_time now) {
 }
 
 // What the facts alone decide.
-arrival_step arrival::judge(steady_time now) const {
+arrival_step file_readiness::judge(steady_time now) const {
     if (name_fault_) return reject(*name_fault_);
     if (auto fault = type_fault(last_->type)) return reject(std::move(*fault));
     if (linked_since_) {
@@ -121,7 +121,7 @@ arrival_step arrival::judge(steady_time now) const {
 }
 
 // Nobody writes, as far as can be known: is there anything that speaks for waiting?
-arrival_step arrival::settle(steady_time now) const {
+arrival_step file_readiness::settle(steady_time now) const {
     const bool doubtful = last_->size == 0 || kind_ == file_kind::unknown || returned_;
     if (doubtful && evidence_ != evidence::moved_in && !quiet(now, quiet_time))
         return look_again(unchanged_since_ + quiet_time);
@@ -129,7 +129,7 @@ arrival_step arrival::settle(steady_time now) const {
     return step(action::ready);
 }
 
-void arrival::note(const node_facts& facts, steady_time now, wall_time wall) {
+void file_readiness::note(const node_facts& facts, steady_time now, wall_time wall) {
     if (!last_) {
         unchanged_since_ = now;
         constexpr std::chrono::microseconds none(0), long_ago = std::chrono::hours(1);  // times may be set to anything
@@ -146,7 +146,7 @@ void arrival::note(const node_facts& facts, steady_time now, wall_time wall) {
         linked_since_ = now;
 }
 
-bool arrival::quiet(steady_time now, nanoseconds for_so_long) const {
+bool file_readiness::quiet(steady_time now, nanoseconds for_so_long) const {
     return age_at_first_sight_ >= for_so_long || now - unchanged_since_ >= for_so_long;
 }
 

@@ -36,7 +36,7 @@ std::string_view cut(std::string_view text, std::size_t bytes) {
 
 }  // namespace
 
-std::string free_name(std::string_view name, std::uint64_t attempt, std::size_t bytes_max) {
+std::string unused_name(std::string_view name, std::uint64_t attempt, std::size_t bytes_max) {
     if (attempt == 0 && name.size() <= bytes_max) return std::string(name);
     const std::size_t stem = stem_bytes(name);
     const std::string number = attempt == 0 ? std::string() : fmt::format(".{}", attempt);
@@ -51,7 +51,7 @@ std::string name_before(std::string_view name, std::uint64_t attempt) {
     if (attempt == 0 || before.size() <= number.size() || !before.ends_with(number)) return std::string(name);
     std::string out(before.substr(0, before.size() - number.size()));
     out += name.substr(stem);
-    return free_name(out, attempt) == name ? out : std::string(name);
+    return unused_name(out, attempt) == name ? out : std::string(name);
 }
 
 }  // namespace culld

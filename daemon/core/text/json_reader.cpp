@@ -333,7 +333,7 @@ void append_utf8(std::string& out, std::uint32_t c) {
 
 }  // namespace
 
-bool json_scanner::next(json_member& out) {
+bool json_reader::next(json_member& out) {
     if (ended_ || complaint_.what != nullptr) return false;
     value_walk walk(text_, at_, complaint_, style_);
     walk.spaces();

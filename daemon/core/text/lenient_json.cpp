@@ -17,21 +17,21 @@ bool is_json_blank(char c) {
 
 }  // namespace
 
-loose_json::loose_json(std::string_view text) : text_(text) {
+lenient_json::lenient_json(std::string_view text) : text_(text) {
     if (text_.starts_with(byte_order_mark)) text_.remove_prefix(byte_order_mark.size());
 }
 
-bool loose_json::breaks(const char* why) {
+bool lenient_json::breaks(const char* why) {
     if (broken_ == nullptr) broken_ = why;
     at_ = text_.size();
     return false;
 }
 
-void loose_json::blanks() {
+void lenient_json::blanks() {
     while (at_ < text_.size() && is_json_blank(text_[at_])) ++at_;
 }
 
-loose_json::kind loose_json::what() {
+lenient_json::kind lenient_json::what() {
     blanks();
     if (at_ >= text_.size()) return kind::nothing;
     switch (text_[at_]) {
@@ -46,13 +46,13 @@ loose_json::kind loose_json::what() {
     }
 }
 
-void loose_json::enter() {
+void lenient_json::enter() {
     ++at_;
     fresh_ = true;
 }
 
 // Before a member or an element: behind the comma, if one is due. False at the end, or where it is broken.
-bool loose_json::separated(char end, const char* missing) {
+bool lenient_json::separated(char end, const char* missing) {
     if (broken_ != nullptr) return false;
     blanks();
     const bool first = fresh_;
@@ -69,7 +69,7 @@ bool loose_json::separated(char end, const char* missing) {
     return true;
 }
 
-bool loose_json::next_member(std::string_view& key) {
+bool lenient_json::next_member(std::string_view& key) {
     if (!separated('}', "a comma or } is missing")) return false;
     if (!stands('"')) return breaks("a member has no name");
     key = string();
@@ -79,11 +79,11 @@ bool loose_json::next_member(std::string_view& key) {
     return true;
 }
 
-bool loose_json::next_element() {
+bool lenient_json::next_element() {
     return separated(']', "a comma or ] is missing");
 }
 
-std::string_view loose_json::string() {
+std::string_view lenient_json::string() {
     const std::size_t begin = ++at_;
     std::size_t quote = text_.find('"', at_);
     while (quote != std::string_view::npos) {
@@ -99,7 +99,7 @@ std::string_view loose_json::string() {
     return {};
 }
 
-std::string_view loose_json::skip() {
+std::string_view lenient_json::skip() {
     const kind here = what();
     const std::size_t begin = at_;
     switch (here) {
@@ -139,14 +139,14 @@ std::string_view loose_json::skip() {
     return broken_ == nullptr ? text_.substr(begin, at_ - begin) : std::string_view();
 }
 
-bool loose_json::take(std::string_view exact) {
+bool lenient_json::take(std::string_view exact) {
     if (text_.substr(at_, exact.size()) != exact) return false;
     at_ += exact.size();
     fresh_ = false;
     return true;
 }
 
-bool loose_json::ended() {
+bool lenient_json::ended() {
     if (broken_ != nullptr) return false;
     blanks();
     return at_ == text_.size() || breaks("something stands behind the end");
@@ -190,8 +190,8 @@ std::string loosely_unescaped(std::string_view raw) {
 }
 
 bool is_loose_object(std::string_view text) {
-    loose_json json(text);
-    if (json.what() != loose_json::kind::object) return false;
+    lenient_json json(text);
+    if (json.what() != lenient_json::kind::object) return false;
     static_cast<void>(json.skip());
     return json.ended();
 }

@@ -22,7 +22,7 @@ bool is_control(char c) {
 
 }  // namespace
 
-std::string shell_word(std::string_view text) {
+std::string shell_quoted(std::string_view text) {
     if (!text.empty() && std::ranges::all_of(text, means_nothing)) return std::string(text);
     std::string out;
     if (std::ranges::none_of(text, is_control) && !unseen_in(text)) {
@@ -42,7 +42,7 @@ std::string shell_word(std::string_view text) {
 }
 
 std::string shell_file(std::string_view name) {
-    return shell_word((name.starts_with('-') ? "./" : "") + std::string(name));
+    return shell_quoted((name.starts_with('-') ? "./" : "") + std::string(name));
 }
 
 }  // namespace culld

@@ -43,7 +43,7 @@ std::string mark(std::uint64_t n) {
 
 }  // namespace
 
-void append_chart(std::string& out, const chart& of) {
+void append_chart(std::string& out, const svg_chart& of) {
     const std::size_t bars = of.series.empty() ? 0 : of.series[0].counts.size();
     std::uint64_t highest = 1;
     for (std::size_t i = 0; i < bars; ++i) {

@@ -82,7 +82,7 @@ dropping::~dropping() {
 
 outcome<std::string> dropping::drop(name_policy policy, const std::function<bool(std::string_view)>& taken) {
     for (std::uint32_t attempt = 0; attempt < (policy == name_policy::exactly ? 1 : names_tried); ++attempt) {
-        std::string name = free_name(name_, attempt);
+        std::string name = unused_name(name_, attempt);
         if (policy == name_policy::or_free && taken && taken(name)) continue;
         auto moved = tmp_.move(temporary_, incoming_, name);
         if (!moved) {

@@ -10,8 +10,8 @@ namespace culld::ctl {
 
 // Where lines about a job's progress go.
 enum class follow_style {
-    data,  // they are what the verb was asked for: stdout
-    talk,  // stderr
+    data,     // they are what the verb was asked for: stdout
+    console,  // stderr
 };
 
 // Shows `job_id` until it is finished: a bar on a terminal, else a line every 10 s; with --json the job's

@@ -166,7 +166,7 @@ outcome<std::string> from_daemon(const control_answer& answer, std::vector<job_f
 void say_that_nobody_answers(const context& with, const problem& why) {
     static bool said = false;
     if (with.json || std::exchange(said, true)) return;
-    with.out.say(fmt::format("no daemon answers ({}): this is what the journals say", printable(why.text())));
+    with.out.info(fmt::format("no daemon answers ({}): this is what the journals say", printable(why.text())));
 }
 
 // The daemon's word on one job; nothing where it has none, or does not answer.
@@ -272,7 +272,7 @@ outcome<std::vector<job_facts>> jobs_from_journals(const context& with) {
     if (!ids) return give_up(io_error, std::move(ids.error()));
     auto ledger = read_ledger(*dir);
     if (!ledger) return give_up_on(with.settings.journal.dir + "/" + ledger_name, std::move(ledger.error()));
-    for (const problem& p : ledger->checked.findings()) with.out.complain(p);
+    for (const problem& p : ledger->checked.findings()) with.out.error(p);
     std::map<std::string, const ledger_entry*> finished;
     for (const ledger_entry& e : ledger->checked.entries())
         if (!e.rejected) finished[e.job_id] = &e;
@@ -359,7 +359,7 @@ outcome<job_facts> find_job(const context& with, std::string_view name) {
         if (newest != rejected.end() &&
             (!found || found->file != name || (found->finished() && newest->at > found->accepted_at))) {
             if (found && found->file == name && !with.json)
-                with.out.say(fmt::format("an earlier file of that name is job {}", printable(found->job_id)));
+                with.out.info(fmt::format("an earlier file of that name is job {}", printable(found->job_id)));
             return rejected_facts(*newest);
         }
     }

@@ -88,7 +88,7 @@ outcome<unique_fd> open_source(const context& with, const source_facts& facts) {
         auto dir = folder::open(with.settings.spool.dir + "/" + where);
         if (!dir) continue;
         for (std::uint32_t attempt = 0; attempt < names_tried; ++attempt) {
-            const std::string name = free_name(facts.file, attempt);
+            const std::string name = unused_name(facts.file, attempt);
             if (!dir->exists(name)) {
                 if (attempt == 0) continue;  // its own name may be free again, its other name not
                 break;
@@ -197,7 +197,7 @@ result<accepted_sources> sources_of(const record_view& accepted) {
     const json_value* list = accepted.find("list");
     if (list == nullptr || list->kind != json_kind::object) return out;
     source_facts facts;
-    json_scanner scanner(list->raw);
+    json_reader scanner(list->raw);
     json_member member;
     while (scanner.next(member)) {
         if (member.key == "file") facts.file = member.value.text().value_or("");

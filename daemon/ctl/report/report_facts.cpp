@@ -23,7 +23,7 @@ void count(std::map<std::string, std::uint64_t>& by, const std::string& reason, 
 std::vector<named_text> members_of(const json_value* object) {
     std::vector<named_text> out;
     if (object == nullptr || object->kind != json_kind::object) return out;
-    json_scanner scanner(object->raw);
+    json_reader scanner(object->raw);
     json_member member;
     while (scanner.next(member)) {
         auto text = member.value.text();

@@ -59,8 +59,8 @@ struct report_facts {
     std::string options_json = "{}", labels_json = "{}";  // the same as they stand in the record
 
     // The whole journal.
-    timeline verdicts{verdict_series};                             // ids
-    timeline traffic{traffic_series};                              // requests
+    widening_counts verdicts{verdict_series};                      // ids
+    widening_counts traffic{traffic_series};                       // requests
     std::map<std::string, std::uint64_t> failed, skipped, errors;  // by reason; requests by class
     std::uint64_t events = 0;                                      // see is_event
     journal_report journal;

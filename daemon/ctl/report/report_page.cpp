@@ -246,7 +246,7 @@ void report_page::event(std::string& out, const record_view& record, std::uint64
         default: return;
     }
     if (const json_value* by = record.find("by"); by != nullptr && by->kind == json_kind::object) {
-        json_scanner scanner(by->raw);
+        json_reader scanner(by->raw);
         json_member member;
         std::string pid;
         while (scanner.next(member)) {
@@ -352,7 +352,7 @@ void report_page::by_hand(std::string& out) const {
         "<p>The file that the ids came from:</p><pre>sha256sum {}</pre><p>What the journal says about one id, "
         "and the whole of it at once:</p><pre>grep -n '\"ID\"' {}\ncullctl verify --journal-dir . -- {}</pre>"
         "</section>\n",
-        html(shell_file(source.file)), name, html(shell_word(facts_.job_id)));
+        html(shell_file(source.file)), name, html(shell_quoted(facts_.job_id)));
 }
 
 void report_page::foot(std::string& out) const {

@@ -40,19 +40,19 @@ std::string coloured(bool on, colour c, std::string_view text) {
 
 }  // namespace
 
-talk::talk(bool never_colour, bool quiet)
+console::console(bool never_colour, bool quiet)
     : quiet_(quiet),
       stdout_terminal_(::isatty(STDOUT_FILENO) == 1),
       stderr_terminal_(::isatty(STDERR_FILENO) == 1),
       stdout_colour_(wants_colour(stdout_terminal_, never_colour)),
       stderr_colour_(wants_colour(stderr_terminal_, never_colour)) {}
 
-void talk::data(std::string_view text) {
+void console::data(std::string_view text) {
     pending_ += text;
     end_data();
 }
 
-void talk::write_pending() {
+void console::write_pending() {
     if (!write_failed_ && !write_all(STDOUT_FILENO, pending_, "stdout")) {
         write_failed_ = true;
         write_errno_ = errno;
@@ -60,42 +60,42 @@ void talk::write_pending() {
     pending_.clear();
 }
 
-result<void> talk::flush() {
+result<void> console::flush() {
     if (!pending_.empty()) write_pending();
     if (write_failed_) return fail(errno_problem("write", "standard output", write_errno_));
     return {};
 }
 
-void talk::say(std::string_view line) {
-    if (!quiet_) complain(line);
+void console::info(std::string_view line) {
+    if (!quiet_) error(line);
 }
 
-void talk::complain(std::string_view line) {
+void console::error(std::string_view line) {
     end_progress();
     // Talk that cannot be said is lost: there is nobody else to tell.
     static_cast<void>(write_all(STDERR_FILENO, fmt::format("{}\n", line), "stderr"));
 }
 
-void talk::complain(const problem& about) {
-    complain(fmt::format("cullctl: {}{}", on_stderr(colour::red, "error: "), printable(about.text())));
+void console::error(const problem& about) {
+    error(fmt::format("cullctl: {}{}", on_stderr(colour::red, "error: "), printable(about.text())));
 }
 
-void talk::progress(std::string_view line) {
+void console::progress(std::string_view line) {
     if (!stderr_terminal_ || quiet_) return;
     static_cast<void>(write_all(STDERR_FILENO, fmt::format("\r{}\x1b[K", line), "stderr"));
     in_progress_ = true;
 }
 
-void talk::end_progress() {
+void console::end_progress() {
     if (!in_progress_) return;
     static_cast<void>(write_all(STDERR_FILENO, "\r\x1b[K", "stderr"));
     in_progress_ = false;
 }
 
-std::string talk::on_stdout(colour c, std::string_view text) const {
+std::string console::on_stdout(colour c, std::string_view text) const {
     return coloured(stdout_colour_, c, text);
 }
-std::string talk::on_stderr(colour c, std::string_view text) const {
+std::string console::on_stderr(colour c, std::string_view text) const {
     return coloured(stderr_colour_, c, text);
 }
 

@@ -14,10 +14,10 @@ namespace culld::ctl {
 
 enum class colour { none, green, yellow, red, bold, dim };
 
-class talk {
+class console {
   public:
-    // `never_colour` is --no-color; `quiet` leaves out what say() has to tell, never errors.
-    talk(bool never_colour, bool quiet);
+    // `never_colour` is --no-color; `quiet` leaves out what info() has to tell, never errors.
+    console(bool never_colour, bool quiet);
 
     // Data, to stdout. A stdout that cannot be written shows in flush().
     void data(std::string_view text);
@@ -30,9 +30,9 @@ class talk {
     [[nodiscard]] result<void> flush();
 
     // A line of talk, to stderr.
-    void say(std::string_view line);
-    void complain(const problem& about);
-    void complain(std::string_view line);
+    void info(std::string_view line);
+    void error(const problem& about);
+    void error(std::string_view line);
 
     // A line that the next one replaces, to stderr; only where stderr is a terminal.
     void progress(std::string_view line);

@@ -33,7 +33,7 @@ struct context {
     bool have_config = false;  // a configuration file was read
     bool json = false;
     bool verbose = false;
-    talk& out;
+    console& out;
 };
 
 // Why a verb cannot go on, and the exit code that says so.

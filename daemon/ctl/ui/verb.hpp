@@ -44,7 +44,7 @@ void add_ledger_rules(CLI::App& command, ledger_rules& rules);
 
 // Says what went wrong; the code to exit with.
 [[nodiscard]] inline int report(const context& with, const failure& why) {
-    with.out.complain(why.about);
+    with.out.error(why.about);
     return why.code;
 }
 

@@ -17,10 +17,10 @@ int show(const context& with, const std::string& file, yaml_comments comments) {
     if (!file.empty()) sources.file = file;
     const auto loaded = load_config(sources);
     if (!loaded) {
-        for (const config_complaint& c : loaded.error()) with.out.complain(printable(c.text()));
+        for (const config_complaint& c : loaded.error()) with.out.error(printable(c.text()));
         return bad_config;
     }
-    for (const config_complaint& c : loaded->warnings) with.out.say("warning: " + printable(c.text()));
+    for (const config_complaint& c : loaded->warnings) with.out.info("warning: " + printable(c.text()));
     with.out.data(with.json ? config_origins_json(loaded->effective) + "\n" : config_yaml(loaded->effective, comments));
     return all_well;
 }

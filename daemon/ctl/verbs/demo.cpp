@@ -180,15 +180,15 @@ class stage {
 
   private:
     void tell(std::string_view what, const std::string& line) {
-        with_.out.say(fmt::format("  {}{}", with_.out.on_stderr(colour::bold, fmt::format("{:<10}", what)), line));
+        with_.out.info(fmt::format("  {}{}", with_.out.on_stderr(colour::bold, fmt::format("{:<10}", what)), line));
     }
 
     // Runs a verb of ours as a user would type it.
     result<int> show(std::vector<std::string> words) {
         std::string line = "$ cullctl";
         for (const std::string& word : words) line += " " + word;
-        with_.out.say("");
-        with_.out.say(with_.out.on_stderr(colour::bold, line));
+        with_.out.info("");
+        with_.out.info(with_.out.on_stderr(colour::bold, line));
         std::vector<std::string> command{self_, "--config", (home_ / "culld.yaml").string()};
         command.insert(command.end(), words.begin(), words.end());
         auto running = start(command, -1, -1);

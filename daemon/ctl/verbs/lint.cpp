@@ -43,7 +43,7 @@ verb lint_verb(CLI::App& app) {
                         o.member("protected", count_of(checked->protected_at)).close();
                         with.out.data(text + "\n");
                     } else {
-                        with.out.say(
+                        with.out.info(
                             fmt::format("{}: {} ids, {} duplicates{}", printable(path), grouped(checked->ids),
                                         grouped(checked->duplicates),
                                         checked->protected_at.empty()

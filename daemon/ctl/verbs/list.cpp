@@ -43,9 +43,9 @@ void say_what_is_blocked(const context& with, const std::vector<job_facts>& jobs
         if (count++ == 0) first = &job;
     }
     if (count == 1)
-        with.out.say(fmt::format("{0} is blocked: cullctl status {0} says what to do", printable(first->job_id)));
+        with.out.info(fmt::format("{0} is blocked: cullctl status {0} says what to do", printable(first->job_id)));
     else if (count > 1)
-        with.out.say(fmt::format("{} jobs are blocked: cullctl status JOB says what to do", grouped(count)));
+        with.out.info(fmt::format("{} jobs are blocked: cullctl status JOB says what to do", grouped(count)));
 }
 
 // After a restart the daemon tells of no job that was over before.
@@ -59,8 +59,8 @@ void say_how_many_are_older(const context& with, const std::vector<job_facts>& s
     const auto older =
         std::count_if(all->begin(), all->end(), [&](const std::string& id) { return !ids.contains(id); });
     if (older > 0)
-        with.out.say(fmt::format("{} older {} not shown: cullctl list --all",
-                                 grouped(static_cast<std::uint64_t>(older)), older == 1 ? "job is" : "jobs are"));
+        with.out.info(fmt::format("{} older {} not shown: cullctl list --all",
+                                  grouped(static_cast<std::uint64_t>(older)), older == 1 ? "job is" : "jobs are"));
 }
 
 struct list_options {
@@ -108,7 +108,7 @@ int run_list(const context& with, const list_options& options) {
     }
     std::erase_if(*jobs, [](const job_facts& job) { return job.is_file(); });
     if (jobs->empty())
-        with.out.say("no jobs");
+        with.out.info("no jobs");
     else
         print_table(with, *jobs);
     if (!waiting.empty()) {
@@ -119,7 +119,7 @@ int run_list(const context& with, const list_options& options) {
         with.out.data("\n");
         print_rejected(with, rejected);
         if (rejected.size() == rejected_shown && !options.everything)
-            with.out.say("the newest rejected files: cullctl list --all shows all");
+            with.out.info("the newest rejected files: cullctl list --all shows all");
     }
     say_what_is_blocked(with, *jobs);
     if (!options.everything && !options.open_only) say_how_many_are_older(with, all);

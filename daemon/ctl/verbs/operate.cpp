@@ -43,17 +43,17 @@ int post(const context& with, const std::string& job_id, std::string_view action
     const std::string target = fmt::format("/v1/jobs/{}/{}", percent_encoded(job_id), action);
     const auto answer = ask(with.settings.http.socket, "POST", target, body);
     if (!answer) {
-        with.out.complain(answer.error().about);
+        with.out.error(answer.error().about);
         return exit_code_of(answer.error());
     }
     if (answer->status < 200 || answer->status > 299) {
-        with.out.complain(problem_of(*answer));
+        with.out.error(problem_of(*answer));
         return exit_code_of(*answer);
     }
     if (with.json)
         with.out.data(answer->body.ends_with('\n') || answer->body.empty() ? answer->body : answer->body + "\n");
     else
-        with.out.say(fmt::format("{}: {}", printable(job_id), done));
+        with.out.info(fmt::format("{}: {}", printable(job_id), done));
     return all_well;
 }
 
@@ -140,7 +140,7 @@ int run_order(const context& with, const order& what, const order_options& optio
     int worst = all_well;
     for (const job_facts& job : jobs) {
         if (what.ask && !options.yes && !job.finished() && person_is_there(with) && !confirmed(question_about(job))) {
-            with.out.complain(fmt::format("{}: not cancelled", printable(name_of(job))));
+            with.out.error(fmt::format("{}: not cancelled", printable(name_of(job))));
             worst = std::max<int>(worst, ended_early);
             continue;
         }
@@ -168,8 +168,8 @@ verb order_verb(CLI::App& app, const std::string& help, order what) {
 int run_rate(const context& with, const std::vector<std::string>& words, bool yes) {
     double per_second = 0;
     if (!CLI::detail::lexical_cast(words.back(), per_second) || !std::isfinite(per_second) || per_second <= 0) {
-        with.out.complain(problem{.what = fmt::format("\"{}\" is no rate", printable(words.back())),
-                                  .hint = "a number of requests a second above 0, such as 5 or 0.5"});
+        with.out.error(problem{.what = fmt::format("\"{}\" is no rate", printable(words.back())),
+                               .hint = "a number of requests a second above 0, such as 5 or 0.5"});
         return usage;
     }
     std::vector<std::string> ids;
@@ -183,7 +183,7 @@ int run_rate(const context& with, const std::vector<std::string>& words, bool ye
         for (const job_facts& job : *all)
             if (!job.finished() && !job.is_file() && job.waits_for != standstill::reading) ids.push_back(job.job_id);
         if (ids.empty()) {
-            with.out.say("no job is open: nothing changed");
+            with.out.info("no job is open: nothing changed");
             return all_well;
         }
         std::vector<std::string> shown;
@@ -194,11 +194,11 @@ int run_rate(const context& with, const std::vector<std::string>& words, bool ye
             per_second, grouped(ids.size()), fmt::join(shown, ", "));
         if (!yes && person_is_there(with)) {
             if (!confirmed(what)) {
-                with.out.complain("nothing changed");
+                with.out.error("nothing changed");
                 return ended_early;
             }
         } else {
-            with.out.say(what);
+            with.out.info(what);
         }
     }
     std::string body;

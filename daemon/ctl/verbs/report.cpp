@@ -211,10 +211,10 @@ int run_report(const context& with, const report_options& options) {
     auto written = with.json ? write_json(*dir, *job, *facts, *sink) : write_page(*dir, *job, *facts, *sink);
     if (!written) return report(with, written.error());
     if (to_file)
-        with.out.say(fmt::format("wrote {} ({} records, {})", printable(options.file), grouped(facts->journal.records),
-                                 text_of(facts->believed())));
+        with.out.info(fmt::format("wrote {} ({} records, {})", printable(options.file), grouped(facts->journal.records),
+                                  text_of(facts->believed())));
     if (facts->sound()) return all_well;
-    for (const problem& p : facts->findings) with.out.complain(p);
+    for (const problem& p : facts->findings) with.out.error(p);
     return not_verified;
 }
 

@@ -147,12 +147,12 @@ class result_run {
                 return rows.feed(record);
             });
         if (!read) {
-            if (stuck_) return report(with_, *stuck_);
+            if (quarantined_) return report(with_, *quarantined_);
             return report(with_, give_up_on(dir_.path() + "/" + journal_name(job_), std::move(read.error())).value());
         }
         if (!read->findings.empty()) {
-            for (const problem& p : read->findings) with_.out.complain(p);
-            with_.out.complain("cullctl: the journal cannot be trusted; cullctl verify says more");
+            for (const problem& p : read->findings) with_.out.error(p);
+            with_.out.error("cullctl: the journal cannot be trusted; cullctl verify says more");
             return not_verified;
         }
         return remaining(*read);
@@ -169,19 +169,19 @@ class result_run {
             return success();
         });
         if (shown) return all_well;
-        if (!stuck_) return report(with_, {io_error, shown.error()});
-        if (asked) return report(with_, *stuck_);
-        with_.out.complain(stuck_->about);
-        with_.out.complain(
+        if (!quarantined_) return report(with_, {io_error, shown.error()});
+        if (asked) return report(with_, *quarantined_);
+        with_.out.error(quarantined_->about);
+        with_.out.error(
             fmt::format("cullctl: {} ids have no verdict yet; their names cannot be shown", grouped(count_of(rest))));
-        return stuck_->code;
+        return quarantined_->code;
     }
 
     result<void> look_up(const spans& at, const std::function<result<void>(std::string_view)>& each) {
         if (!store_) {
             if (auto opened = open_store(); !opened) {
-                stuck_ = std::move(opened.error());
-                return fail(stuck_->about);
+                quarantined_ = std::move(opened.error());
+                return fail(quarantined_->about);
             }
         }
         each_id sink(each);
@@ -212,7 +212,7 @@ class result_run {
     std::optional<accepted_sources> sources_;
     std::optional<scratch_folder> scratch_;
     std::optional<id_store> store_;
-    std::optional<failure> stuck_;  // why the ids cannot be looked up
+    std::optional<failure> quarantined_;  // why the ids cannot be looked up
 };
 
 }  // namespace

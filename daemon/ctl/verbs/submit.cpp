@@ -136,8 +136,8 @@ class neighbours {
         if (!with.ask_daemon) return;
         const auto answer = ask(with.settings.http.socket, "GET", "/livez");
         if (!answer) {
-            with.out.say(fmt::format("no daemon answers ({}): what is submitted waits until culld runs",
-                                     printable(answer.error().about.text())));
+            with.out.info(fmt::format("no daemon answers ({}): what is submitted waits until culld runs",
+                                      printable(answer.error().about.text())));
             return;
         }
         if (auto jobs = all_jobs(with))
@@ -175,8 +175,8 @@ class neighbours {
 
 outcome<submitted> drop(const context& with, prepared& job, const neighbours& others) {
     if (const job_facts* same = others.job_of(job.copy.name()))
-        with.out.say(fmt::format("{} is the file of {}, which is open: this one gets another name",
-                                 printable(job.copy.name()), printable(same->job_id)));
+        with.out.info(fmt::format("{} is the file of {}, which is open: this one gets another name",
+                                  printable(job.copy.name()), printable(same->job_id)));
     if (job.list) {
         auto dropped = job.list->drop(name_policy::exactly);
         if (!dropped) return tl::unexpected(std::move(dropped.error()));
@@ -225,7 +225,7 @@ std::optional<std::string> rejection_of(const context& with, const submitted& s)
     const auto submitted_at = parse_rfc3339(s.at);
     if (!rejected || !submitted_at) return std::nullopt;
     for (std::uint32_t attempt = 0; attempt < names_tried; ++attempt) {
-        const std::string name = free_name(s.file, attempt).append(reason_suffix);
+        const std::string name = unused_name(s.file, attempt).append(reason_suffix);
         auto facts = rejected->stat(name);
         if (!facts) break;
         const auto written =
@@ -234,7 +234,7 @@ std::optional<std::string> rejection_of(const context& with, const submitted& s)
         if (written + std::chrono::milliseconds(20) < submitted_at->time_since_epoch()) continue;
         const auto text = read_reason(*rejected, name);
         if (!text) continue;
-        json_scanner scanner(*text);
+        json_reader scanner(*text);
         json_member member;
         while (scanner.next(member))
             if (member.key == "error") return member.value.text().value_or("see " + rejected->path() + "/" + name);
@@ -272,7 +272,7 @@ int wait_for(const context& with, const submitted& s) {
                 return job.file == s.file && job.accepted_at >= s.at;
             });
             if (mine != jobs->rend()) {
-                auto ended = follow(with, mine->job_id, follow_style::talk);
+                auto ended = follow(with, mine->job_id, follow_style::console);
                 if (!ended) return report(with, ended.error());
                 if (!*ended) return interrupted;
                 with.out.data(with.json ? (*ended)->json + "\n" : "");
@@ -280,7 +280,7 @@ int wait_for(const context& with, const submitted& s) {
             }
         }
         if (auto why = rejection_of(with, s)) {
-            with.out.complain(problem{.what = "rejected: " + *why, .hint = {}, .file = s.file});
+            with.out.error(problem{.what = "rejected: " + *why, .hint = {}, .file = s.file});
             return bad_job;
         }
         const whereabouts at = whereabouts_of(with, s);
@@ -300,7 +300,7 @@ int wait_for(const context& with, const submitted& s) {
         }
         pause_between_looks();
     }
-    with.out.complain(fmt::format("{} stays submitted", printable(s.file)));
+    with.out.error(fmt::format("{} stays submitted", printable(s.file)));
     return interrupted;
 }
 
@@ -313,8 +313,8 @@ void tell(const context& with, const std::string& path, const submitted& one, bo
     } else if (!wait) {
         with.out.data(one.file + "\n");
     }
-    with.out.say(fmt::format("submitted {} ({} ids){}", printable(one.file), grouped(one.ids),
-                             wait ? "" : fmt::format("; cullctl watch {} follows it", shell_word(one.file))));
+    with.out.info(fmt::format("submitted {} ({} ids){}", printable(one.file), grouped(one.ids),
+                              wait ? "" : fmt::format("; cullctl watch {} follows it", shell_quoted(one.file))));
 }
 
 // All files are checked before the first is dropped: their ids must add up.
@@ -336,7 +336,7 @@ outcome<std::vector<prepared>> prepare_confirmed(const context& with, const subm
 
 int run_submit(const context& with, const submit_options& options) {
     if (std::count(options.files.begin(), options.files.end(), "-") > 1) {
-        with.out.complain(problem{.what = "- stands for standard input, which can be read once"});
+        with.out.error(problem{.what = "- stands for standard input, which can be read once"});
         return usage;
     }
     const neighbours others(with);
@@ -370,7 +370,7 @@ int run_submit(const context& with, const submit_options& options) {
                 continue;
             }
             if (ask_first && !job->checked.spec.dry_run && !asked_and_confirmed(with, *job)) {
-                with.out.complain(fmt::format("{}: not submitted", printable(path)));
+                with.out.error(fmt::format("{}: not submitted", printable(path)));
                 worst = std::max<int>(worst, ended_early);
                 continue;
             }

@@ -90,8 +90,9 @@ class verification {
         }
         ++out.open;
         if (read->torn_bytes > 0)
-            with_.out.say(fmt::format("{}: the last {} bytes are no whole line yet; culld cuts them off when it starts",
-                                      name, read->torn_bytes));
+            with_.out.info(
+                fmt::format("{}: the last {} bytes are no whole line yet; culld cuts them off when it starts", name,
+                            read->torn_bytes));
         if (read->summary.state == "finished" || (accepted == nullptr && ledger.tells_of_accepted()))
             unnamed_.emplace_back(job_id, std::move(*read));
         return {};
@@ -206,8 +207,8 @@ void show(const context& with, const tally& t, const ledger_check& ledger, doubl
                               t.journals == 1 ? "journal" : "journals", grouped(t.open), grouped(t.records),
                               grouped(t.bytes), ledger_range(ledger)));
     if (with.verbose)
-        with.out.say(fmt::format("{:.2f} s, {:.2f} GB/s", seconds,
-                                 static_cast<double>(t.bytes) / 1e9 / std::max(seconds, 1e-6)));
+        with.out.info(fmt::format("{:.2f} s, {:.2f} GB/s", seconds,
+                                  static_cast<double>(t.bytes) / 1e9 / std::max(seconds, 1e-6)));
 }
 
 // No success: there was nothing that could have been found wrong.
@@ -266,7 +267,7 @@ int verify(const context& with, const verify_options& options) {
     // What cannot be looked at hides nothing of the rest.
     const auto go_on = [&](outcome<void> done) {
         if (done) return;
-        with.out.complain(done.error().about);
+        with.out.error(done.error().about);
         if (!t.failed) t.failed = std::move(done.error());
     };
     for (const std::string& job : jobs) go_on(each.journal(job, ledger, t));
@@ -277,7 +278,7 @@ int verify(const context& with, const verify_options& options) {
         if (auto nothing = nothing_verified(with, t, ledger, keys->has_value())) return report(with, *nothing);
     show(with, t, ledger, seconds);
     if (!*keys && ledger.signed_lines() > 0)
-        with.out.say("the ledger is signed, and the signatures were not checked: --public-key FILE does that");
+        with.out.info("the ledger is signed, and the signatures were not checked: --public-key FILE does that");
     if (!t.findings.empty()) return not_verified;
     return t.failed ? t.failed->code : all_well;
 }

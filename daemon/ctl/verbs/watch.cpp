@@ -55,7 +55,7 @@ class teller {
         const auto now = clock::now();
         if (bar && with_.out.stderr_is_terminal() && !job.finished()) {
             // A bar has no room for why it stands still: that is said once, above it.
-            if (state != std::exchange(before.text, state) && !job.reason.empty()) with_.out.say(line_of(job));
+            if (state != std::exchange(before.text, state) && !job.reason.empty()) with_.out.info(line_of(job));
             return with_.out.progress(bar_of(with_, job));
         }
         if (state == before.text && now - before.at < plain_interval) return;
@@ -65,7 +65,7 @@ class teller {
             with_.out.data(line_of(job) + "\n");
             flush();
         } else {
-            with_.out.say(line_of(job));
+            with_.out.info(line_of(job));
         }
     }
     [[nodiscard]] bool broken() const { return broken_; }
@@ -129,12 +129,12 @@ int watch_all(const context& with) {
         if (unfinished > 0 && still.is_one(jobs->front().from_daemon, all))
             return report(with, no_progress::failed(with).value());
         if (unfinished == 0) {
-            if (open.empty()) with.out.say("no job is open");
+            if (open.empty()) with.out.info("no job is open");
             return tell.broken() ? io_error : all_well;
         }
         pause_between_looks();
     }
-    with.out.say("the jobs go on");
+    with.out.info("the jobs go on");
     return tell.broken() ? io_error : interrupted;
 }
 
@@ -158,7 +158,7 @@ outcome<std::optional<job_facts>> follow(const context& with, const std::string&
         }
         // What a moment ends, nobody has to mend.
         if (job->state != job_state::blocked) blocked_since.reset();
-        if (style == follow_style::talk && job->state == job_state::blocked) {
+        if (style == follow_style::console && job->state == job_state::blocked) {
             const auto now = clock::now();
             if (now - blocked_since.emplace(blocked_since.value_or(now)) >= blocked_patience) {
                 with.out.end_progress();
@@ -171,7 +171,7 @@ outcome<std::optional<job_facts>> follow(const context& with, const std::string&
     }
     with.out.end_progress();
     if (tell.broken()) return give_up(io_error, {.what = "standard output cannot be written"});
-    with.out.complain(fmt::format("{} goes on; cullctl watch follows it again", printable(job_id)));
+    with.out.error(fmt::format("{} goes on; cullctl watch follows it again", printable(job_id)));
     return std::nullopt;
 }
 

@@ -18,7 +18,7 @@ struct lists {
 };
 
 // Ids that were read in place are written as they stand in the body, in their quotes.
-void append_ids(const world& w, std::string& out, const id_list& ids, bool leading_null) {
+void append_ids(const cloud& w, std::string& out, const id_list& ids, bool leading_null) {
     const bool quoted = !w.batch.verbatim.empty();
     const std::uint64_t most = w.rules.truncate_lists;
     const std::size_t count = most == 0 ? ids.size() : std::min<std::size_t>(most, ids.size());
@@ -39,14 +39,14 @@ std::string uuid_of(const std::string& hex) {
            hex.substr(20, 12);
 }
 
-void append_lists(const world& w, std::string& out, const lists& all) {
+void append_lists(const cloud& w, std::string& out, const lists& all) {
     out.append(R"("success_ids":)");
     append_ids(w, out, all.success, false);
     out.append(R"(,"error_ids":)");
     append_ids(w, out, all.error, w.rules.null_errors);
 }
 
-void write_answer(const world& w, const request& r, const lists& all, reply& to) {
+void write_answer(const cloud& w, const request& r, const lists& all, reply& to) {
     std::string& out = to.body;
     if (!w.rules.odd_samples) {
         out = R"({"code":"00000000","message":"Success.","data":{)";
@@ -74,7 +74,7 @@ void write_answer(const world& w, const request& r, const lists& all, reply& to)
 }
 
 // Deletes what is to be deleted and sorts the ids into the answer's lists.
-lists carry_out(world& w, const request& r, reply& to) {
+lists carry_out(cloud& w, const request& r, reply& to) {
     lists all;
     all.success.reserve(w.batch.ids.size());
     for (std::size_t i = 0; i < w.batch.ids.size(); ++i) {
@@ -101,7 +101,7 @@ lists carry_out(world& w, const request& r, reply& to) {
 }
 
 // Everything deleted, the ids' own bytes given back.
-void answer_all_deleted(const world& w, reply& to) {
+void answer_all_deleted(const cloud& w, reply& to) {
     to.deleted = w.batch.ids.size();
     to.body.append(R"({"code":"00000000","message":"Success.","data":{"success_ids":[)");
     to.body.append(w.batch.verbatim);
@@ -109,7 +109,7 @@ void answer_all_deleted(const world& w, reply& to) {
 }
 
 // The ids that exist, deleted; the rest in error_ids. No fault touches single ids.
-void answer_plainly(world& w, const request& r, reply& to) {
+void answer_plainly(cloud& w, const request& r, reply& to) {
     const id_list& ids = w.batch.ids;
     lists all;
     for (std::size_t i = 0; i < ids.size(); ++i)
@@ -128,7 +128,7 @@ void answer_plainly(world& w, const request& r, reply& to) {
 
 }  // namespace
 
-void answer_delete(world& w, const place& where, const request& r, reply& to) {
+void answer_delete(cloud& w, const place& where, const request& r, reply& to) {
     const auto refuse = [&] {
         ++w.counts.malformed;
         to.did = "body refused";

@@ -28,7 +28,7 @@ std::string text_at(const boost::json::value& from, std::initializer_list<const 
 }
 
 // Looks like the PKI-signed blobs that IAM hands out: base64 of several KB that begins with MII.
-std::string make_token(const world& w, std::uint64_t bytes) {
+std::string make_token(const cloud& w, std::uint64_t bytes) {
     constexpr std::string_view digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+-";
     std::string token = "MIIatAYJKoZIhvcNAQcCoII";
     const auto start = static_cast<std::uint64_t>(w.started.time_since_epoch().count());
@@ -52,7 +52,7 @@ void append_project(std::string& out, const iam_settings& iam) {
 namespace {
 
 // True if this call of IAM fails, as the scenario says.
-bool strike_iam(world& w, const iam_settings& iam, reply& to) {
+bool strike_iam(cloud& w, const iam_settings& iam, reply& to) {
     if (w.iam_calls++ >= iam.fail_first) return false;
     to.did = "IAM fails";
     iam_error(to, static_cast<int>(iam.fail_status), "The service is not available.");
@@ -60,7 +60,7 @@ bool strike_iam(world& w, const iam_settings& iam, reply& to) {
 }
 
 // Who asks for a token, by password. Empty: refused, and `to` says why.
-std::string by_password(world& w, const iam_settings& iam, const boost::json::value& document, reply& to) {
+std::string by_password(cloud& w, const iam_settings& iam, const boost::json::value& document, reply& to) {
     std::string user = text_at(document, {"auth", "identity", "password", "user", "name"});
     if (user.empty()) {
         to.did = "body refused";
@@ -88,7 +88,7 @@ std::string by_password(world& w, const iam_settings& iam, const boost::json::va
 }
 
 // The same for an agency, by a token of a user who may act for it.
-std::string by_agency(world& w, const iam_settings& iam, const boost::json::value& document, const request& r,
+std::string by_agency(cloud& w, const iam_settings& iam, const boost::json::value& document, const request& r,
                       reply& to) {
     const header* token = find_header(r.headers, "x-auth-token");
     if (token == nullptr || !w.door.is_good(token->value, w.now())) {
@@ -109,7 +109,7 @@ std::string by_agency(world& w, const iam_settings& iam, const boost::json::valu
 
 }  // namespace
 
-void answer_iam_token(world& w, const request& r, reply& to) {
+void answer_iam_token(cloud& w, const request& r, reply& to) {
     const iam_settings iam = w.rules.iam.value_or(iam_settings{});
     if (strike_iam(w, iam, to)) return;
     boost::system::error_code error;
@@ -142,7 +142,7 @@ void answer_iam_token(world& w, const request& r, reply& to) {
     top.close();
 }
 
-void answer_iam_projects(world& w, const request& r, reply& to) {
+void answer_iam_projects(cloud& w, const request& r, reply& to) {
     const iam_settings iam = w.rules.iam.value_or(iam_settings{});
     if (strike_iam(w, iam, to)) return;
     if (const auto refused = w.door.check(r, w.now())) {
@@ -159,7 +159,7 @@ void answer_iam_projects(world& w, const request& r, reply& to) {
     top.raw("links", R"({"next":null,"previous":null})").close();
 }
 
-void answer_metadata(world& w, const request& r, reply& to) {
+void answer_metadata(cloud& w, const request& r, reply& to) {
     const metadata_settings& rules = w.rules.metadata;
     to.content_type = "text/plain";
     if (w.metadata_calls++ < rules.fail_first) {

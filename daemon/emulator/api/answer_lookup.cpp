@@ -31,7 +31,7 @@ void append_incident(std::string& out, const place& where, const incident& i) {
 }
 
 // The ids a search goes through: those of the list, else a fixed row made from the seed.
-std::string searchable(const world& w, std::uint64_t index) {
+std::string searchable(const cloud& w, std::uint64_t index) {
     if (w.ids.closed_world()) return std::string(w.ids.at(index).id);
     const std::uint64_t high = w.chance.chance().number(index, "search high");
     const std::uint64_t low = w.chance.chance().number(index, "search low");
@@ -39,14 +39,14 @@ std::string searchable(const world& w, std::uint64_t index) {
                        low >> 52, low & 0xFFFF'FFFF'FFFF);
 }
 
-bool is_there(const world& w, std::uint64_t index) {
+bool is_there(const cloud& w, std::uint64_t index) {
     if (w.ids.closed_world()) return w.ids.at(index).deletions == 0;
     return w.ids.exists(incidents::key_of(searchable(w, index)));
 }
 
 }  // namespace
 
-void answer_get(world& w, const place& where, reply& to) {
+void answer_get(cloud& w, const place& where, reply& to) {
     if (where.foreign || !w.ids.exists(incidents::key_of(where.rest))) {
         to.did = "gone";
         return service_error(to, 400, "SecMaster.20030005",
@@ -58,7 +58,7 @@ void answer_get(world& w, const place& where, reply& to) {
     top.close();
 }
 
-void answer_search(world& w, const place& where, const request& r, reply& to) {
+void answer_search(cloud& w, const place& where, const request& r, reply& to) {
     boost::system::error_code error;
     const boost::json::value document =
         boost::json::parse(boost::json::string_view(r.body.data(), r.body.size()), error);

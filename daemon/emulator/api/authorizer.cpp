@@ -20,25 +20,25 @@ std::string trimmed(std::string text) {
     return text;
 }
 
-gate::refusal refuse(std::string_view text) {
+authorizer::refusal refuse(std::string_view text) {
     return {iam_failure, fmt::format("{}{}", prefix, text)};
 }
 
 }  // namespace
 
-gate::gate(std::optional<std::string> token, std::optional<key_pair> keys, const scenario& rules)
+authorizer::authorizer(std::optional<std::string> token, std::optional<key_pair> keys, const scenario& rules)
     : rules_(rules), keys_(std::move(keys)), takes_tokens_(token || !rules.token_file.empty() || rules.iam) {
     if (token) replace_token(*std::move(token), wall_time{});
 }
 
-void gate::replace_token(std::string token, wall_time now) {
+void authorizer::replace_token(std::string token, wall_time now) {
     takes_tokens_ = true;
     if (!current_.empty() && current_ != token) tokens_[current_].expires = now;
     tokens_[token] = {};
     current_ = std::move(token);
 }
 
-void gate::issue(std::string token, wall_time expires) {
+void authorizer::issue(std::string token, wall_time expires) {
     if (tokens_.size() >= tokens_max) {
         const auto oldest = std::min_element(tokens_.begin(), tokens_.end(), [](const auto& a, const auto& b) {
             return a.second.expires < b.second.expires;
@@ -48,18 +48,18 @@ void gate::issue(std::string token, wall_time expires) {
     tokens_[std::move(token)] = {expires, 0};
 }
 
-void gate::issue_security_token(std::string token, wall_time expires) {
+void authorizer::issue_security_token(std::string token, wall_time expires) {
     if (security_tokens_.size() >= tokens_max) security_tokens_.erase(security_tokens_.begin());
     security_tokens_[std::move(token)] = expires;
 }
 
-bool gate::is_good(std::string_view token, wall_time now) const {
+bool authorizer::is_good(std::string_view token, wall_time now) const {
     const auto found = tokens_.find(token);
     return found != tokens_.end() && found->second.expires > now;
 }
 
 // A file that can't be read just now (it is being replaced) leaves things as they are.
-void gate::read_token_file(wall_time now) {
+void authorizer::read_token_file(wall_time now) {
     if (rules_.token_file.empty()) return;
     struct stat seen {};
     if (::stat(rules_.token_file.c_str(), &seen) != 0) return;
@@ -73,7 +73,7 @@ void gate::read_token_file(wall_time now) {
     if (!token.empty() && token != current_) replace_token(std::move(token), now);
 }
 
-std::optional<gate::refusal> gate::check(const request& r, wall_time now) {
+std::optional<authorizer::refusal> authorizer::check(const request& r, wall_time now) {
     read_token_file(now);
     if (!takes_tokens_ && !keys_) return std::nullopt;
     const bool token_given = find_header(r.headers, "x-auth-token") != nullptr;
@@ -81,7 +81,7 @@ std::optional<gate::refusal> gate::check(const request& r, wall_time now) {
     return check_token(r, now);
 }
 
-std::optional<gate::refusal> gate::check_token(const request& r, wall_time now) {
+std::optional<authorizer::refusal> authorizer::check_token(const request& r, wall_time now) {
     const header* given = find_header(r.headers, "x-auth-token");
     if (given == nullptr || given->value.empty()) return refuse("x-auth-token not found");
     const auto found = tokens_.find(given->value);
@@ -94,7 +94,8 @@ std::optional<gate::refusal> gate::check_token(const request& r, wall_time now) 
 }
 
 // A temporary AK is known only together with its token.
-std::optional<gate::refusal> gate::check_security_token(const request& r, std::string_view ak, wall_time now) const {
+std::optional<authorizer::refusal> authorizer::check_security_token(const request& r, std::string_view ak,
+                                                                    wall_time now) const {
     const header* given = find_header(r.headers, "x-security-token");
     const std::string& wanted = rules_.metadata.security_token;
     if (!wanted.empty() && (given == nullptr || given->value != wanted))
@@ -105,7 +106,7 @@ std::optional<gate::refusal> gate::check_security_token(const request& r, std::s
     return std::nullopt;
 }
 
-std::optional<gate::refusal> gate::check_keys(const request& r, wall_time now) {
+std::optional<authorizer::refusal> authorizer::check_keys(const request& r, wall_time now) {
     using outcome = signature_verdict::outcome;
     if (locked_until_ && r.arrived < *locked_until_) return refuse("AK access failed to reach the limit, forbidden");
     locked_until_.reset();

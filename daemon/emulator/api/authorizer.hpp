@@ -16,11 +16,11 @@
 
 namespace culld::emulator {
 
-class gate {
+class authorizer {
   public:
     // Without a token (given, by file, or to be issued by IAM) and without keys everybody may come in.
     // `rules` outlives this.
-    gate(std::optional<std::string> token, std::optional<key_pair> keys, const scenario& rules);
+    authorizer(std::optional<std::string> token, std::optional<key_pair> keys, const scenario& rules);
 
     struct refusal {
         std::string_view code;  // always with status 401

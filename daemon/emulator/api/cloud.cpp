@@ -88,7 +88,7 @@ void append_hex64(std::string& out, std::uint64_t value) {
 }
 
 // Counts the request into its fixed window. False: it is over the limit, and `to` says so.
-bool within_limit(world& w, const request& r, reply& to) {
+bool within_limit(cloud& w, const request& r, reply& to) {
     const throttle_rule& rule = *w.rules.throttle;
     const nanoseconds per = std::chrono::seconds(rule.per_seconds);
     const auto since = r.arrived - w.started;
@@ -115,7 +115,7 @@ bool within_limit(world& w, const request& r, reply& to) {
     return false;
 }
 
-void unavailable(world& w, reply& to, int status) {
+void unavailable(cloud& w, reply& to, int status) {
     if (status == 502 && w.rules.html_502) return html_error(to, status);
     switch (status) {
         case 500: return gateway_error(to, 500, "APIGW.0601", "Internal server error.");
@@ -125,7 +125,7 @@ void unavailable(world& w, reply& to, int status) {
     }
 }
 
-void strike_outage(world& w, const outage& o, reply& to) {
+void strike_outage(cloud& w, const outage& o, reply& to) {
     to.did = "outage";
     switch (o.kind) {
         case outage::kind_type::refuse:
@@ -145,7 +145,7 @@ bool exists(const std::vector<std::string>& known, std::string& first, std::stri
     return first == name;
 }
 
-bool in_scope(world& w, const place& where, reply& to) {
+bool in_scope(cloud& w, const place& where, reply& to) {
     if (!exists(w.rules.projects, w.first_project, where.project)) {
         to.did = "unknown project";
         service_error(to, 400, "SecMaster.20041003", w.rules.chinese ? "无效的项目ID" : "Invalid project ID");
@@ -171,7 +171,7 @@ bool has_json(const request& r, reply& to) {
     return false;
 }
 
-void answer_call(world& w, const route& to_where, const request& r, reply& to) {
+void answer_call(cloud& w, const route& to_where, const request& r, reply& to) {
     if (w.rules.workspace_error) {
         const auto& [status, code] = *w.rules.workspace_error;
         to.did = "workspace refused";
@@ -197,7 +197,7 @@ void answer_call(world& w, const route& to_where, const request& r, reply& to) {
 
 // An API call that the gateway knows: the outage, the door, the limit, then the service and what befalls its
 // answer.
-void answer_api(world& w, const route& to_where, const request& r, reply& to) {
+void answer_api(cloud& w, const route& to_where, const request& r, reply& to) {
     if (const auto refused = w.door.check(r, w.now())) {
         ++w.counts.unauthorized;
         to.did = "not authorized";
@@ -227,21 +227,21 @@ void answer_api(world& w, const route& to_where, const request& r, reply& to) {
 
 }  // namespace
 
-world::world(scenario chosen, incidents known, std::optional<std::string> token, std::optional<key_pair> pair)
+cloud::cloud(scenario chosen, incidents known, std::optional<std::string> token, std::optional<key_pair> pair)
     : rules(std::move(chosen)), ids(std::move(known)), chance(rules), door(std::move(token), std::move(pair), rules) {}
 
-wall_time world::now() const {
+wall_time cloud::now() const {
     using std::chrono::system_clock;
     return std::chrono::floor<std::chrono::microseconds>(system_clock::now() + rules.clock_skew);
 }
 
-std::uint64_t arrived(world& w, std::string_view target, steady_time at) {
+std::uint64_t arrived(cloud& w, std::string_view target, steady_time at) {
     if (!target.starts_with("/v1/") && !target.starts_with("/v2/")) return 0;
     w.times.add(at);
     return w.times.total();
 }
 
-void answer(world& w, const request& r, reply& to) {
+void answer(cloud& w, const request& r, reply& to) {
     const std::uint64_t id = ++w.replies;
     append_hex64(to.request_id, mix(w.rules.seed ^ mix(id)));
     append_hex64(to.request_id, mix(id ^ static_cast<std::uint64_t>(w.started.time_since_epoch().count())));
@@ -274,7 +274,7 @@ void answer(world& w, const request& r, reply& to) {
     ++w.counts.statuses[whole ? static_cast<std::size_t>(to.status) : 0];
 }
 
-void invalid_parameters(world& w, reply& to) {
+void invalid_parameters(cloud& w, reply& to) {
     service_error(to, 400, "SecMaster.20030001", w.rules.chinese ? "无效的参数" : "Invalid parameters");
 }
 

@@ -43,17 +43,17 @@ struct tally {
     std::uint64_t ids_max = 0;  // most ids in a request
 };
 
-struct world {
+struct cloud {
     // `known` are the ids, loaded already where there is a list.
-    world(scenario chosen, incidents known, std::optional<std::string> token, std::optional<key_pair> keys);
-    world(const world&) = delete;
-    world& operator=(const world&) = delete;
+    cloud(scenario chosen, incidents known, std::optional<std::string> token, std::optional<key_pair> keys);
+    cloud(const cloud&) = delete;
+    cloud& operator=(const cloud&) = delete;
 
     const scenario rules;
     incidents ids;
     faults chance;
-    gate door;
-    arrivals times;
+    authorizer door;
+    arrival_clock times;
     tally counts;
     batch_body batch;  // buffers, reused
     std::vector<incidents::key> keys;
@@ -73,10 +73,10 @@ struct world {
 };
 
 // A request's head has been read at `at`: records the arrival if it is for the API, and returns its number.
-[[nodiscard]] std::uint64_t arrived(world& w, std::string_view target, steady_time at);
+[[nodiscard]] std::uint64_t arrived(cloud& w, std::string_view target, steady_time at);
 
 // Makes `to` (cleared) the answer to `r`, and everything happen that goes with it.
-void answer(world& w, const request& r, reply& to);
+void answer(cloud& w, const request& r, reply& to);
 
 // What `answer` hands on to; each assumes that the call has been recognised and let in.
 struct place {  // …/workspaces/{workspace}/{what is published}/{rest}
@@ -85,19 +85,19 @@ struct place {  // …/workspaces/{workspace}/{what is published}/{rest}
     std::string_view resource;  // "incidents"
     bool foreign = false;       // the list that was loaded holds ids of another resource
 };
-void answer_delete(world& w, const place& where, const request& r, reply& to);
-void answer_get(world& w, const place& where, reply& to);
-void answer_search(world& w, const place& where, const request& r, reply& to);
-void answer_iam_token(world& w, const request& r, reply& to);
-void answer_iam_projects(world& w, const request& r, reply& to);
-void answer_metadata(world& w, const request& r, reply& to);
-void answer_control(world& w, const request& r, reply& to);
+void answer_delete(cloud& w, const place& where, const request& r, reply& to);
+void answer_get(cloud& w, const place& where, reply& to);
+void answer_search(cloud& w, const place& where, const request& r, reply& to);
+void answer_iam_token(cloud& w, const request& r, reply& to);
+void answer_iam_projects(cloud& w, const request& r, reply& to);
+void answer_metadata(cloud& w, const request& r, reply& to);
+void answer_control(cloud& w, const request& r, reply& to);
 
 // SecMaster's 400s, in the scenario's language.
-void invalid_parameters(world& w, reply& to);
+void invalid_parameters(cloud& w, reply& to);
 
 // The ground truth, one JSON document. With `ids` and no more than 100,000 of them, each deleted id and how
 // often.
-[[nodiscard]] std::string truth(const world& w, bool with_ids);
+[[nodiscard]] std::string truth(const cloud& w, bool with_ids);
 
 }  // namespace culld::emulator

@@ -13,7 +13,7 @@ namespace {
 
 constexpr std::uint64_t ids_told_max = 100'000;
 
-void append_deleted(const world& w, std::string& out) {
+void append_deleted(const cloud& w, std::string& out) {
     bool first = true;
     out.push_back('{');
     for (std::size_t i = 0; i < w.ids.size(); ++i) {
@@ -41,7 +41,7 @@ void append_requests(const tally& t, std::string& out) {
     requests.close();
 }
 
-std::uint64_t calls(const world& w, call kind) {
+std::uint64_t calls(const cloud& w, call kind) {
     return w.counts.calls[static_cast<std::size_t>(kind)];
 }
 
@@ -50,11 +50,11 @@ void not_found(reply& to) {
     gateway_error(to, 404, "EMULATOR.0404", "control calls are GET truth, GET windows?seconds=T, POST token");
 }
 
-void answer_windows(const world& w, const request& r, reply& to) {
+void answer_windows(const cloud& w, const request& r, reply& to) {
     const auto width = parse_duration(std::string(r.query("seconds")) + "s");
     if (!width || width->count() <= 0)
         return gateway_error(to, 400, "EMULATOR.0400", "windows?seconds=T: T must be a number above 0");
-    const arrivals::window found = w.times.busiest(*width);
+    const arrival_clock::window found = w.times.busiest(*width);
     // Steady times mean nothing outside this process; they are told as microseconds since it started.
     const auto since_start = [&](std::optional<steady_time> t) {
         return t ? std::chrono::duration_cast<std::chrono::microseconds>(*t - w.started).count() : std::int64_t{0};
@@ -66,7 +66,7 @@ void answer_windows(const world& w, const request& r, reply& to) {
     top.member("busiest_us", since_start(found.busiest)).close();
 }
 
-void answer_new_token(world& w, const request& r, reply& to) {
+void answer_new_token(cloud& w, const request& r, reply& to) {
     std::string token(r.body);
     boost::system::error_code error;
     const boost::json::value document =
@@ -84,7 +84,7 @@ void answer_new_token(world& w, const request& r, reply& to) {
 
 }  // namespace
 
-void answer_control(world& w, const request& r, reply& to) {
+void answer_control(cloud& w, const request& r, reply& to) {
     to.did = "control";
     const std::string_view path = r.path();
     if (path == "/_emulator/truth" && r.method == "GET")
@@ -97,7 +97,7 @@ void answer_control(world& w, const request& r, reply& to) {
         not_found(to);
 }
 
-std::string truth(const world& w, bool with_ids) {
+std::string truth(const cloud& w, bool with_ids) {
     std::string out;
     json_object top(out);
     const bool tracking = w.ids.tracking();

@@ -2,13 +2,13 @@
 
 namespace culld::emulator {
 
-void arrivals::add(steady_time at) {
+void arrival_clock::add(steady_time at) {
     ++total_;
     last_ = at;
     if (times_.size() < most_) times_.push_back(at.time_since_epoch().count());
 }
 
-arrivals::window arrivals::busiest(nanoseconds width) const {
+arrival_clock::window arrival_clock::busiest(nanoseconds width) const {
     window w;
     w.total = total_;
     w.complete = total_ == times_.size();

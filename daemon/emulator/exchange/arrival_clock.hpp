@@ -12,9 +12,9 @@
 
 namespace culld::emulator {
 
-class arrivals {
+class arrival_clock {
   public:
-    explicit arrivals(std::size_t most = 10'000'000) : most_(most) {}
+    explicit arrival_clock(std::size_t most = 10'000'000) : most_(most) {}
 
     // `at` is not before any earlier one.
     void add(steady_time at);

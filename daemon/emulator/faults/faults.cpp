@@ -10,7 +10,7 @@ faults::faults(const scenario& rules)
       always_(rules.fail_always.begin(), rules.fail_always.end()) {}
 
 faults::exchange_fault faults::of_request(std::uint64_t number) const {
-    if (dice_.strikes(rules_.lost_before_ratio, number, "lost before")) return {strike::lost_before};
+    if (dice_.applies(rules_.lost_before_ratio, number, "lost before")) return {strike::lost_before};
     if (!rules_.status_ratio.empty()) {
         double drawn = dice_.fraction(number, "status");
         for (const auto& [status, ratio] : rules_.status_ratio) {
@@ -18,8 +18,8 @@ faults::exchange_fault faults::of_request(std::uint64_t number) const {
             drawn -= ratio;
         }
     }
-    if (dice_.strikes(rules_.lost_ratio, number, "lost")) return {strike::lost_after};
-    if (dice_.strikes(rules_.cut_ratio, number, "cut")) return {strike::cut};
+    if (dice_.applies(rules_.lost_ratio, number, "lost")) return {strike::lost_after};
+    if (dice_.applies(rules_.cut_ratio, number, "cut")) return {strike::cut};
     return {};
 }
 
@@ -58,15 +58,15 @@ bool faults::refuses(std::uint64_t number, std::string_view id) {
             }
         }
     }
-    return dice_.strikes(rules_.fail_ratio, number, "fail", id);
+    return dice_.applies(rules_.fail_ratio, number, "fail", id);
 }
 
 bool faults::hides(std::uint64_t number, std::string_view id) const {
-    return dice_.strikes(rules_.missing_ratio, number, "missing", id);
+    return dice_.applies(rules_.missing_ratio, number, "missing", id);
 }
 
 bool faults::contradicts(std::uint64_t number, std::string_view id) const {
-    return dice_.strikes(rules_.both_ratio, number, "both", id);
+    return dice_.applies(rules_.both_ratio, number, "both", id);
 }
 
 }  // namespace culld::emulator

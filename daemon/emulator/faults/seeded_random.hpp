@@ -28,7 +28,7 @@ class dice {
     [[nodiscard]] double fraction(std::uint64_t request, std::string_view what, std::string_view id = {}) const {
         return static_cast<double>(number(request, what, id) >> 11) * 0x1.0p-53;
     }
-    [[nodiscard]] bool strikes(double ratio, std::uint64_t request, std::string_view what,
+    [[nodiscard]] bool applies(double ratio, std::uint64_t request, std::string_view what,
                                std::string_view id = {}) const {
         return ratio > 0 && fraction(request, what, id) < ratio;
     }

@@ -31,7 +31,7 @@ void tell(std::exception_ptr failure) {
 
 }  // namespace
 
-server::server(asio::io_context& loop, world& w, request_log& log, asio::ssl::context* tls)
+server::server(asio::io_context& loop, cloud& w, request_log& log, asio::ssl::context* tls)
     : loop_(loop), world_(w), log_(log), tls_(tls), acceptor_(loop), pause_(loop) {}
 
 result<void> server::listen(const tcp::endpoint& at) {

@@ -32,7 +32,7 @@ class connection {
 class server {
   public:
     // `tls` may be null. All of it outlives the server.
-    server(boost::asio::io_context& loop, world& w, request_log& log, boost::asio::ssl::context* tls);
+    server(boost::asio::io_context& loop, cloud& w, request_log& log, boost::asio::ssl::context* tls);
 
     // Binds and listens. `at` must be a loopback address; port 0 lets the kernel choose.
     [[nodiscard]] result<void> listen(const boost::asio::ip::tcp::endpoint& at);
@@ -48,7 +48,7 @@ class server {
     void go_dark(nanoseconds time);
     // The value of a Date header, made anew each second.
     [[nodiscard]] std::string_view date();
-    [[nodiscard]] world& state() { return world_; }
+    [[nodiscard]] cloud& state() { return world_; }
     [[nodiscard]] request_log& log() { return log_; }
 
   private:
@@ -57,7 +57,7 @@ class server {
     void end_connections();
 
     boost::asio::io_context& loop_;
-    world& world_;
+    cloud& world_;
     request_log& log_;
     boost::asio::ssl::context* tls_;
     boost::asio::ip::tcp::endpoint at_;

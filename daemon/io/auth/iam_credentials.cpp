@@ -79,7 +79,7 @@ task<iam_credentials::ordered> iam_credentials::order(std::string body, std::str
         co_return out;
     }
     if (got.status != 201 && got.status != 200) {
-        const reading r = read_answer(got.status, got.retry_after, got.body, wall_time(), got.secrets);
+        const error_answer r = read_answer(got.status, got.retry_after, got.body, wall_time(), got.secrets);
         const std::string what = fmt::format("IAM at {} refuses {}: {} {}", iam_.to.authority, user_, got.status,
                                              r.message.empty() ? "without a word" : r.message);
         if (got.status == 401)
@@ -133,7 +133,7 @@ task<renewal> iam_credentials::log_in(const secret& password) {
     if (got.failed.what != renewal::outcome::changed) co_return std::move(got.failed);
     token_ = std::move(got.token);
     project_id_ = std::move(got.project_id);
-    lease_ = lease(steady_now(), got.life, renew_ahead);
+    expiry_ = expiry(steady_now(), got.life, renew_ahead);
     generation_ = ++memory_->generations;
     co_return renewal{renewal::outcome::changed, {}};
 }
@@ -142,7 +142,7 @@ task<renewal> iam_credentials::renew(renewal_cause why) {
     auto read = [this] { return read_secret(password_file_, secrets_); };
     auto password = co_await read_aside(memory_->files, std::move(read));
     if (!password) {
-        lease_.failed(steady_now());
+        expiry_.failed(steady_now());
         password.error().field = "auth.iam.password_file";
         co_return renewal{renewal::outcome::refused, std::move(password.error())};
     }
@@ -150,7 +150,7 @@ task<renewal> iam_credentials::renew(renewal_cause why) {
     std::string login = fingerprint(*password);
     if (why == renewal_cause::look && login == used_login_) co_return renewal{};
     if (login == memory_->refused_login) {
-        lease_.failed(steady_now());
+        expiry_.failed(steady_now());
         co_return renewal{
             renewal::outcome::refused,
             problem{.what = fmt::format("IAM at {} has refused the password of {}", iam_.to.authority, user_),
@@ -162,7 +162,7 @@ task<renewal> iam_credentials::renew(renewal_cause why) {
     if (out.what == renewal::outcome::changed)
         memory_->refused_login.clear();
     else
-        lease_.failed(steady_now());
+        expiry_.failed(steady_now());
     if (out.what == renewal::outcome::later) used_login_.clear();  // it has not had its answer
     co_return out;
 }

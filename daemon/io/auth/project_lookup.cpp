@@ -41,7 +41,7 @@ task<project_lookup::answer> project_lookup::ask(credentials& who) {
         co_return out;
     }
     if (got.status != 200) {
-        reading r = read_answer(got.status, got.retry_after, got.body, wall_now(), got.secrets);
+        error_answer r = read_answer(got.status, got.retry_after, got.body, wall_now(), got.secrets);
         out.why = {.what = fmt::format("cannot get {}: {} {}", asked, got.status, r.message),
                    .hint = "set api.project_id, or see to it that this identity may list projects"};
         if (got.status == 401) {

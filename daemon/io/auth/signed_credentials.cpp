@@ -26,7 +26,7 @@ result<signing_keys> signing_keys::of(std::string_view access, std::string_view 
 
 bool signed_credentials::take(signing_keys keys, nanoseconds ahead, steady_time now) {
     const bool same = keys.equals(keys_);
-    lease_ = lease(now, keys.life, ahead);
+    expiry_ = expiry(now, keys.life, ahead);
     keys_ = std::move(keys);
     make_known("secret key", keys_.secret_key.view());
     make_known("security token", keys_.security_token.view());
@@ -69,7 +69,7 @@ void signed_credentials::accepted() {
     if (memory_->guard.accepted() && memory_->guard_changed) memory_->guard_changed();
 }
 
-bool signed_credentials::refused(const auth_refusal& why, steady_time now, wall_time wall) {
+bool signed_credentials::refused(const signature_rejection& why, steady_time now, wall_time wall) {
     memory_->guard.refused(now);
     if (memory_->guard_changed) memory_->guard_changed();
     if (!why.server_time || !memory_->clock.learn(*why.server_time, wall)) return false;

@@ -268,7 +268,7 @@ struct http_connection::parts {
             const std::size_t room = beast::read_size(buffer, header_limit);
             if (room == 0) co_return http::error::buffer_overflow;
             const asio::mutable_buffer space = buffer.prepare(room);
-            const wire::piece got = co_await line.read_some(static_cast<char*>(space.data()), space.size());
+            const tls_socket::piece got = co_await line.read_some(static_cast<char*>(space.data()), space.size());
             buffer.commit(got.bytes);
             if (got.ec == asio::error::eof) {
                 if (!into.got_some()) co_return http::error::end_of_stream;
@@ -322,7 +322,7 @@ struct http_connection::parts {
         for (const std::string_view coding : {transfer, content}) {
             const std::string_view how = coding.substr(0, coding.find(','));
             if (!is_packed(how, body)) continue;
-            auto plain = unpack(how, body, body_limit);
+            auto plain = decompress(how, body, body_limit);
             body = plain ? std::move(*plain) : std::string();
             if (!plain) return plain.error().what;
         }
@@ -363,7 +363,7 @@ struct http_connection::parts {
     nanoseconds connect_timeout;
     nanoseconds request_timeout;
     resumable_session session;
-    wire line;
+    tls_socket line;
     std::optional<http::response_parser<http::string_body>> parser;
     beast::flat_buffer buffer{header_limit + beside_header};
     std::string body;

@@ -75,7 +75,7 @@ class server final : public http_server {
           rules_(std::move(rules)),
           ended_(on) {
         ++running_;
-        asio::co_spawn(on_, accept(), or_leave_the_loop);
+        asio::co_spawn(on_, accept(), rethrow_from_loop);
     }
 
     task<void> stop() override {
@@ -100,7 +100,7 @@ class server final : public http_server {
 
     task<void> accept() {
         while (!stopping_) {
-            auto [ec, socket] = co_await listening_.async_accept(quietly);
+            auto [ec, socket] = co_await listening_.async_accept(as_tuple_task);
             if (ec == asio::error::operation_aborted || stopping_) break;
             if (ec) {
                 // Out of descriptors, say: the connection waits in the kernel's queue, and so do we.
@@ -109,7 +109,7 @@ class server final : public http_server {
                 continue;
             }
             ++running_;
-            asio::co_spawn(on_, serve(std::move(socket)), or_leave_the_loop);
+            asio::co_spawn(on_, serve(std::move(socket)), rethrow_from_loop);
         }
         --running_;
         ended_.notify();
@@ -129,7 +129,7 @@ class server final : public http_server {
             parser.header_limit(static_cast<std::uint32_t>(request_limit));
             parser.body_limit(request_limit);
             s.expires_after(rules_.patience);
-            auto [read_error, got] = co_await http::async_read(s, buffer, parser, quietly);
+            auto [read_error, got] = co_await http::async_read(s, buffer, parser, as_tuple_task);
             if (read_error) {
                 if (const auto status = complaint_for(read_error)) {
                     http::response<http::string_body> refusal(*status, 11);
@@ -137,7 +137,7 @@ class server final : public http_server {
                     refusal.keep_alive(false);
                     refusal.prepare_payload();
                     s.expires_after(rules_.patience);
-                    const auto told = co_await http::async_write(s, refusal, quietly);
+                    const auto told = co_await http::async_write(s, refusal, as_tuple_task);
                     static_cast<void>(told);  // it is cut either way
                 }
                 break;
@@ -180,10 +180,10 @@ class server final : public http_server {
             error_code write_error;
             s.expires_after(rules_.patience);
             if (request.method == "HEAD") {
-                auto [ec, n] = co_await http::async_write_header(s, writer, quietly);
+                auto [ec, n] = co_await http::async_write_header(s, writer, as_tuple_task);
                 write_error = ec;
             } else {
-                auto [ec, n] = co_await http::async_write(s, writer, quietly);
+                auto [ec, n] = co_await http::async_write(s, writer, as_tuple_task);
                 write_error = ec;
             }
             if (write_error) break;

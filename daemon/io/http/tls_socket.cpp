@@ -37,9 +37,9 @@ std::size_t send_some(int fd, std::string_view bytes, int& error) {
 
 // OpenSSL's own BIO for sockets reads twice for each record and knows no MSG_NOSIGNAL; a pair of memory BIOs, as Asio
 // has it, copies every byte twice more and holds four buffers for each connection.
-struct wire::socket_bio {
+struct tls_socket::socket_bio {
     static int write(::BIO* b, const char* from, int size) {
-        auto* const self = static_cast<wire*>(::BIO_get_data(b));
+        auto* const self = static_cast<tls_socket*>(::BIO_get_data(b));
         ::BIO_clear_retry_flags(b);
         const std::size_t sent =
             send_some(self->socket_.native_handle(), {from, static_cast<std::size_t>(size)}, self->send_error_);
@@ -48,7 +48,7 @@ struct wire::socket_bio {
         return -1;
     }
     static int read(::BIO* b, char* to, int size) {
-        auto* const self = static_cast<wire*>(::BIO_get_data(b));
+        auto* const self = static_cast<tls_socket*>(::BIO_get_data(b));
         ::BIO_clear_retry_flags(b);
         const std::size_t n = std::min(static_cast<std::size_t>(size), self->sealed_end_ - self->sealed_at_);
         if (n == 0) {
@@ -75,14 +75,14 @@ struct wire::socket_bio {
     }
 };
 
-wire::wire(loop_executor on) : socket_(on), deadline_(on), alive_(std::make_shared<bool>(true)) {}
+tls_socket::tls_socket(loop_executor on) : socket_(on), deadline_(on), alive_(std::make_shared<bool>(true)) {}
 
-wire::~wire() {
+tls_socket::~tls_socket() {
     *alive_ = false;
     drop();
 }
 
-void wire::expires_at(steady_time at) {
+void tls_socket::expires_at(steady_time at) {
     timed_out_ = false;
     deadline_.expires_at(at);
     deadline_.async_wait([this, alive = alive_](error_code ec) {
@@ -94,8 +94,8 @@ void wire::expires_at(steady_time at) {
     });
 }
 
-task<error_code> wire::connect(asio::ip::tcp::endpoint to) {
-    auto [ec] = co_await socket_.async_connect(to, quietly);
+task<error_code> tls_socket::connect(asio::ip::tcp::endpoint to) {
+    auto [ec] = co_await socket_.async_connect(to, as_tuple_task);
     if (timed_out_) ec = boost::beast::error::timeout;
     if (!ec) {
         error_code ignored;
@@ -104,18 +104,18 @@ task<error_code> wire::connect(asio::ip::tcp::endpoint to) {
     co_return ec;
 }
 
-bool wire::is_quiet() {
+bool tls_socket::is_quiet() {
     if (!socket_.is_open()) return false;
     char byte = 0;
     return ::recv(socket_.native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && would_block(errno);
 }
 
-void wire::close() {
+void tls_socket::close() {
     error_code ignored;
     socket_.close(ignored);
 }
 
-void wire::drop() {
+void tls_socket::drop() {
     // Else OpenSSL takes an end without close_notify for a reason not to take the session up again.
     if (tls_) ::SSL_set_shutdown(tls_.get(), SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
     tls_.reset();
@@ -124,7 +124,7 @@ void wire::drop() {
     close();
 }
 
-bool wire::begin_tls(::SSL_CTX* context, const std::string& host) {
+bool tls_socket::begin_tls(::SSL_CTX* context, const std::string& host) {
     tls_.reset(::SSL_new(context));
     if (!tls_) return false;
     ::BIO* const below = ::BIO_new(socket_bio::method());
@@ -148,7 +148,7 @@ bool wire::begin_tls(::SSL_CTX* context, const std::string& host) {
            ::SSL_ctrl(tls_.get(), SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name, name.data()) == 1;
 }
 
-task<error_code> wire::unblock(int result) {
+task<error_code> tls_socket::unblock(int result) {
     switch (::SSL_get_error(tls_.get(), result)) {
         case SSL_ERROR_WANT_READ: co_return co_await receive_sealed();
         case SSL_ERROR_WANT_WRITE: co_return co_await wait_until_writable();
@@ -158,7 +158,7 @@ task<error_code> wire::unblock(int result) {
     }
 }
 
-task<error_code> wire::receive_sealed() {
+task<error_code> tls_socket::receive_sealed() {
     const piece got = co_await receive(sealed_.get(), sealed_room);
     sealed_at_ = 0;
     sealed_end_ = got.bytes;
@@ -167,7 +167,7 @@ task<error_code> wire::receive_sealed() {
     co_return got.ec;
 }
 
-task<error_code> wire::shake_hands() {
+task<error_code> tls_socket::shake_hands() {
     for (;;) {
         ::ERR_clear_error();
         const int result = ::SSL_do_handshake(tls_.get());
@@ -176,7 +176,7 @@ task<error_code> wire::shake_hands() {
     }
 }
 
-task<error_code> wire::write(std::string_view bytes) {
+task<error_code> tls_socket::write(std::string_view bytes) {
     while (!bytes.empty()) {
         if (tls_) {
             ::ERR_clear_error();
@@ -196,7 +196,7 @@ task<error_code> wire::write(std::string_view bytes) {
     co_return error_code();
 }
 
-task<wire::piece> wire::read_some(char* to, std::size_t room) {
+task<tls_socket::piece> tls_socket::read_some(char* to, std::size_t room) {
     if (!tls_) co_return co_await receive(to, room);
     for (;;) {
         piece out;
@@ -211,14 +211,14 @@ task<wire::piece> wire::read_some(char* to, std::size_t room) {
     }
 }
 
-bool wire::left_over() const {
+bool tls_socket::left_over() const {
     return tls_ && (sealed_at_ < sealed_end_ || ::SSL_has_pending(tls_.get()) == 1);
 }
 
-task<wire::piece> wire::receive(char* to, std::size_t room) {
+task<tls_socket::piece> tls_socket::receive(char* to, std::size_t room) {
     piece out;
     if (!timed_out_) {
-        auto [ec, got] = co_await socket_.async_receive(asio::buffer(to, room), quietly);
+        auto [ec, got] = co_await socket_.async_receive(asio::buffer(to, room), as_tuple_task);
         out.ec = ec;
         out.bytes = got;
     }
@@ -226,10 +226,10 @@ task<wire::piece> wire::receive(char* to, std::size_t room) {
     co_return out;
 }
 
-task<error_code> wire::wait_until_writable() {
+task<error_code> tls_socket::wait_until_writable() {
     error_code out;
     if (!timed_out_) {
-        auto [ec] = co_await socket_.async_wait(tcp_socket::wait_write, quietly);
+        auto [ec] = co_await socket_.async_wait(tcp_socket::wait_write, as_tuple_task);
         out = ec;
     }
     if (timed_out_) out = boost::beast::error::timeout;

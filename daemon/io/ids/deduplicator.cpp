@@ -35,7 +35,7 @@ T record_at(const char* records, std::size_t index) {
     return out;
 }
 
-std::size_t slots_for(const spill& records, std::size_t slots_max) {
+std::size_t slots_for(const partition_file& records, std::size_t slots_max) {
     std::uint64_t largest = 0;
     for (std::size_t p = 0; p < records.partitions(); ++p) largest = std::max(largest, records.count(p));
     return std::min<std::size_t>(slots_max, std::bit_ceil(static_cast<std::size_t>(std::min<std::uint64_t>(

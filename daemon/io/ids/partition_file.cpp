@@ -15,7 +15,7 @@ constexpr std::size_t out_bytes = std::size_t{64} * 1024;
 constexpr std::string_view scratch_name = "scratch file";
 }  // namespace
 
-spill::spill(const folder& where, std::size_t record_bytes, spill_shape shape)
+partition_file::partition_file(const folder& where, std::size_t record_bytes, spill_shape shape)
     : where_(&where),
       record_bytes_(record_bytes),
       shape_(shape),
@@ -25,7 +25,7 @@ spill::spill(const folder& where, std::size_t record_bytes, spill_shape shape)
         throw std::logic_error("a spill block holds no record");
 }
 
-result<void> spill::flush(std::size_t partition) {
+result<void> partition_file::flush(std::size_t partition) {
     state& s = states_[partition];
     char* const block = &blocks_[partition * shape_.block_bytes];
     std::memcpy(block, &s.last, header_bytes);
@@ -36,7 +36,7 @@ result<void> spill::flush(std::size_t partition) {
     return out_.size() >= out_bytes ? write_out() : success();
 }
 
-result<void> spill::write_out() {
+result<void> partition_file::write_out() {
     if (out_.empty()) return {};
     if (!file_) {
         file_.reset(::openat(where_->fd(), ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
@@ -48,8 +48,8 @@ result<void> spill::write_out() {
     return {};
 }
 
-result<void> spill::each_run(std::size_t partition,
-                             const std::function<bool(const char* records, std::size_t count)>& visit) {
+result<void> partition_file::each_run(std::size_t partition,
+                                      const std::function<bool(const char* records, std::size_t count)>& visit) {
     if (auto done = write_out(); !done) return done;
     const state& s = states_[partition];
     const char* const block = &blocks_[partition * shape_.block_bytes];

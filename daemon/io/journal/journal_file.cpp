@@ -99,7 +99,7 @@ void journal_file::start_commit() {
     if (on_commit) on_commit();
     auto work = [this, bytes = std::string_view(writing_), sync_name = !name_durable_] {
         commit out{.ground = look(), .done = {}, .sync = {}};
-        if (out.ground.what != footing::one) return out;
+        if (out.ground.what != path_state::one) return out;
         out.done = write_all(fd_.get(), bytes, name_);
         if (!out.done) return out;
         on_disk_ += bytes.size();
@@ -114,7 +114,7 @@ void journal_file::start_commit() {
         if (!*alive) return;
         committing_ = false;
         // Whatever became of it meanwhile: so much is there.
-        if (outcome.ground.what == footing::one && outcome.done) durable_ = taken_;
+        if (outcome.ground.what == path_state::one && outcome.done) durable_ = taken_;
         if (!stands(outcome.ground)) return;
         if (outcome.sync && on_synced) on_synced(*outcome.sync);
         committed(outcome.done);
@@ -136,11 +136,11 @@ bool journal_file::stands(const own_look& seen) {
         if (quiet() && on_quiet) on_quiet();
         return false;
     }
-    if (seen.what == footing::one) {
+    if (seen.what == path_state::one) {
         looked_at_ = seen.at;
         return true;
     }
-    die(seen.why, seen.what == footing::gone ? journal_end::gone : journal_end::bent);
+    die(seen.why, seen.what == path_state::gone ? journal_end::gone : journal_end::bent);
     return false;
 }
 

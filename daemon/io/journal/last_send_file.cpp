@@ -10,7 +10,7 @@ constexpr std::size_t mark_bytes_max = 64;
 constexpr std::string_view running = "running\n";
 }  // namespace
 
-result<bool> rate_mark::quiet_for(std::chrono::duration<double> span, wall_time now) {
+result<bool> last_send_file::quiet_for(std::chrono::duration<double> span, wall_time now) {
     auto text = where_.read_start(mark_name, mark_bytes_max);
     if (!text) return fail(std::move(text.error()));
     const bool used = text->has_value();
@@ -30,7 +30,7 @@ result<bool> rate_mark::quiet_for(std::chrono::duration<double> span, wall_time 
     return before_ && *before_ <= now && std::chrono::duration<double>(now - *before_) >= span;
 }
 
-result<void> rate_mark::leave(std::optional<wall_time> last_sent, wall_time now) {
+result<void> last_send_file::leave(std::optional<wall_time> last_sent, wall_time now) {
     if (!last_sent) last_sent = before_;
     // Where neither run knows of a request, one before them may have sent it right up to its crash.
     return where_.replace(mark_name, rfc3339(last_sent.value_or(now)) + "\n", 0640);

@@ -75,19 +75,19 @@ std::string ledger_file::signature_of(std::string_view text) const {
 
 ledger_file::both_seen ledger_file::look_at_both() const {
     const auto at = [this](const char* name) {
-        return seen_at(dir_->path() + "/" + name).value_or(std::optional<node_seen>());
+        return seen_at(dir_->path() + "/" + name).value_or(std::optional<inode_facts>());
     };
     return {at(ledger_name), at(ledger_head_name)};
 }
 
 bool ledger_file::stands() const {
     const both_seen now = look_at_both();
-    return look_at_file(fd_.get(), *dir_, ledger_name, bytes_).what == footing::one && now.head == head_file_;
+    return look_at_file(fd_.get(), *dir_, ledger_name, bytes_).what == path_state::one && now.head == head_file_;
 }
 
 result<bool> ledger_file::look() {
     // What lies in another folder is not judged.
-    if (ground_look folder_seen = look_at_folder(*dir_); folder_seen.what != footing::one)
+    if (path_check folder_seen = look_at_folder(*dir_); folder_seen.what != path_state::one)
         return fail(std::move(folder_seen.why));
     if (trusted_ && !stands()) {
         trusted_ = false;

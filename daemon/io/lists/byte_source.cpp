@@ -26,7 +26,7 @@ class byte_source::unpacker {
     unpacker& operator=(const unpacker&) = delete;
 
     // An empty view: it needs more input. On error what is wrong with the stream.
-    [[nodiscard]] virtual result<std::string_view> unpack(std::string_view& in) = 0;
+    [[nodiscard]] virtual result<std::string_view> decompress(std::string_view& in) = 0;
     // At the end of the input: whether the stream may end here.
     [[nodiscard]] virtual bool complete() const = 0;
 
@@ -45,7 +45,7 @@ class gunzip final : public byte_source::unpacker {
     gunzip(const gunzip&) = delete;
     gunzip& operator=(const gunzip&) = delete;
 
-    result<std::string_view> unpack(std::string_view& in) override {
+    result<std::string_view> decompress(std::string_view& in) override {
         for (;;) {
             if (in.empty() && !more_) return std::string_view{};
             if (between_members_ && members_ > 0 && ::inflateReset(&stream_) != Z_OK)
@@ -86,7 +86,7 @@ class unzstd final : public byte_source::unpacker {
             ::ZSTD_isError(::ZSTD_DCtx_setParameter(stream_.get(), ZSTD_d_windowLogMax, zstd_window_log_max)))
             throw std::runtime_error("zstd refuses to start");
     }
-    result<std::string_view> unpack(std::string_view& in) override {
+    result<std::string_view> decompress(std::string_view& in) override {
         for (;;) {
             if (in.empty() && !more_) return std::string_view{};
             ZSTD_inBuffer from{in.data(), in.size(), 0};
@@ -164,7 +164,7 @@ result<std::string_view> byte_source::next() {
     if (!unpack_) return read_block();
     for (;;) {
         if (told_to_stop()) return read_block();
-        auto made = unpack_->unpack(pending_);
+        auto made = unpack_->decompress(pending_);
         if (!made)
             return fail(problem{.what = "cannot be unpacked: " + made.error().what,
                                 .hint = std::move(made.error().hint),

@@ -23,7 +23,7 @@ namespace {
 // What of a secret text is secret: an address is made of words such as "services", a header's value has its scheme.
 constexpr std::size_t part_min = 12, word_min = 8;
 
-class by_command final : public notice_carrier {
+class by_command final : public notification_transport {
   public:
     explicit by_command(const config& settings) : run_(settings.notify.command), limit_(settings.notify.timeout) {}
 
@@ -49,10 +49,10 @@ class by_command final : public notice_carrier {
     nanoseconds limit_;
 };
 
-class by_webhook final : public notice_carrier {
+class by_webhook final : public notification_transport {
   public:
-    by_webhook(route way, const secret& target, secret header, nanoseconds limit)
-        : way_(std::move(way)),
+    by_webhook(route channel, const secret& target, secret header, nanoseconds limit)
+        : way_(std::move(channel)),
           target_(target.view()),
           header_(std::move(header)),
           limit_(limit),
@@ -106,7 +106,7 @@ bool fit_header(std::string_view line) {
     return token && std::ranges::none_of(framing, [name](std::string_view f) { return same_ignoring_case(f, name); });
 }
 
-result<std::shared_ptr<notice_carrier>> make_webhook(const config& settings, const secret_access& secrets) {
+result<std::shared_ptr<notification_transport>> make_webhook(const config& settings, const secret_access& secrets) {
     const auto& n = settings.notify;
     const std::string_view url_setting = n.webhook.empty() ? "notify.webhook_file" : "notify.webhook";
     auto url = n.webhook.empty() ? read_secret(n.webhook_file, secrets) : secret::of(n.webhook);
@@ -141,9 +141,9 @@ result<std::shared_ptr<notice_carrier>> make_webhook(const config& settings, con
     config others = settings;
     others.api.client_cert_file.clear();
     others.api.client_key_file.clear();
-    auto way = find_route(std::move(where->to), others, secrets, read_proxy_environment());
-    if (!way) return fail(std::move(way.error()));
-    return std::make_shared<by_webhook>(std::move(*way), *target, std::move(header), n.timeout);
+    auto channel = find_route(std::move(where->to), others, secrets, read_proxy_environment());
+    if (!channel) return fail(std::move(channel.error()));
+    return std::make_shared<by_webhook>(std::move(*channel), *target, std::move(header), n.timeout);
 }
 
 }  // namespace

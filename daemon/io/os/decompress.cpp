@@ -72,7 +72,7 @@ bool is_packed(std::string_view coding, std::string_view body) {
     return body.starts_with(gzip_magic) || (!is_plain(coding) && !is_gzip(coding));
 }
 
-result<std::string> unpack(std::string_view coding, std::string_view body, std::size_t most) {
+result<std::string> decompress(std::string_view coding, std::string_view body, std::size_t most) {
     coding = without_blanks(coding);
     if (body.starts_with(gzip_magic)) return inflater(gzip_frame)(body, most);
     if (same_ignoring_case(coding, "deflate")) {

@@ -32,7 +32,7 @@ task<void> event::wait_until(steady_time at) {
         loop_timer* mine;
     };
     const queued in_line(waiting_, timer);
-    co_await timer.async_wait(quietly);
+    co_await timer.async_wait(as_tuple_task);
 }
 
 void worker_thread::watch(nanoseconds limit, std::function<void(bool)> told) {

@@ -125,7 +125,7 @@ tl::expected<bool, lock_refusal> folder_lock::look_after() {
     if (!ours) return broken(ours.error());
     const auto there = seen_at(path);
     if (!there) return broken(there.error());
-    if (footing_of(*ours, *there, std::nullopt) == footing::one) return false;
+    if (path_state_of(*ours, *there, std::nullopt) == path_state::one) return false;
     if (auto taken = take_file(); !taken) return tl::unexpected(std::move(taken.error()));
     return true;
 }

@@ -19,29 +19,29 @@ constexpr std::size_t complete_sidecars_max = 256;
 }  // namespace
 
 // A sidecar() that waits.
-struct arrivals::sidecar_wait {
-    sidecar_wait(arrivals& all, const std::string& of) : owner(all), name(of), wake(all.loop_) {
+struct incoming_watcher::sidecar_wait {
+    sidecar_wait(incoming_watcher& all, const std::string& of) : owner(all), name(of), wake(all.loop_) {
         owner.sidecar_waits_.push_back(this);
     }
     ~sidecar_wait() { std::erase(owner.sidecar_waits_, this); }
     sidecar_wait(const sidecar_wait&) = delete;
     sidecar_wait& operator=(const sidecar_wait&) = delete;
 
-    arrivals& owner;
+    incoming_watcher& owner;
     const std::string& name;
     loop_timer wake;
     bool woken = false;  // perhaps before it waited
 };
 
-void arrivals::wake_sidecar(const std::string& name) {
+void incoming_watcher::wake_sidecar(const std::string& name) {
     to_wake_.push_back(name);
 }
 
-void arrivals::wake_sidecars() {
+void incoming_watcher::wake_sidecars() {
     wake_all_ = true;
 }
 
-void arrivals::wake_sidecar_now(const std::string& name) {
+void incoming_watcher::wake_sidecar_now(const std::string& name) {
     for (sidecar_wait* waiting : sidecar_waits_)
         if (waiting->name == name) {
             waiting->woken = true;
@@ -49,21 +49,21 @@ void arrivals::wake_sidecar_now(const std::string& name) {
         }
 }
 
-void arrivals::wake_sidecars_now() {
+void incoming_watcher::wake_sidecars_now() {
     for (sidecar_wait* waiting : sidecar_waits_) {
         waiting->woken = true;
         waiting->wake.cancel();
     }
 }
 
-void arrivals::remember_sidecar(const std::string& name, const node_facts& facts) {
+void incoming_watcher::remember_sidecar(const std::string& name, const node_facts& facts) {
     if (complete_sidecars_.size() == complete_sidecars_max) complete_sidecars_.pop_front();
     complete_sidecars_.emplace_back(name, facts);
     wake_sidecar(name);
 }
 
-task<sidecar_answer> arrivals::sidecar(std::string name, steady_time deadline, std::optional<std::uint32_t> owner,
-                                       const std::atomic<bool>* given_up) {
+task<sidecar_answer> incoming_watcher::sidecar(std::string name, steady_time deadline,
+                                               std::optional<std::uint32_t> owner, const std::atomic<bool>* given_up) {
     co_await asio::this_coro::throw_if_cancelled(false);
     sidecar_wait waiting(*this, name);
     for (;;) {
@@ -85,12 +85,13 @@ task<sidecar_answer> arrivals::sidecar(std::string name, steady_time deadline, s
         const bool decided = out.state == sidecar_state::complete || out.state == sidecar_state::refused;
         if (decided || now >= deadline) co_return out;
         if (waiting.woken || stopped_) continue;
-        waiting.wake.expires_at(std::min(deadline, now + arrival::quiet_time));
-        static_cast<void>(co_await waiting.wake.async_wait(quietly));
+        waiting.wake.expires_at(std::min(deadline, now + file_readiness::quiet_time));
+        static_cast<void>(co_await waiting.wake.async_wait(as_tuple_task));
     }
 }
 
-sidecar_answer arrivals::ask_sidecar(const std::string& name, steady_time now, std::optional<std::uint32_t> owner) {
+sidecar_answer incoming_watcher::ask_sidecar(const std::string& name, steady_time now,
+                                             std::optional<std::uint32_t> owner) {
     sidecar_answer out{.state = sidecar_state::missing,
                        .why = {.what = "the list is not in incoming/",
                                .hint = "drop the list first, then the job that names it",
@@ -127,7 +128,7 @@ sidecar_answer arrivals::ask_sidecar(const std::string& name, steady_time now, s
         out.state = sidecar_state::complete;
         return out;
     }
-    static_cast<void>(saw(name, sighting::found, now));
+    static_cast<void>(saw(name, file_event::found, now));
     const auto it = entries_.find(name);
     if (it == entries_.end() && remembered()) {
         out.state = sidecar_state::complete;

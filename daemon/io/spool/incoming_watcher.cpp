@@ -29,7 +29,7 @@ problem folder_gone() {
 
 }  // namespace
 
-arrivals::arrivals(loop_executor loop, const spool& from, arrivals_limits limits)
+incoming_watcher::incoming_watcher(loop_executor loop, const spool& from, arrivals_limits limits)
     : loop_(loop),
       eyes_(loop),
       looked_(loop),
@@ -39,7 +39,7 @@ arrivals::arrivals(loop_executor loop, const spool& from, arrivals_limits limits
       watch_again_at_(steady_now()),
       scan_at_(steady_now()) {}
 
-task<std::optional<arrivals_batch>> arrivals::next() {
+task<std::optional<arrivals_batch>> incoming_watcher::next() {
     co_await asio::this_coro::throw_if_cancelled(false);
     for (;;) {
         const auto cancelled = co_await asio::this_coro::cancellation_state;
@@ -73,7 +73,7 @@ task<std::optional<arrivals_batch>> arrivals::next() {
 }
 
 // True if there were events: there may be more.
-bool arrivals::look_around() {
+bool incoming_watcher::look_around() {
     const steady_time now = steady_now();
     while (!again_seen_.empty()) {
         const auto [name, what] = std::move(again_seen_.front());
@@ -90,7 +90,7 @@ bool arrivals::look_around() {
 }
 
 // What came while the other thread had it all.
-void arrivals::looked() {
+void incoming_watcher::looked() {
     looking_ = false;
     for (const auto& order : std::exchange(orders_, {})) order();
     for (const std::string& name : std::exchange(to_wake_, {})) wake_sidecar_now(name);
@@ -98,38 +98,38 @@ void arrivals::looked() {
     looked_.notify();
 }
 
-void arrivals::in_turn(std::function<void()> order) {
+void incoming_watcher::in_turn(std::function<void()> order) {
     if (looking_)
         orders_.push_back(std::move(order));
     else
         order();
 }
 
-void arrivals::tell_next() {
+void incoming_watcher::tell_next() {
     news_ = true;
     wake_.cancel();
 }
 
-task<void> arrivals::wait(steady_time until) {
+task<void> incoming_watcher::wait(steady_time until) {
     using asio::experimental::awaitable_operators::operator||;
     if (std::exchange(news_, false)) co_return;
     wake_.expires_at(until);
     if (watch_)
-        static_cast<void>(co_await (watch_->readable().async_wait(spool_watch::descriptor::wait_read, quietly) ||
-                                    wake_.async_wait(quietly)));
+        static_cast<void>(co_await (watch_->readable().async_wait(spool_watch::descriptor::wait_read, as_tuple_task) ||
+                                    wake_.async_wait(as_tuple_task)));
     else
-        static_cast<void>(co_await wake_.async_wait(quietly));
+        static_cast<void>(co_await wake_.async_wait(as_tuple_task));
     news_ = false;
 }
 
-bool arrivals::idle(std::size_t kept) const {
+bool incoming_watcher::idle(std::size_t kept) const {
     // While the other thread looks, what was so when it began: it looks again at once after each word of ours, and
     // whoever asks then would never hear yes.
     if (looking_) return before_.quiet && before_.handed == kept && orders_.empty();
     return quiet() && handed_count_ == kept;
 }
 
-bool arrivals::quiet() const {
+bool incoming_watcher::quiet() const {
     if (!again_seen_.empty()) return false;
     if (!scanned_ || scan_ || scan_at_ <= steady_now()) return false;
     if (more_to_find_) return false;
@@ -138,11 +138,11 @@ bool arrivals::quiet() const {
     });
 }
 
-void arrivals::settled(const std::string& name) {
+void incoming_watcher::settled(const std::string& name) {
     in_turn([this, name] {
         const auto it = entries_.find(name);
         if (it == entries_.end()) return;
-        const std::optional<sighting> seen_again = it->second.seen_again;
+        const std::optional<file_event> seen_again = it->second.seen_again;
         const bool was_full = !room(it->second.uid);
         forget(it);
         if (seen_again) again_seen_.emplace_back(name, *seen_again);
@@ -150,28 +150,28 @@ void arrivals::settled(const std::string& name) {
     });
 }
 
-void arrivals::comes_back(const node_facts& facts) {
+void incoming_watcher::comes_back(const node_facts& facts) {
     const std::lock_guard alone(coming_back_turn_);  // at once: it may be seen while the other thread looks
     if (coming_back_.size() == coming_back_max) coming_back_.pop_front();
     coming_back_.emplace_back(facts.device, facts.inode);
 }
 
-bool arrivals::came_back(const node_facts& facts) {
+bool incoming_watcher::came_back(const node_facts& facts) {
     const std::lock_guard alone(coming_back_turn_);
     return std::erase(coming_back_, std::pair(facts.device, facts.inode)) > 0;
 }
 
-bool arrivals::room(std::uint32_t uid) const {
+bool incoming_watcher::room(std::uint32_t uid) const {
     const auto it = owners_.find(uid);
     return it == owners_.end() || it->second.handed < limits_.handed_max;
 }
 
 // A later scan finds it: put() says when.
-void arrivals::pass_over(std::uint32_t uid) {
+void incoming_watcher::pass_over(std::uint32_t uid) {
     owners_[uid].passed_over = more_to_find_ = true;
 }
 
-void arrivals::again(const std::string& name, nanoseconds delay) {
+void incoming_watcher::again(const std::string& name, nanoseconds delay) {
     in_turn([this, name, delay] {
         const auto it = entries_.find(name);
         if (it == entries_.end()) return;
@@ -182,7 +182,7 @@ void arrivals::again(const std::string& name, nanoseconds delay) {
     });
 }
 
-std::vector<std::string> arrivals::being_written(std::size_t most) const {
+std::vector<std::string> incoming_watcher::being_written(std::size_t most) const {
     std::vector<std::string> out;
     for (const auto& [name, known] : entries_)
         if (known.where == entry::place::waiting && known.state.being_written() && out.size() < most)
@@ -190,7 +190,7 @@ std::vector<std::string> arrivals::being_written(std::size_t most) const {
     return out;
 }
 
-std::vector<std::string> arrivals::held(std::size_t most) const {
+std::vector<std::string> incoming_watcher::held(std::size_t most) const {
     std::vector<std::string> out;
     for (const auto& [uid, of] : owners_) {
         if (of.ready.empty() || !may_take || may_take(uid)) continue;
@@ -200,25 +200,25 @@ std::vector<std::string> arrivals::held(std::size_t most) const {
     return out;
 }
 
-void arrivals::rescan() {
+void incoming_watcher::rescan() {
     in_turn([this] {
         want_scan(steady_now());
         tell_next();
     });
 }
 
-void arrivals::rescan_every(nanoseconds period) {
+void incoming_watcher::rescan_every(nanoseconds period) {
     in_turn([this, period] { limits_.rescan = period; });
 }
 
-void arrivals::stop() {
+void incoming_watcher::stop() {
     stopped_ = true;
     tell_next();
     wake_sidecars_now();
 }
 
 // The folder, open; none if it is away, which open_watch() will tell.
-const folder* arrivals::incoming() {
+const folder* incoming_watcher::incoming() {
     if (incoming_) return &*incoming_;
     auto in = spool_.at(spool_folder::incoming);
     if (!in) {
@@ -233,7 +233,7 @@ const folder* arrivals::incoming() {
     return &*incoming_;
 }
 
-void arrivals::open_watch(steady_time now) {
+void incoming_watcher::open_watch(steady_time now) {
     incoming_.reset();
     const folder* const in = incoming();
     if (in == nullptr) return;
@@ -253,13 +253,13 @@ void arrivals::open_watch(steady_time now) {
 }
 
 // Told once, however often it is tried again.
-void arrivals::lose_watch(problem why, nanoseconds again_in) {
+void incoming_watcher::lose_watch(problem why, nanoseconds again_in) {
     watch_.reset();
     watch_again_at_ = steady_now() + again_in;
     if (!std::exchange(watch_loss_told_, true)) complain(std::move(why));
 }
 
-void arrivals::lose_folder(problem why) {
+void incoming_watcher::lose_folder(problem why) {
     incoming_.reset();
     scan_.reset();
     scan_name_.reset();
@@ -268,7 +268,7 @@ void arrivals::lose_folder(problem why) {
 }
 
 // True if there were some: there may be more.
-bool arrivals::read_events(steady_time now) {
+bool incoming_watcher::read_events(steady_time now) {
     if (!watch_) return false;
     auto batch = watch_->poll();
     if (!batch) {
@@ -286,7 +286,7 @@ bool arrivals::read_events(steady_time now) {
     return batch->overflow || batch->gone || !batch->events.empty();
 }
 
-void arrivals::look_at_due(steady_time now) {
+void incoming_watcher::look_at_due(steady_time now) {
     const steady_time slice_ends = now + slice_time;
     while (!due_.empty() && due_.begin()->first <= now && steady_now() < slice_ends) {
         const auto it = entries_.find(due_.begin()->second);
@@ -309,7 +309,7 @@ void arrivals::look_at_due(steady_time now) {
     }
 }
 
-void arrivals::scan_slice(steady_time now) {
+void incoming_watcher::scan_slice(steady_time now) {
     const steady_time slice_ends = now + slice_time;
     if (!scan_) {
         const folder* const in = incoming();
@@ -343,24 +343,24 @@ void arrivals::scan_slice(steady_time now) {
         scan_stands_ = false;
         const auto it = entries_.find(*scan_name_);
         if (it == entries_.end() || it->second.where == entry::place::waiting)
-            static_cast<void>(saw(*scan_name_, sighting::found, now));
+            static_cast<void>(saw(*scan_name_, file_event::found, now));
         if (scan_stands_) return;
         scan_name_.reset();
     }
 }
 
 // What became of it: keep where it is of no consequence.
-arrivals::action arrivals::saw(const std::string& name, sighting what, steady_time now) {
+incoming_watcher::action incoming_watcher::saw(const std::string& name, file_event what, steady_time now) {
     if (type_of(name).kind == file_kind::ignored) return action::leave_alone;
     auto it = entries_.find(name);
     const bool known = it != entries_.end();
     if (known && it->second.where == entry::place::handed) {
-        if (what != sighting::opened && what != sighting::left) it->second.seen_again = what;
+        if (what != file_event::opened && what != file_event::left) it->second.seen_again = what;
         return action::keep;
     }
-    if (!known && (what == sighting::opened || what == sighting::left)) return action::leave_alone;
+    if (!known && (what == file_event::opened || what == file_event::left)) return action::leave_alone;
     // Found already, but for a look that is due anyway.
-    if (known && what == sighting::found && it->second.look_at) return action::keep;
+    if (known && what == file_event::found && it->second.look_at) return action::keep;
 
     const folder* const in = incoming();
     if (in == nullptr) return action::leave_alone;
@@ -371,11 +371,11 @@ arrivals::action arrivals::saw(const std::string& name, sighting what, steady_ti
         wake_sidecar(name);
         return action::leave_alone;
     }
-    if (what == sighting::moved_in && came_back(**facts)) what = sighting::returned;
+    if (what == file_event::moved_in && came_back(**facts)) what = file_event::returned;
     // A list is handed to nobody: its job waits for it, and may have all the room.
     if (type_of(name).kind != file_kind::sidecar && !room((*facts)->uid)) {
         // Mostly there is room in a moment, and one look at the folder is enough.
-        if (what == sighting::found && scan_ && now < scan_patience_)
+        if (what == file_event::found && scan_ && now < scan_patience_)
             scan_stands_ = true;
         else
             pass_over((*facts)->uid);
@@ -385,8 +385,8 @@ arrivals::action arrivals::saw(const std::string& name, sighting what, steady_ti
     return carry_out(it, it->second.state.seen(what, **facts, now, wall_now()), **facts, now);
 }
 
-arrivals::action arrivals::carry_out(entries::iterator it, arrival_step step, const node_facts& facts,
-                                     steady_time now) {
+incoming_watcher::action incoming_watcher::carry_out(entries::iterator it, arrival_step step, const node_facts& facts,
+                                                     steady_time now) {
     if (step.what == action::ask_writer) {
         const writer who = spool_.ask_writer(*incoming_, it->first);
         tell_of_leases(who, it->first);
@@ -417,7 +417,7 @@ arrivals::action arrivals::carry_out(entries::iterator it, arrival_step step, co
             put(it, entry::place::waiting);
             if (waiting_count_ > limits_.waiting_max) {
                 forget(it);
-                want_scan(now + arrival::quiet_time);
+                want_scan(now + file_readiness::quiet_time);
                 return action::keep;
             }
             schedule(it, step.what == action::look_again ? std::optional(step.at) : std::nullopt);
@@ -429,7 +429,7 @@ arrivals::action arrivals::carry_out(entries::iterator it, arrival_step step, co
     return step.what;
 }
 
-void arrivals::put(entries::iterator it, entry::place where) {
+void incoming_watcher::put(entries::iterator it, entry::place where) {
     schedule(it, std::nullopt);
     waiting_count_ -= it->second.where == entry::place::waiting ? 1U : 0U;
     if (it->second.where == entry::place::handed) {
@@ -449,7 +449,7 @@ void arrivals::put(entries::iterator it, entry::place where) {
     waiting_count_ += where == entry::place::waiting ? 1U : 0U;
 }
 
-void arrivals::hand(entries::iterator it, const node_facts& facts, std::optional<problem> refuse) {
+void incoming_watcher::hand(entries::iterator it, const node_facts& facts, std::optional<problem> refuse) {
     put(it, entry::place::handed);
     it->second.uid = facts.uid;
     ++handed_count_;
@@ -459,7 +459,7 @@ void arrivals::hand(entries::iterator it, const node_facts& facts, std::optional
 }
 
 // Said once: it is the same for every file of another user's.
-void arrivals::tell_of_leases(writer who, const std::string& name) {
+void incoming_watcher::tell_of_leases(writer who, const std::string& name) {
     if ((who != writer::not_allowed && who != writer::no_leases) || std::exchange(leases_told_, true)) return;
     const std::string_view what_follows =
         "so a file is taken once it has been quiet for 2 s (for 10 s if it was found, not seen to come), and put back if "
@@ -475,7 +475,7 @@ void arrivals::tell_of_leases(writer who, const std::string& name) {
                   .file = spool_.path()});
 }
 
-void arrivals::schedule(entries::iterator it, std::optional<steady_time> at) {
+void incoming_watcher::schedule(entries::iterator it, std::optional<steady_time> at) {
     if (it->second.look_at) {
         auto [from, to] = due_.equal_range(*it->second.look_at);
         due_.erase(std::find_if(from, to, [&it](const auto& due) { return due.second == it->first; }));
@@ -484,31 +484,31 @@ void arrivals::schedule(entries::iterator it, std::optional<steady_time> at) {
     if (at) due_.emplace(*at, it->first);
 }
 
-void arrivals::forget(entries::iterator it) {
+void incoming_watcher::forget(entries::iterator it) {
     put(it, entry::place::fresh);
     entries_.erase(it);
 }
 
-void arrivals::forget_waiting() {
+void incoming_watcher::forget_waiting() {
     for (auto it = entries_.begin(); it != entries_.end();) {
         const auto at = it++;
         if (at->second.where == entry::place::handed)
-            at->second.seen_again = sighting::found;
+            at->second.seen_again = file_event::found;
         else
             forget(at);
     }
     wake_sidecars();
 }
 
-void arrivals::want_scan(steady_time at) {
+void incoming_watcher::want_scan(steady_time at) {
     scan_at_ = std::min(scan_at_, at);
 }
 
-void arrivals::complain(problem what) {
+void incoming_watcher::complain(problem what) {
     if (troubles_.size() < troubles_max) troubles_.push_back(std::move(what));
 }
 
-steady_time arrivals::next_due() const {
+steady_time incoming_watcher::next_due() const {
     steady_time out = !present_ ? steady_time::max() : scan_ ? scan_patience_ : scan_at_;
     if (!watch_) out = std::min(out, watch_again_at_);
     if (!due_.empty()) out = std::min(out, due_.begin()->first);
@@ -518,13 +518,13 @@ steady_time arrivals::next_due() const {
     return out;
 }
 
-bool arrivals::something_to_hand_out() const {
+bool incoming_watcher::something_to_hand_out() const {
     return std::ranges::any_of(
         owners_, [this](const auto& it) { return !it.second.ready.empty() && (!may_take || may_take(it.first)); });
 }
 
 // Owners take turns.
-arrivals_batch arrivals::hand_out() {
+arrivals_batch incoming_watcher::hand_out() {
     arrivals_batch out;
     out.troubles = std::exchange(troubles_, {});
     for (std::size_t round = 0; round < owners_.size() && out.files.size() < limits_.batch_max;) {

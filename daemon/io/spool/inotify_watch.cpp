@@ -21,13 +21,13 @@ namespace {
 constexpr std::uint32_t watched = IN_MOVED_TO | IN_CLOSE_WRITE | IN_CREATE | IN_OPEN | IN_MOVED_FROM | IN_DELETE |
                                   IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR | IN_EXCL_UNLINK;
 
-std::optional<sighting> sighting_of(std::uint32_t mask) {
-    if ((mask & IN_MOVED_TO) != 0) return sighting::moved_in;
-    if ((mask & IN_CLOSE_WRITE) != 0) return sighting::closed;
-    if ((mask & IN_CREATE) != 0) return sighting::created;
-    if ((mask & (IN_MOVED_FROM | IN_DELETE)) != 0) return sighting::left;
+std::optional<file_event> sighting_of(std::uint32_t mask) {
+    if ((mask & IN_MOVED_TO) != 0) return file_event::moved_in;
+    if ((mask & IN_CLOSE_WRITE) != 0) return file_event::closed;
+    if ((mask & IN_CREATE) != 0) return file_event::created;
+    if ((mask & (IN_MOVED_FROM | IN_DELETE)) != 0) return file_event::left;
     // A folder being listed (by us, too) is no news.
-    if ((mask & IN_OPEN) != 0 && (mask & IN_ISDIR) == 0) return sighting::opened;
+    if ((mask & IN_OPEN) != 0 && (mask & IN_ISDIR) == 0) return file_event::opened;
     return std::nullopt;
 }
 
@@ -92,7 +92,7 @@ task<result<watch_batch>> spool_watch::next() {
     for (;;) {
         auto batch = poll();
         if (!batch || batch->closed || batch->gone || batch->overflow || !batch->events.empty()) co_return batch;
-        const auto [error] = co_await fd_.async_wait(descriptor::wait_read, quietly);
+        const auto [error] = co_await fd_.async_wait(descriptor::wait_read, as_tuple_task);
         if (!error) continue;
         if (error != asio::error::operation_aborted)
             co_return fail(errno_problem("wait for the events of", path_, error.value()));

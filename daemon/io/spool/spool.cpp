@@ -305,7 +305,7 @@ result<take_result> spool::take(const std::string& name, const node_facts* seen)
         const auto facts = culld::look(*incoming, name);
         if (!facts) return fail(facts.error());
         if (!*facts) return take_result{};
-        mine = free_name(name, (*facts)->inode);
+        mine = unused_name(name, (*facts)->inode);
         error = rename_new(*incoming, name, *active, mine);
     }
     if (error == ENOENT) return take_result{};
@@ -397,7 +397,7 @@ result<void> spool::put_back(const open_job& job, const std::string& base) const
     if (auto gone = drop_copy(*active, job.facts); !gone) return gone;
     int error = rename_new(*active, job.name, *incoming, base);
     // By its inode: in a folder where others make names too, nobody else makes this one.
-    if (error == EEXIST) error = rename_new(*active, job.name, *incoming, free_name(base, job.facts.inode));
+    if (error == EEXIST) error = rename_new(*active, job.name, *incoming, unused_name(base, job.facts.inode));
     if (error != 0 && error != ENOENT) return fail(move_problem(job.name, *incoming, error));
     if (auto synced = incoming->sync(); !synced) return synced;
     return active->sync();

@@ -99,9 +99,9 @@ result<std::optional<std::string>> spool::file_away(const std::string& name, spo
     if (!active) return fail(active.error());
     const auto target = at(to);
     if (!target) return fail(target.error());
-    const std::uint32_t guess = first_guess([&](std::uint32_t n) { return target->exists(free_name(as, n)); });
+    const std::uint32_t guess = first_guess([&](std::uint32_t n) { return target->exists(unused_name(as, n)); });
     for (std::uint32_t attempt = guess; attempt <= attempts_max; ++attempt) {
-        std::string free = free_name(as, attempt);
+        std::string free = unused_name(as, attempt);
         bool gone = false;
         const auto moved = rename_free(*active, name, *target, free, gone);
         // Gone: moved before a crash, perhaps, and that may not be durable yet. Nothing may rest on it before it is.
@@ -150,11 +150,11 @@ result<std::optional<std::string>> spool::reject(spool_folder from, const std::s
 
     constexpr std::size_t bytes_max = name_bytes_max - reason_suffix.size();
     const auto taken = [&](std::uint32_t n) {
-        const std::string free = free_name(as, n, bytes_max);
+        const std::string free = unused_name(as, n, bytes_max);
         return rejected->exists(free) || (rejected->exists(reason_name(free)) && !is_stale_reason(*rejected, free));
     };
     for (std::uint32_t attempt = first_guess(taken); attempt <= attempts_max; ++attempt) {
-        std::string free = free_name(as, attempt, bytes_max);
+        std::string free = unused_name(as, attempt, bytes_max);
         const std::string reason = reason_name(free);
         if (rejected->exists(free)) continue;
         int error = 0;

@@ -126,7 +126,7 @@ TEST_F(CredentialKinds, TheGatewaysClockIsTakenOver) {
     const auto made = make();
     ASSERT_EQ(send(*made), 401);
     const auto before = made->generation();
-    const auth_refusal why = read_refusal("APIGW.0301", last_.body);
+    const signature_rejection why = read_refusal("APIGW.0301", last_.body);
     ASSERT_EQ(why.kind, refusal_kind::wrong_clock) << last_.body;
     EXPECT_TRUE(made->refused(why, steady_now(), wall_now()));
     EXPECT_GT(made->generation(), before) << "a 401 to what was signed before says nothing of what is signed now";

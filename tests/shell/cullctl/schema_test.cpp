@@ -109,7 +109,7 @@ TEST_F(Schema, JournalsAreWhatTheirSchemaSays) {
     state.open.resize(1);
     state.open[0].at = {{0, 1}};
     state.open[0].declined = true;
-    state.holes = {{1, 2}};
+    state.presettled = {{1, 2}};
     state.answered = true;
     write_checkpoint(chain, out, now,
                      {.state = &state,

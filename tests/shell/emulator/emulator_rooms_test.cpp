@@ -167,7 +167,7 @@ TEST(Arrivals, TheBusiestWindowIsExact) {
     rc::check("as counted the slow way", [] {
         const auto gaps = *rc::gen::container<std::vector<std::uint8_t>>(rc::gen::inRange<std::uint8_t>(0, 20));
         const auto width = *rc::gen::inRange<std::int64_t>(1, 60);
-        arrivals all;
+        arrival_clock all;
         std::vector<std::int64_t> times;
         std::int64_t now = 0;
         for (const std::uint8_t gap : gaps) {
@@ -187,7 +187,7 @@ TEST(Arrivals, TheBusiestWindowIsExact) {
 }
 
 TEST(Arrivals, AFullListSaysSo) {
-    arrivals all(2);
+    arrival_clock all(2);
     for (int i = 0; i < 3; ++i) all.add(steady_time(nanoseconds(i)));
     const auto found = all.busiest(nanoseconds(10));
     EXPECT_EQ(found.most, 2U);

@@ -51,7 +51,7 @@ ids first_appearances(const ids& list) {
     return out;
 }
 
-TEST(Distinct, AgreesWithASet) {
+TEST(Deduplicator, AgreesWithASet) {
     EXPECT_TRUE(rc::check([] {
         const auto kinds = *rc::gen::inRange(1, 600);
         const auto length = *rc::gen::inRange<std::size_t>(0, 600);
@@ -66,7 +66,7 @@ TEST(Distinct, AgreesWithASet) {
     }));
 }
 
-TEST(Distinct, ALongListWithoutRepeatsIsProvedSo) {
+TEST(Deduplicator, ALongListWithoutRepeatsIsProvedSo) {
     ids list;
     for (std::uint64_t i = 0; i < 300'000; ++i) list.push_back(uuid(i));
     EXPECT_FALSE(any_repeated(list, {}));
@@ -74,7 +74,7 @@ TEST(Distinct, ALongListWithoutRepeatsIsProvedSo) {
     EXPECT_TRUE(any_repeated(list, {}));
 }
 
-TEST(Distinct, PartitionsThatDoNotFitAreCheckedInParts) {
+TEST(Deduplicator, PartitionsThatDoNotFitAreCheckedInParts) {
     ids list;
     for (std::uint64_t i = 0; i < 1500; ++i) list.push_back(uuid(i));
     EXPECT_FALSE(any_repeated(list, tiny()));
@@ -84,21 +84,21 @@ TEST(Distinct, PartitionsThatDoNotFitAreCheckedInParts) {
     EXPECT_EQ(without_repeats(list, tiny()).size(), 1500U);
 }
 
-TEST(Distinct, OneIdOverAndOverIsOneId) {
+TEST(Deduplicator, OneIdOverAndOverIsOneId) {
     const ids list(100'000, "same");
     EXPECT_TRUE(any_repeated(list, {}));
     EXPECT_EQ(without_repeats(list, {}), ids{"same"});
     EXPECT_EQ(without_repeats(ids(1000, "same"), tiny()), ids{"same"});
 }
 
-TEST(Distinct, TheFirstAppearanceWinsAcrossBlocks) {
+TEST(Deduplicator, TheFirstAppearanceWinsAcrossBlocks) {
     ids list;
     for (std::uint64_t i = 0; i < 50'000; ++i) list.push_back(uuid(i));
     for (std::uint64_t i = 50'000; i > 0; --i) list.push_back(uuid(i - 1));
     EXPECT_EQ(without_repeats(list, {}), ids(list.begin(), list.begin() + 50'000));
 }
 
-TEST(Distinct, ScratchFilesHaveNoName) {
+TEST(Deduplicator, ScratchFilesHaveNoName) {
     ids list;
     for (std::uint64_t i = 0; i < 5000; ++i) list.push_back(uuid(i));
     repeat_check check(dir().here(), tiny());
@@ -106,7 +106,7 @@ TEST(Distinct, ScratchFilesHaveNoName) {
     EXPECT_TRUE(dir().names().empty());
 }
 
-TEST(Distinct, AScratchFileThatCannotBeMadeIsAnError) {
+TEST(Deduplicator, AScratchFileThatCannotBeMadeIsAnError) {
     const folder nowhere;  // no descriptor
     repeat_check check(nowhere, tiny());
     result<void> last;
@@ -114,10 +114,10 @@ TEST(Distinct, AScratchFileThatCannotBeMadeIsAnError) {
     EXPECT_FALSE(last);
 }
 
-TEST(Spill, GivesEveryRecordBackToItsPartition) {
+TEST(PartitionFile, GivesEveryRecordBackToItsPartition) {
     EXPECT_TRUE(rc::check([] {
         const auto records = *rc::gen::arbitrary<std::vector<std::uint64_t>>();
-        spill all(dir().here(), sizeof(std::uint64_t), {.partitions = 4, .block_bytes = 32});
+        partition_file all(dir().here(), sizeof(std::uint64_t), {.partitions = 4, .block_bytes = 32});
         std::array<std::multiset<std::uint64_t>, 4> expected;
         for (const std::uint64_t r : records) {
             RC_ASSERT(bool(all.put(r % 4, &r)));

@@ -16,7 +16,7 @@ task<void> break_an_invariant() {
 // A coroutine that runs by itself must not take a broken invariant with it: the process has to end, not a worker.
 TEST(Owned, WhatACoroutineThrowsLeavesTheLoop) {
     asio::io_context context(1);
-    asio::co_spawn(context.get_executor(), break_an_invariant(), or_leave_the_loop);
+    asio::co_spawn(context.get_executor(), break_an_invariant(), rethrow_from_loop);
     EXPECT_THROW(context.run(), std::logic_error);
 }
 

@@ -28,13 +28,13 @@ steady_time now() {
 
 // Runs a real loop until what is expected has come, or ten seconds are over. What is handed out is settled as
 // the app does it: taken, or rejected.
-class ArrivalsTest : public SpoolTest {
+class IncomingWatcherTest : public SpoolTest {
   protected:
     void start(arrivals_limits limits = {}) {
         arrivals_.emplace(loop_.get_executor(), spool_, limits);
         asio::co_spawn(loop_.get_executor(), collect(), asio::detached);
     }
-    ~ArrivalsTest() override {
+    ~IncomingWatcherTest() override {
         if (arrivals_) arrivals_->stop();
         loop_.restart();
         loop_.run_for(seconds(5));
@@ -80,7 +80,7 @@ class ArrivalsTest : public SpoolTest {
     }
 
     asio::io_context loop_;
-    std::optional<arrivals> arrivals_;
+    std::optional<incoming_watcher> arrivals_;
     std::map<std::string, int> handed_;
     std::set<std::string> taken_;
     std::map<std::string, std::string> reasons_;
@@ -90,7 +90,7 @@ class ArrivalsTest : public SpoolTest {
     bool ended_ = false;
 };
 
-TEST_F(ArrivalsTest, FindsWhatWasThereAtTheStart) {
+TEST_F(IncomingWatcherTest, FindsWhatWasThereAtTheStart) {
     rename_in("a.json");
     copy_in("b.txt", "1\n");
     start();
@@ -100,7 +100,7 @@ TEST_F(ArrivalsTest, FindsWhatWasThereAtTheStart) {
 }
 
 // Whoever asks for idle() while a scan is due is told no, and asks again only when told to.
-TEST_F(ArrivalsTest, TellsAfterEachScanThatThereIsNothing) {
+TEST_F(IncomingWatcherTest, TellsAfterEachScanThatThereIsNothing) {
     start();
     ASSERT_TRUE(run_until([&] { return batches_ == 1; }));
     for (int scans = 2; scans < 5; ++scans) {
@@ -111,7 +111,7 @@ TEST_F(ArrivalsTest, TellsAfterEachScanThatThereIsNothing) {
     }
 }
 
-TEST_F(ArrivalsTest, CopiedRenamedAndLinkedInAreEachTakenOnce) {
+TEST_F(IncomingWatcherTest, CopiedRenamedAndLinkedInAreEachTakenOnce) {
     start();
     ASSERT_TRUE(run_until_idle());
     copy_in("copied.json");
@@ -126,7 +126,7 @@ TEST_F(ArrivalsTest, CopiedRenamedAndLinkedInAreEachTakenOnce) {
     EXPECT_TRUE(arrivals_->idle());
 }
 
-TEST_F(ArrivalsTest, ARenamedFileIsReadyWithinMilliseconds) {
+TEST_F(IncomingWatcherTest, ARenamedFileIsReadyWithinMilliseconds) {
     start();
     ASSERT_TRUE(run_until_idle());
     rename_in("a.json");
@@ -135,7 +135,7 @@ TEST_F(ArrivalsTest, ARenamedFileIsReadyWithinMilliseconds) {
     EXPECT_LT(now() - began, milliseconds(500));
 }
 
-TEST_F(ArrivalsTest, APausedWriterIsWaitedFor) {
+TEST_F(IncomingWatcherTest, APausedWriterIsWaitedFor) {
     start();
     ASSERT_TRUE(run_until_idle());
     std::ofstream writing(path("incoming", "a.json"));
@@ -147,7 +147,7 @@ TEST_F(ArrivalsTest, APausedWriterIsWaitedFor) {
     ASSERT_TRUE(run_until([this] { return taken_.size() == 1; }, seconds(1)));
 }
 
-TEST_F(ArrivalsTest, AWriterWhoWasThereBeforeTheStartIsWaitedFor) {
+TEST_F(IncomingWatcherTest, AWriterWhoWasThereBeforeTheStartIsWaitedFor) {
     std::ofstream writing(path("incoming", "a.json"));
     writing << "half" << std::flush;
     start();
@@ -158,7 +158,7 @@ TEST_F(ArrivalsTest, AWriterWhoWasThereBeforeTheStartIsWaitedFor) {
 }
 
 // As in production: the files belong to their submitters, and the daemon has no CAP_LEASE.
-class WithoutLeaseTest : public ArrivalsTest {
+class WithoutLeaseTest : public IncomingWatcherTest {
   protected:
     void SetUp() override {
         if (::geteuid() != 0) GTEST_SKIP() << "only root can make other users' files";
@@ -213,7 +213,7 @@ TEST_F(WithoutLeaseTest, AYoungFileThatWasThereAtTheStartMustBeQuiet) {
     EXPECT_THAT(troubles_, ElementsAre(HasSubstr("CAP_LEASE")));
 }
 
-TEST_F(ArrivalsTest, HostileThingsAreEachRejectedUnopenedWithTheirReason) {
+TEST_F(IncomingWatcherTest, HostileThingsAreEachRejectedUnopenedWithTheirReason) {
     std::ofstream(top_ + "/secret") << "secret";
     ASSERT_EQ(::chmod((top_ + "/secret").c_str(), 0600), 0);
     const auto in = [this](const std::string& name) { return path("incoming", name); };
@@ -255,7 +255,7 @@ TEST_F(ArrivalsTest, HostileThingsAreEachRejectedUnopenedWithTheirReason) {
 }
 
 // One owner's files, however many and however slow, take nothing from another's.
-TEST_F(ArrivalsTest, AnOwnerWhoseFilesHaveNoRoomHoldsUpNobodyElse) {
+TEST_F(IncomingWatcherTest, AnOwnerWhoseFilesHaveNoRoomHoldsUpNobodyElse) {
     if (::geteuid() != 0) GTEST_SKIP() << "only root can make other users' files";
     const auto give = [this](const std::string& name) {
         ASSERT_EQ(::chown(path("incoming", name).c_str(), 64912, 64912), 0);
@@ -274,7 +274,7 @@ TEST_F(ArrivalsTest, AnOwnerWhoseFilesHaveNoRoomHoldsUpNobodyElse) {
     EXPECT_FALSE(arrivals_->idle());
 }
 
-TEST_F(ArrivalsTest, WhoMayNotTakeNowWaitsAndNobodyElse) {
+TEST_F(IncomingWatcherTest, WhoMayNotTakeNowWaitsAndNobodyElse) {
     if (::geteuid() != 0) GTEST_SKIP() << "only root can make other users' files";
     bool closed = true;
     start();
@@ -290,7 +290,7 @@ TEST_F(ArrivalsTest, WhoMayNotTakeNowWaitsAndNobodyElse) {
     EXPECT_TRUE(run_until([this] { return taken_.contains("his.txt"); }));
 }
 
-TEST_F(ArrivalsTest, AFileThatWePutBackIsNotTakenForOneThatWasRenamedIn) {
+TEST_F(IncomingWatcherTest, AFileThatWePutBackIsNotTakenForOneThatWasRenamedIn) {
     start();
     copy_in("a.json");
     ASSERT_TRUE(run_until([this] { return taken_.size() == 1; }));
@@ -306,7 +306,7 @@ TEST_F(ArrivalsTest, AFileThatWePutBackIsNotTakenForOneThatWasRenamedIn) {
     EXPECT_TRUE(run_until([this] { return taken_.size() == 1; }, seconds(4)));
 }
 
-TEST_F(ArrivalsTest, AFileThatComesWhileItsNameIsHandedOutIsFoundWhenThatIsSettled) {
+TEST_F(IncomingWatcherTest, AFileThatComesWhileItsNameIsHandedOutIsFoundWhenThatIsSettled) {
     hold_ = true;
     start();
     rename_in("a.json", "first");
@@ -319,7 +319,7 @@ TEST_F(ArrivalsTest, AFileThatComesWhileItsNameIsHandedOutIsFoundWhenThatIsSettl
     ASSERT_TRUE(run_until([this] { return handed_["a.json"] == 2; }, seconds(1)));
 }
 
-TEST_F(ArrivalsTest, TwentyThousandFilesAreAllFoundOnceWithLittleRoom) {
+TEST_F(IncomingWatcherTest, TwentyThousandFilesAreAllFoundOnceWithLittleRoom) {
     for (int i = 0; i < 10'000; ++i) copy_in(fmt::format("{}.txt", i), "1\n");
     hold_ = true;
     start({.rescan = seconds(30), .handed_max = 100, .waiting_max = 10, .batch_max = 7});
@@ -342,7 +342,7 @@ TEST_F(ArrivalsTest, TwentyThousandFilesAreAllFoundOnceWithLittleRoom) {
     ASSERT_TRUE(run_until_idle());
 }
 
-TEST_F(ArrivalsTest, AfterTheKernelsQueueOverflowedAScanFindsTheRest) {
+TEST_F(IncomingWatcherTest, AfterTheKernelsQueueOverflowedAScanFindsTheRest) {
     start();
     ASSERT_TRUE(run_until_idle());
     // Each file makes three events or more; the queue holds 16,384 by default. Nobody reads meanwhile.
@@ -364,7 +364,7 @@ TEST_F(ArrivalsTest, AfterTheKernelsQueueOverflowedAScanFindsTheRest) {
         << settled;
 }
 
-TEST_F(ArrivalsTest, AFolderRemovedAndMadeAgainIsWatchedAgain) {
+TEST_F(IncomingWatcherTest, AFolderRemovedAndMadeAgainIsWatchedAgain) {
     start();
     ASSERT_TRUE(run_until_idle());
     std::filesystem::remove(dir_ + "/incoming");
@@ -380,7 +380,7 @@ TEST_F(ArrivalsTest, AFolderRemovedAndMadeAgainIsWatchedAgain) {
     EXPECT_LE(troubles_.size(), 3U) << testing::PrintToString(troubles_);
 }
 
-TEST_F(ArrivalsTest, AFolderReplacedWhileSomebodyHasItOpenIsNoticedByTheRescan) {
+TEST_F(IncomingWatcherTest, AFolderReplacedWhileSomebodyHasItOpenIsNoticedByTheRescan) {
     start({.rescan = milliseconds(300)});
     ASSERT_TRUE(run_until_idle());
     const unique_fd shell(::open((dir_ + "/incoming").c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
@@ -392,7 +392,7 @@ TEST_F(ArrivalsTest, AFolderReplacedWhileSomebodyHasItOpenIsNoticedByTheRescan) 
     EXPECT_THAT(troubles_, ElementsAre(HasSubstr("was removed"), HasSubstr("watched again")));
 }
 
-TEST_F(ArrivalsTest, AnIdleSpoolWakesNobody) {
+TEST_F(IncomingWatcherTest, AnIdleSpoolWakesNobody) {
     start({.rescan = std::chrono::hours(1)});
     ASSERT_TRUE(run_until_idle());
     loop_.restart();
@@ -404,7 +404,7 @@ TEST_F(ArrivalsTest, AnIdleSpoolWakesNobody) {
     EXPECT_EQ(batches_, before);
 }
 
-TEST_F(ArrivalsTest, TheRegularRescanFindsWhatNoEventTold) {
+TEST_F(IncomingWatcherTest, TheRegularRescanFindsWhatNoEventTold) {
     hold_ = true;
     start({.rescan = milliseconds(300)});
     rename_in("a.json");
@@ -413,14 +413,14 @@ TEST_F(ArrivalsTest, TheRegularRescanFindsWhatNoEventTold) {
     EXPECT_TRUE(run_until([this] { return handed_["a.json"] == 2; }, seconds(2)));
 }
 
-TEST_F(ArrivalsTest, EndsWhenStopped) {
+TEST_F(IncomingWatcherTest, EndsWhenStopped) {
     start();
     ASSERT_TRUE(run_until_idle());
     arrivals_->stop();
     EXPECT_TRUE(run_until([this] { return ended_; }, seconds(1)));
 }
 
-TEST_F(ArrivalsTest, EndsWhenCancelled) {
+TEST_F(IncomingWatcherTest, EndsWhenCancelled) {
     arrivals_.emplace(loop_.get_executor(), spool_, arrivals_limits{});
     asio::cancellation_signal signal;
     asio::co_spawn(loop_.get_executor(), collect(), asio::bind_cancellation_slot(signal.slot(), asio::detached));
@@ -430,7 +430,7 @@ TEST_F(ArrivalsTest, EndsWhenCancelled) {
     EXPECT_TRUE(run_until([this] { return ended_; }, seconds(1)));
 }
 
-class SidecarTest : public ArrivalsTest {
+class SidecarTest : public IncomingWatcherTest {
   protected:
     void ask(const std::string& name, nanoseconds patience) {
         asio::co_spawn(loop_.get_executor(), arrivals_->sidecar(name, now() + patience),

@@ -34,8 +34,8 @@ class SpoolWatchTest : public SpoolTest {
         loop_.run_for(std::chrono::seconds(2));
         return out;
     }
-    static std::vector<std::pair<std::string, sighting>> events(const watch_batch& batch) {
-        std::vector<std::pair<std::string, sighting>> out;
+    static std::vector<std::pair<std::string, file_event>> events(const watch_batch& batch) {
+        std::vector<std::pair<std::string, file_event>> out;
         for (const watch_event& event : batch.events) out.emplace_back(event.name, event.what);
         return out;
     }
@@ -52,9 +52,9 @@ TEST_F(SpoolWatchTest, TellsHowEachFileCame) {
     ASSERT_EQ(::unlink(path("incoming", "renamed").c_str()), 0);
     const auto batch = next();
     ASSERT_TRUE(batch);
-    const std::vector<std::pair<std::string, sighting>> expected{
-        {"copied", sighting::created},   {"copied", sighting::opened},  {"copied", sighting::closed},
-        {"renamed", sighting::moved_in}, {"linked", sighting::created}, {"renamed", sighting::left}};
+    const std::vector<std::pair<std::string, file_event>> expected{
+        {"copied", file_event::created},   {"copied", file_event::opened},  {"copied", file_event::closed},
+        {"renamed", file_event::moved_in}, {"linked", file_event::created}, {"renamed", file_event::left}};
     EXPECT_EQ(events(*batch), expected);
 }
 

@@ -17,7 +17,7 @@ using testing::HasSubstr;
 namespace fs = std::filesystem;
 
 // Does what a test tells it to, and remembers what it was given.
-class puppet final : public notice_carrier {
+class puppet final : public notification_transport {
   public:
     puppet(loop_executor on, std::vector<delivery> answers) : over_(on), answers_(std::move(answers)) {}
 
@@ -55,8 +55,8 @@ class puppet final : public notice_carrier {
 
 class Notifier : public testing::Test {
   protected:
-    [[nodiscard]] static notice of(const std::string& job) {
-        return {.kind = notice_kind::finished, .job_id = job, .file = "x.yaml", .status = "completed"};
+    [[nodiscard]] static notification of(const std::string& job) {
+        return {.kind = notification_kind::finished, .job_id = job, .file = "x.yaml", .status = "completed"};
     }
     [[nodiscard]] std::unique_ptr<notifier> make(notice_carriers by, const config& settings = {}) {
         // No chance: the shortest pauses, an eighth of two seconds at first.
@@ -98,7 +98,7 @@ TEST_F(Notifier, NeverMakesAnybodyWait) {
     for (int i = 0; i < 1500; ++i) n->tell(of(std::to_string(i)));
     on_.poll();
     EXPECT_EQ(webhook->given.size(), 1U);
-    EXPECT_EQ(n->ways()[1].queue.size(), notice_queue::waiting_max);
+    EXPECT_EQ(n->ways()[1].queue.size(), notification_queue::waiting_max);
     EXPECT_EQ(n->ways()[1].queue.counted().dropped, 500U);
     EXPECT_EQ(n->ways()[0].queue.size(), 0U) << "there is no command";
     webhook->let_go();
@@ -183,13 +183,14 @@ class Carrier : public Notifier {
     [[nodiscard]] std::string secret_file(const std::string& name, const std::string& text) const {
         return write(name, text, fs::perms::owner_read | fs::perms::owner_write);
     }
-    [[nodiscard]] notice_carrier::outcome carried(const config& settings, const std::string& json = "{\"a\":1}") {
+    [[nodiscard]] notification_transport::outcome carried(const config& settings,
+                                                          const std::string& json = "{\"a\":1}") {
         auto by = make_notice_carriers(settings, "");
         if (!by) {
             ADD_FAILURE() << by.error().text();
             return {};
         }
-        notice_carrier& one = by->webhook ? *by->webhook : *by->command;
+        notification_transport& one = by->webhook ? *by->webhook : *by->command;
         return on_.wait(one.carry(json));
     }
     static hostile_server::behaviour says(const std::string& status, const std::string& more = "") {

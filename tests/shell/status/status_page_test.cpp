@@ -133,7 +133,7 @@ TEST(StatusPage, SurvivesThousandsOfJobs) {
         over.status = "completed";
         f.finished.push_back(over);
     }
-    recent_past past(past_series, 120, std::chrono::seconds(30));
+    sliding_counts past(past_series, 120, std::chrono::seconds(30));
     f.past = &past;
     const std::string page = status_page(f);
     EXPECT_LT(page.size(), 4U << 20U);

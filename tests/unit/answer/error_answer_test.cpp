@@ -16,8 +16,8 @@ using namespace std::chrono_literals;
 // Sun, 06 Nov 1994 08:49:00 GMT
 constexpr wall_time now{784'111'740s};
 
-reading read(unsigned status, std::string_view code, std::string_view message = "m",
-             std::string_view retry_after = "") {
+error_answer read(unsigned status, std::string_view code, std::string_view message = "m",
+                  std::string_view retry_after = "") {
     std::string body;
     json_object o(body);
     if (code.starts_with("API"))
@@ -30,26 +30,26 @@ reading read(unsigned status, std::string_view code, std::string_view message = 
 struct row {
     unsigned status;
     const char* code;
-    consequence what;
+    next_action what;
     const char* error_class;
 };
 
 void hold(std::initializer_list<row> rows) {
     for (const row& r : rows) {
-        const reading got = read(r.status, r.code);
+        const error_answer got = read(r.status, r.code);
         EXPECT_EQ(got.what, r.what) << r.status << " " << r.code;
         EXPECT_EQ(got.error_class, r.error_class) << r.status << " " << r.code;
         EXPECT_EQ(got.code, r.code);
         EXPECT_EQ(got.message, "m");
         const bool needs_help =
-            r.what == consequence::blocked || r.what == consequence::unauthorized || r.what == consequence::form_absent;
+            r.what == next_action::blocked || r.what == next_action::unauthorized || r.what == next_action::form_absent;
         EXPECT_EQ(got.help.empty(), !needs_help) << r.status << " " << r.code;
     }
 }
 
 // secmaster-api.md, 1.7
 TEST(Answer, SecMasterCodes) {
-    using enum consequence;
+    using enum next_action;
     hold({{400, "SecMaster.20010001", blocked, "rejected"},  // workspace
           {403, "SecMaster.20010001", blocked, "auth"},      // the same, as Terraform sees it
           {400, "SecMaster.20041001", blocked, "rejected"},
@@ -101,7 +101,7 @@ TEST(Answer, SecMasterCodes) {
 
 // secmaster-api.md, 5.2, and 3.5 for the 401s
 TEST(Answer, GatewayCodes) {
-    using enum consequence;
+    using enum next_action;
     hold({{404, "APIGW.0101", form_absent, "rejected"}, {404, "APIG.0101", form_absent, "rejected"},
           {404, "APIGW.0103", blocked, "rejected"},     {500, "APIG.0103", busy, "server"},
           {400, "APIGW.0104", blocked, "rejected"},     {500, "APIGW.0105", busy, "server"},
@@ -129,7 +129,7 @@ TEST(Answer, GatewayCodes) {
 }
 
 TEST(Answer, StatusesWithoutACode) {
-    using enum consequence;
+    using enum next_action;
     hold({{400, "", content, "rejected"},
           {404, "", blocked, "rejected"},
           {408, "", lost, "timeout"},
@@ -176,7 +176,7 @@ TEST(Answer, OnlySecMasterSaysThatAnIncidentIsGone) {
         {504, "", nothing, nothing},
     };
     for (const auto& r : rows) {
-        const reading got = read(r.status, r.code);
+        const error_answer got = read(r.status, r.code);
         EXPECT_EQ(meaning_for_ask(got, r.status, false), r.first) << r.status << " " << r.code;
         EXPECT_EQ(meaning_for_ask(got, r.status, true), r.later) << r.status << " " << r.code;
     }
@@ -212,7 +212,7 @@ TEST(Answer, EveryEnvelopeIsRead) {
         {R"({"code":"A","message":"\u65e0\u6548\u7684\u53c2\u6570"})", "A", "无效的参数"},
     };
     for (const auto& c : cases) {
-        const reading r = read_answer(500, "", c.body, now, redactor());
+        const error_answer r = read_answer(500, "", c.body, now, redactor());
         EXPECT_EQ(r.code, c.code) << c.body;
         EXPECT_EQ(r.message, c.message) << c.body;
     }
@@ -222,19 +222,19 @@ TEST(Answer, HostileBodiesAreCutNotBelieved) {
     const std::string deep = std::string(200'000, '[');
     EXPECT_LE(read_answer(500, "", deep, now, redactor()).message.size(), 512U);
     const std::string huge = R"({"code":"SecMaster.20010001","message":")" + std::string(300 * 1024, 'x') + "\"}";
-    EXPECT_EQ(read_answer(400, "", huge, now, redactor()).what, consequence::content) << "too long to be one of theirs";
+    EXPECT_EQ(read_answer(400, "", huge, now, redactor()).what, next_action::content) << "too long to be one of theirs";
     EXPECT_LE(read(500, std::string(1000, 'c')).code.size(), 64U);
     EXPECT_LE(read(500, "c", std::string(5000, 'm')).message.size(), 512U);
 }
 
 TEST(Answer, A429SaysHowLongAndHowMany) {
-    const reading r =
+    const error_answer r =
         read(429, "APIGW.0308",
              "The throttling threshold has been reached: policy user over ratelimit,limit:100,time:1 minute");
     EXPECT_EQ(r.pause, 60s);
     ASSERT_TRUE(r.limit_per_second);
     EXPECT_NEAR(*r.limit_per_second, 100.0 / 60, 1e-9);
-    const reading with_header = read(429, "APIGW.0308", "x over ratelimit,limit:100,time:1 minute", "7");
+    const error_answer with_header = read(429, "APIGW.0308", "x over ratelimit,limit:100,time:1 minute", "7");
     EXPECT_EQ(with_header.pause, 60s) << "the window ends no sooner";
     EXPECT_EQ(read(429, "APIGW.0308", "x over ratelimit,limit:100,time:1 minute", "90").pause, 90s);
     for (const char* none : {"0", "Sun, 06 Nov 1994 08:48:00 GMT", "soon"})
@@ -252,7 +252,7 @@ TEST(Answer, A503MayNameItsPause) {
 TEST(Answer, NoAnswerAsksForMoreThanADay) {
     for (const unsigned status : {429U, 503U})
         for (const char* value : {"4294967295", "99999999999999999999", "Fri, 31 Dec 9999 23:59:59 GMT"}) {
-            const reading r = read(status, "", "m", value);
+            const error_answer r = read(status, "", "m", value);
             EXPECT_EQ(r.pause, status == 429 ? 24h : 1h) << status << " " << value;
         }
     EXPECT_EQ(read(429, "", "limit:10,time:30 day").pause, 24h);

@@ -102,7 +102,7 @@ TEST_F(Judge, ListsDeeperThanDataDoNotCount) {
 TEST_F(Judge, StrangersAreCountedAndNeverBelieved) {
     const auto j = judge_it({"a"}, answer({"a", "never-asked"}, {"nor-this"}));
     ASSERT_TRUE(j);
-    EXPECT_EQ(j->strangers, 2U);
+    EXPECT_EQ(j->unrequested_ids, 2U);
     EXPECT_EQ(j->deleted(), 1U);
 }
 
@@ -110,7 +110,7 @@ TEST_F(Judge, APrefixOfAnIdIsNotTheId) {
     const auto j = judge_it({"ab", "abc"}, answer({"a", "abc"}, {}));
     ASSERT_TRUE(j);
     EXPECT_THAT(j->unknown, ElementsAre(0));
-    EXPECT_EQ(j->strangers, 1U);
+    EXPECT_EQ(j->unrequested_ids, 1U);
 }
 
 TEST_F(Judge, TheListInsideAStringSettlesNothing) {
@@ -135,7 +135,7 @@ TEST_F(Judge, DuplicatesInAnAnswerCountOnce) {
     const auto j = judge_it(abc_, answer({"a", "a", "b", "c", "c"}, {}));
     ASSERT_TRUE(j);
     EXPECT_EQ(j->deleted(), 3U);
-    EXPECT_EQ(j->strangers, 0U);
+    EXPECT_EQ(j->unrequested_ids, 0U);
 }
 
 TEST_F(Judge, WhatIsNoJsonObjectIsAProblem) {
@@ -211,7 +211,7 @@ TEST_F(Judge, AUuidInOtherLettersIsTheOneThatWasAskedFor) {
     ASSERT_TRUE(j);
     EXPECT_THAT(j->unknown, ElementsAre(0, 2));
     EXPECT_THAT(j->refused, ElementsAre(3));
-    EXPECT_EQ(j->strangers, 1U);
+    EXPECT_EQ(j->unrequested_ids, 1U);
 }
 
 TEST_F(Judge, TheVeryIdGoesBeforeOneInOtherLetters) {
@@ -295,7 +295,7 @@ TEST_F(Judge, AgreesWithASlowReadingOfAnyMangledAnswer) {
                 default: body.erase(at, 1);
             }
         }
-        const auto slowly = slow::reading::of(body);
+        const auto slowly = slow::error_answer::of(body);
         const auto j = judge_it(abc_, body);
         RC_ASSERT(j.has_value() == slowly.has_value());
         if (!slowly) return;
@@ -303,7 +303,7 @@ TEST_F(Judge, AgreesWithASlowReadingOfAnyMangledAnswer) {
         RC_ASSERT(j->repeated == slowly->repeated);
         RC_ASSERT(j->refused == expected.refused);
         RC_ASSERT(j->unknown == expected.unknown);
-        if (!j->repeated) RC_ASSERT(j->strangers == expected.strangers);
+        if (!j->repeated) RC_ASSERT(j->unrequested_ids == expected.unrequested_ids);
     }));
 }
 

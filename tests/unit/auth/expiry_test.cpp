@@ -15,50 +15,50 @@ using std::chrono::seconds;
 
 const steady_time obtained = steady_time() + hours(1000);
 
-TEST(Lease, HoldsNothingAtFirst) {
-    const lease none;
+TEST(Expiry, HoldsNothingAtFirst) {
+    const expiry none;
     EXPECT_FALSE(none.usable(obtained));
     EXPECT_TRUE(none.due(obtained));
     EXPECT_FALSE(none.end());
 }
 
-TEST(Lease, TellsItsEndWhereItHasOne) {
-    EXPECT_EQ(lease(obtained, hours(24), minutes(30)).end(), obtained + hours(24)) << "the end, not the last use";
-    EXPECT_FALSE(lease(obtained, lease::forever, minutes(30)).end());
+TEST(Expiry, TellsItsEndWhereItHasOne) {
+    EXPECT_EQ(expiry(obtained, hours(24), minutes(30)).end(), obtained + hours(24)) << "the end, not the last use";
+    EXPECT_FALSE(expiry(obtained, expiry::forever, minutes(30)).end());
 }
 
-TEST(Lease, OfADayIsRenewedHalfAnHourBeforeItsEnd) {
-    const lease day(obtained, hours(24), minutes(30));
+TEST(Expiry, OfADayIsRenewedHalfAnHourBeforeItsEnd) {
+    const expiry day(obtained, hours(24), minutes(30));
     EXPECT_FALSE(day.due(obtained + hours(24) - minutes(31)));
     EXPECT_TRUE(day.due(obtained + hours(24) - minutes(30)));
     EXPECT_TRUE(day.usable(obtained + hours(24) - minutes(2)));
     EXPECT_FALSE(day.usable(obtained + hours(24) - minutes(1))) << "a request needs time on its way";
 }
 
-TEST(Lease, OfAnHourIsRenewedWithAFifthLeft) {
-    const lease hour(obtained, hours(1), minutes(40));
+TEST(Expiry, OfAnHourIsRenewedWithAFifthLeft) {
+    const expiry hour(obtained, hours(1), minutes(40));
     EXPECT_FALSE(hour.due(obtained + minutes(47)));
     EXPECT_TRUE(hour.due(obtained + minutes(48)));
 }
 
 // An hour-long token over two days of a fake clock: never without one, and no more than 31 fetched each day.
-TEST(Lease, OfAnHourCarriesThroughDays) {
+TEST(Expiry, OfAnHourCarriesThroughDays) {
     steady_time now = obtained;
-    lease held(now, hours(1), minutes(30));
+    expiry held(now, hours(1), minutes(30));
     int renewals = 0;
     for (; now < obtained + hours(48); now += seconds(10)) {
         ASSERT_TRUE(held.usable(now));
         if (!held.due(now)) continue;
-        held = lease(now, hours(1), minutes(30));
+        held = expiry(now, hours(1), minutes(30));
         ++renewals;
     }
     EXPECT_EQ(renewals, 48 * 60 / 48 - 1);
 }
 
 // While IAM is down the token in hand serves until its end, and IAM is not asked all the time.
-TEST(Lease, ThatCannotBeRenewedServesUntilItsEnd) {
+TEST(Expiry, ThatCannotBeRenewedServesUntilItsEnd) {
     steady_time now = obtained;
-    lease held(now, hours(1), minutes(30));
+    expiry held(now, hours(1), minutes(30));
     int tries = 0;
     for (; held.usable(now); now += seconds(1))
         if (held.due(now)) {
@@ -70,19 +70,19 @@ TEST(Lease, ThatCannotBeRenewedServesUntilItsEnd) {
     EXPECT_LE(tries, 60);
 }
 
-TEST(Lease, ForEverIsNeverDue) {
-    const lease keys(obtained, lease::forever, {});
+TEST(Expiry, ForEverIsNeverDue) {
+    const expiry keys(obtained, expiry::forever, {});
     EXPECT_TRUE(keys.usable(obtained + hours(24 * 365)));
     EXPECT_FALSE(keys.due(obtained + hours(24 * 365)));
 }
 
-TEST(Lease, ThatIsOverAlreadyIsNotUsable) {
-    EXPECT_FALSE(lease(obtained, seconds(-5), minutes(30)).usable(obtained));
-    EXPECT_FALSE(lease(obtained, nanoseconds::min(), minutes(30)).usable(obtained));
+TEST(Expiry, ThatIsOverAlreadyIsNotUsable) {
+    EXPECT_FALSE(expiry(obtained, seconds(-5), minutes(30)).usable(obtained));
+    EXPECT_FALSE(expiry(obtained, nanoseconds::min(), minutes(30)).usable(obtained));
 }
 
 TEST(KeyGuard, HoldsAfterFourFailuresUntilTheFirstIsFiveMinutesOld) {
-    key_guard guard;
+    key_lockout guard;
     guard.use("AK");
     for (int i = 0; i < 3; ++i) guard.refused(obtained + seconds(i));
     EXPECT_FALSE(guard.hold(obtained + seconds(3)));
@@ -95,7 +95,7 @@ TEST(KeyGuard, HoldsAfterFourFailuresUntilTheFirstIsFiveMinutesOld) {
 
 // Whatever the moments at which somebody asks for another try: no five minutes ever see a fifth failure.
 TEST(KeyGuard, NeverLetsFiveFailuresIntoTheWindow) {
-    key_guard guard;
+    key_lockout guard;
     guard.use("AK");
     std::vector<steady_time> failures;
     for (steady_time now = obtained; now < obtained + hours(2); now += seconds(7)) {
@@ -108,7 +108,7 @@ TEST(KeyGuard, NeverLetsFiveFailuresIntoTheWindow) {
 }
 
 TEST(KeyGuard, CountsEachKeyForItselfHoweverTheyTakeTurns) {
-    key_guard guard;
+    key_lockout guard;
     for (int i = 0; i < 4; ++i)
         for (const char* key : {"A", "B"}) {
             guard.use(key);
@@ -125,11 +125,11 @@ TEST(KeyGuard, CountsEachKeyForItselfHoweverTheyTakeTurns) {
     EXPECT_TRUE(guard.hold(obtained + seconds(4)));
 }
 
-class KeyMark : public testing::Test {
+class KeyLockoutFile : public testing::Test {
   protected:
     // A process that was refused `n` times, a second apart from `obtained` and `noon` on; its last moment is one more.
     static std::string left_by(int n, std::string_view before = "", steady_time at = obtained, wall_time wall = noon) {
-        key_guard guard;
+        key_lockout guard;
         guard.use("AK");
         EXPECT_TRUE(guard.restore(before, at, wall));
         for (int i = 0; i < n; ++i) guard.refused(at + seconds(i));
@@ -138,7 +138,7 @@ class KeyMark : public testing::Test {
     // The one after it: how long it may not sign.
     static std::optional<nanoseconds> held(std::string_view mark, steady_time at, wall_time wall,
                                            std::string_view key = "AK") {
-        key_guard guard;
+        key_lockout guard;
         guard.use(key);
         EXPECT_TRUE(guard.restore(mark, at, wall));
         const auto until = guard.hold(at);
@@ -146,9 +146,9 @@ class KeyMark : public testing::Test {
     }
     static const wall_time noon;
 };
-const wall_time KeyMark::noon = parse_rfc3339("2026-11-25T12:00:00Z").value();
+const wall_time KeyLockoutFile::noon = parse_rfc3339("2026-11-25T12:00:00Z").value();
 
-TEST_F(KeyMark, TheNextProcessHoldsForAsLongAsThisOneWouldHave) {
+TEST_F(KeyLockoutFile, TheNextProcessHoldsForAsLongAsThisOneWouldHave) {
     EXPECT_EQ(held(left_by(4), obtained + minutes(1), noon + minutes(1)), minutes(4));
     EXPECT_EQ(held(left_by(4), obtained + minutes(5), noon + minutes(5)), std::nullopt);
     EXPECT_EQ(held(left_by(3), obtained + minutes(1), noon + minutes(1)), std::nullopt);
@@ -157,22 +157,22 @@ TEST_F(KeyMark, TheNextProcessHoldsForAsLongAsThisOneWouldHave) {
     EXPECT_EQ(held("", obtained, noon), std::nullopt);
 }
 
-TEST_F(KeyMark, AJumpOfTheWallClockMakesNobodyForget) {
+TEST_F(KeyLockoutFile, AJumpOfTheWallClockMakesNobodyForget) {
     EXPECT_EQ(held(left_by(4), obtained + minutes(1), noon + hours(9)), minutes(4));
     EXPECT_EQ(held(left_by(4), obtained + minutes(1), noon - hours(9)), minutes(5));
 }
 
 // After a restart of the machine the steady clock begins anew, behind the mark or past it by chance.
-TEST_F(KeyMark, ARestartOfTheMachineMakesNobodyForget) {
+TEST_F(KeyLockoutFile, ARestartOfTheMachineMakesNobodyForget) {
     EXPECT_EQ(held(left_by(4), obtained - minutes(30), noon + minutes(1)), minutes(4));
     EXPECT_EQ(held(left_by(4), obtained + seconds(10), noon + minutes(1)), minutes(5) - seconds(10));
     EXPECT_EQ(held(left_by(4), obtained + hours(2), noon + minutes(1)), minutes(4));
     EXPECT_EQ(held(left_by(4), obtained + hours(2), noon + minutes(5)), std::nullopt);
 }
 
-TEST_F(KeyMark, WhatIsNoMarkIsToldAndDoesNoHarm) {
+TEST_F(KeyLockoutFile, WhatIsNoMarkIsToldAndDoesNoHarm) {
     for (const char* text : {"x", "\n", "a b c\n", "a b\n", " \n", "a b c d\n", "\xff\n"}) {
-        key_guard guard;
+        key_lockout guard;
         guard.use("AK");
         EXPECT_FALSE(guard.restore(text, obtained, noon)) << text;
         EXPECT_FALSE(guard.hold(obtained));
@@ -181,15 +181,15 @@ TEST_F(KeyMark, WhatIsNoMarkIsToldAndDoesNoHarm) {
     }
     std::string cut = left_by(4);
     cut.resize(cut.size() / 2 + 9);
-    EXPECT_FALSE(key_guard().restore(cut, obtained, noon));
+    EXPECT_FALSE(key_lockout().restore(cut, obtained, noon));
 }
 
 // As many processes as somebody cares to obtained, at whatever moments: still four in five minutes.
-TEST_F(KeyMark, NoRestartsLetFiveFailuresIntoTheWindow) {
+TEST_F(KeyLockoutFile, NoRestartsLetFiveFailuresIntoTheWindow) {
     std::string mark;
     std::vector<steady_time> failures;
     for (int at = 0; at < 7200; at += 11) {
-        key_guard guard;
+        key_lockout guard;
         guard.use("AK");
         EXPECT_TRUE(guard.restore(mark, obtained + seconds(at), noon + seconds(at)));
         if (guard.hold(obtained + seconds(at))) continue;
@@ -203,7 +203,7 @@ TEST_F(KeyMark, NoRestartsLetFiveFailuresIntoTheWindow) {
 }
 
 TEST(KeyGuard, BeginsAnewWithAnotherKeyOrAGoodAnswer) {
-    key_guard guard;
+    key_lockout guard;
     guard.use("AK");
     for (int i = 0; i < 4; ++i) guard.refused(obtained);
     guard.use("AK");

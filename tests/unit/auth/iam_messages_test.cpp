@@ -13,7 +13,7 @@ using testing::AllOf;
 using testing::HasSubstr;
 using testing::Not;
 
-TEST(IamText, AsksByPasswordForAProject) {
+TEST(IamMessages, AsksByPasswordForAProject) {
     std::string out;
     append_password_order(out, "alice", "acme", "p\"w",
                           {.project_name = "cn-north-4", .project_id = "7", .domain_name = "acme"});
@@ -28,14 +28,14 @@ TEST(IamText, AsksByPasswordForAProject) {
     EXPECT_THAT(out, HasSubstr(R"("scope":{"domain":{"name":"acme"}})"));
 }
 
-TEST(IamText, AsksForAnAgency) {
+TEST(IamMessages, AsksForAnAgency) {
     std::string out;
     append_agency_order(out, "ops", "customer", {.project_name = "cn-north-4", .project_id = {}, .domain_name = {}});
     EXPECT_EQ(out, R"({"auth":{"identity":{"methods":["assume_role"],"assume_role":{"domain_name":"customer",)"
                    R"("agency_name":"ops"}},"scope":{"project":{"name":"cn-north-4"}}}})");
 }
 
-TEST(IamText, ReadsATokensLifeAndProject) {
+TEST(IamMessages, ReadsATokensLifeAndProject) {
     const auto got = read_token_answer(
         R"({"token":{"expires_at":"2020-01-04T09:05:22.701000Z","issued_at":"2020-01-03T09:05:22.701000Z",)"
         R"("methods":["password"],"project":{"id":"p1","name":"cn-north-4","domain":{"id":"d"}},"catalog":[{"a":[1]}]}})");
@@ -46,7 +46,7 @@ TEST(IamText, ReadsATokensLifeAndProject) {
         EXPECT_FALSE(read_token_answer(bad)) << bad;
 }
 
-TEST(IamText, ReadsTemporaryKeys) {
+TEST(IamMessages, ReadsTemporaryKeys) {
     const auto got = read_temporary_keys(
         R"({"credential":{"access":"AK","secret":"S\/K","securitytoken":"t==","expires_at":"2020-01-08T02:56:19.587000Z"}})");
     ASSERT_TRUE(got);
@@ -60,7 +60,7 @@ TEST(IamText, ReadsTemporaryKeys) {
     EXPECT_THAT(bad.error().text(), Not(HasSubstr("hush")));
 }
 
-TEST(IamText, TakesTheOneProjectAndNoOther) {
+TEST(IamMessages, TakesTheOneProjectAndNoOther) {
     EXPECT_EQ(read_projects(R"({"projects":[{"id":"p1","name":"cn-north-4"}]})", "cn-north-4"), "p1");
     const auto none = read_projects(R"({"projects":[]})", "cn-north-4");
     ASSERT_FALSE(none);

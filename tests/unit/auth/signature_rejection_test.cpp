@@ -16,7 +16,7 @@ using testing::Not;
 
 constexpr std::string_view incorrect = "Incorrect IAM authentication information: ";
 
-TEST(AuthRefusal, IsReadFromTheText) {
+TEST(SignatureRejection, IsReadFromTheText) {
     const auto kind = [](std::string_view text, std::string_view code = "APIGW.0301") {
         return read_refusal(code, std::string(incorrect) + std::string(text)).kind;
     };
@@ -36,7 +36,7 @@ TEST(AuthRefusal, IsReadFromTheText) {
     EXPECT_EQ(read_refusal("", "").kind, refusal_kind::other);
 }
 
-TEST(AuthRefusal, NamesTheGatewaysTimeWhereItIsOne) {
+TEST(SignatureRejection, NamesTheGatewaysTimeWhereItIsOne) {
     const auto time = [](std::string_view text) { return read_refusal("APIGW.0301", text).server_time; };
     EXPECT_EQ(time("signature expired, signature time:20211217T064303Z,server time:20211217T065804Z"),
               parse_rfc3339("2021-12-17T06:58:04Z").value());
@@ -46,7 +46,7 @@ TEST(AuthRefusal, NamesTheGatewaysTimeWhereItIsOne) {
     EXPECT_EQ(time("signature expired"), std::nullopt);
 }
 
-TEST(AuthRefusal, ComesWithTheAnswer) {
+TEST(SignatureRejection, ComesWithTheAnswer) {
     const std::string body =
         R"({"error_msg":"Incorrect IAM authentication information: verify aksk signature fail, canonicalRequest:GET|/x/||x-security-token:hush|","error_code":"APIGW.0301"})";
     const reading r = read_answer(401, "", body, wall_time(), redactor());

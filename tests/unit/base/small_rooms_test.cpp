@@ -19,7 +19,7 @@ namespace {
 
 constexpr std::array<std::string_view, 6> known{"batch_size", "max_attempts", "ids", "id", "verify", "priority"};
 
-TEST(Nearest, FindsTheNameThatWasMeant) {
+TEST(DidYouMean, FindsTheNameThatWasMeant) {
     for (const auto& [typed, meant] : {std::pair{"batchsize", "batch_size"},
                                        {"bacth_size", "batch_size"},
                                        {"Batch_Size", "batch_size"},
@@ -29,17 +29,17 @@ TEST(Nearest, FindsTheNameThatWasMeant) {
                                        {"verfiy", "verify"},
                                        {"verify", "verify"},
                                        {"prioritiy", "priority"}})
-        EXPECT_EQ(nearest(typed, known), meant) << typed;
+        EXPECT_EQ(nearest_name(typed, known), meant) << typed;
 }
 
-TEST(Nearest, WhatIsFarFromEverythingIsNothing) {
+TEST(DidYouMean, WhatIsFarFromEverythingIsNothing) {
     for (const std::string_view typed : {"", "colour", "xyz", "batch", "very_long_name_that_nobody_would_type"})
-        EXPECT_EQ(nearest(typed, known), "") << typed;
-    EXPECT_EQ(nearest(std::string(100'000, 'x'), known), "");
-    EXPECT_EQ(nearest("x", {}), "");
+        EXPECT_EQ(nearest_name(typed, known), "") << typed;
+    EXPECT_EQ(nearest_name(std::string(100'000, 'x'), known), "");
+    EXPECT_EQ(nearest_name("x", {}), "");
 }
 
-TEST(Nearest, IsSaidAsAQuestion) {
+TEST(DidYouMean, IsSaidAsAQuestion) {
     EXPECT_EQ(did_you_mean("batchsize", known), R"(did you mean "batch_size"?)");
     EXPECT_EQ(did_you_mean("colour", known), "");
 }
@@ -143,19 +143,21 @@ TEST(Problem, NamesThePlaceAndTheRemedyWhereKnown) {
 }
 
 TEST(Ground, OnlyTheSameFileWithAllThatWasWrittenIsOne) {
-    const node_seen held{.device = 8, .inode = 17, .size = 100};
-    const auto at = [&](node_seen there, std::optional<std::uint64_t> size) { return footing_of(held, there, size); };
-    EXPECT_EQ(footing_of(held, std::nullopt, 100), footing::gone);
-    EXPECT_EQ(at(held, 100), footing::one);
-    EXPECT_EQ(at({.device = 8, .inode = 18, .size = 100}, 100), footing::replaced);
-    EXPECT_EQ(at({.device = 9, .inode = 17, .size = 100}, 100), footing::replaced) << "on another file system";
-    EXPECT_EQ(at({.device = 8, .inode = 17, .size = 99}, 100), footing::cut);
-    EXPECT_EQ(at({.device = 8, .inode = 17, .size = 0}, 100), footing::cut);
-    EXPECT_EQ(at({.device = 8, .inode = 17, .size = 101}, 100), footing::grown);
-    EXPECT_EQ(at({.device = 8, .inode = 18, .size = 99}, 100), footing::replaced) << "first of all";
+    const inode_facts held{.device = 8, .inode = 17, .size = 100};
+    const auto at = [&](inode_facts there, std::optional<std::uint64_t> size) {
+        return path_state_of(held, there, size);
+    };
+    EXPECT_EQ(path_state_of(held, std::nullopt, 100), path_state::gone);
+    EXPECT_EQ(at(held, 100), path_state::one);
+    EXPECT_EQ(at({.device = 8, .inode = 18, .size = 100}, 100), path_state::replaced);
+    EXPECT_EQ(at({.device = 9, .inode = 17, .size = 100}, 100), path_state::replaced) << "on another file system";
+    EXPECT_EQ(at({.device = 8, .inode = 17, .size = 99}, 100), path_state::cut);
+    EXPECT_EQ(at({.device = 8, .inode = 17, .size = 0}, 100), path_state::cut);
+    EXPECT_EQ(at({.device = 8, .inode = 17, .size = 101}, 100), path_state::grown);
+    EXPECT_EQ(at({.device = 8, .inode = 18, .size = 99}, 100), path_state::replaced) << "first of all";
     // A folder has no size of ours.
-    EXPECT_EQ(at({.device = 8, .inode = 17, .size = 4096}, std::nullopt), footing::one);
-    EXPECT_EQ(at({.device = 8, .inode = 18, .size = 4096}, std::nullopt), footing::replaced);
+    EXPECT_EQ(at({.device = 8, .inode = 17, .size = 4096}, std::nullopt), path_state::one);
+    EXPECT_EQ(at({.device = 8, .inode = 18, .size = 4096}, std::nullopt), path_state::replaced);
 }
 
 }  // namespace

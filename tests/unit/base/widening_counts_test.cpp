@@ -17,8 +17,8 @@ wall_time at(std::int64_t ms) {
     return wall_time(milliseconds(1'764'000'000'000 + ms));
 }
 
-TEST(Timeline, AShortStoryHasBucketsOfASecond) {
-    timeline t(2);
+TEST(WideningCounts, AShortStoryHasBucketsOfASecond) {
+    widening_counts t(2);
     t.add(at(200), 0, 3);
     t.add(at(900), 1, 1);
     t.add(at(2100), 0, 5);
@@ -29,30 +29,30 @@ TEST(Timeline, AShortStoryHasBucketsOfASecond) {
     EXPECT_EQ(t.end(), at(3000));
 }
 
-TEST(Timeline, ALongOneHasWiderBucketsAndNoMoreOfThem) {
-    timeline t(1);
+TEST(WideningCounts, ALongOneHasWiderBucketsAndNoMoreOfThem) {
+    widening_counts t(1);
     for (std::int64_t hour = 0; hour < 1000; ++hour) t.add(at(hour * 3'600'000), 0, 1);
-    EXPECT_LE(t.counts(0).size(), timeline::buckets_max);
-    EXPECT_GT(t.counts(0).size(), timeline::buckets_max / 2 - 1);
+    EXPECT_LE(t.counts(0).size(), widening_counts::buckets_max);
+    EXPECT_GT(t.counts(0).size(), widening_counts::buckets_max / 2 - 1);
     EXPECT_EQ(std::accumulate(t.counts(0).begin(), t.counts(0).end(), std::uint64_t{0}), 1000U);
 }
 
-TEST(Timeline, AClockSetBackLosesNothing) {
-    timeline t(1);
+TEST(WideningCounts, AClockSetBackLosesNothing) {
+    widening_counts t(1);
     t.add(at(5000), 0, 1);
     t.add(at(0), 0, 1);
     EXPECT_EQ(t.counts(0), (std::vector<std::uint64_t>{2}));
 }
 
-TEST(Timeline, TimeMayPassWithNothingInIt) {
-    timeline t(1);
+TEST(WideningCounts, TimeMayPassWithNothingInIt) {
+    widening_counts t(1);
     t.add(at(0), 0, 1);
     t.reach(at(4000));
     EXPECT_EQ(t.counts(0), (std::vector<std::uint64_t>{1, 0, 0, 0, 0}));
 }
 
-RC_GTEST_PROP(Timeline, KeepsEverySum, (const std::vector<std::pair<std::uint32_t, std::uint8_t>>& events)) {
-    timeline t(1);
+RC_GTEST_PROP(WideningCounts, KeepsEverySum, (const std::vector<std::pair<std::uint32_t, std::uint8_t>>& events)) {
+    widening_counts t(1);
     std::uint64_t sum = 0;
     for (const auto& [when, n] : events) {
         t.add(at(when), 0, n);
@@ -60,7 +60,7 @@ RC_GTEST_PROP(Timeline, KeepsEverySum, (const std::vector<std::pair<std::uint32_
     }
     if (events.empty()) return;
     RC_ASSERT(std::accumulate(t.counts(0).begin(), t.counts(0).end(), std::uint64_t{0}) == sum);
-    RC_ASSERT(t.counts(0).size() <= timeline::buckets_max);
+    RC_ASSERT(t.counts(0).size() <= widening_counts::buckets_max);
 }
 
 // ---- the recent past ----
@@ -69,20 +69,20 @@ steady_time now(std::int64_t s) {
     return steady_time(seconds(1000 + s));
 }
 
-void sample(recent_past& past, std::int64_t s, std::uint64_t total) {
+void sample(sliding_counts& past, std::int64_t s, std::uint64_t total) {
     past.sample(now(s), std::span(&total, 1));
 }
 
-TEST(RecentPast, CountsWhatTotalsGrewBy) {
-    recent_past past(1, 4, seconds(10));
+TEST(SlidingCounts, CountsWhatTotalsGrewBy) {
+    sliding_counts past(1, 4, seconds(10));
     sample(past, 0, 100);  // where they begin is no growth
     sample(past, 5, 103);
     sample(past, 12, 110);
     EXPECT_EQ(past.counts(0), (std::vector<std::uint64_t>{0, 0, 3, 7}));
 }
 
-TEST(RecentPast, ForgetsTheOldest) {
-    recent_past past(1, 3, seconds(10));
+TEST(SlidingCounts, ForgetsTheOldest) {
+    sliding_counts past(1, 3, seconds(10));
     sample(past, 0, 0);
     sample(past, 1, 1);
     sample(past, 11, 3);
@@ -93,8 +93,8 @@ TEST(RecentPast, ForgetsTheOldest) {
     EXPECT_EQ(past.counts(0), (std::vector<std::uint64_t>{0, 0, 1}));
 }
 
-TEST(RecentPast, ATotalThatFellCountsAgainOnceItIsAboveWhatItWas) {
-    recent_past past(1, 2, seconds(10));
+TEST(SlidingCounts, ATotalThatFellCountsAgainOnceItIsAboveWhatItWas) {
+    sliding_counts past(1, 2, seconds(10));
     sample(past, 0, 50);
     sample(past, 1, 20);
     sample(past, 2, 55);

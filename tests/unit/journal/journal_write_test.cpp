@@ -234,7 +234,7 @@ TEST_F(JournalWrite, Checkpoint) {
                            .intended = 40,
                            .next_batch = 8,
                            .open = {{1, word::refused, {{3, 1}, {5, 2}}}, {0, word::unsent, {{30, 10}}}},
-                           .holes = {{50, 1}},
+                           .presettled = {{50, 1}},
                            .counts = {},
                            .first_good = 11,
                            .first_bad = 12};

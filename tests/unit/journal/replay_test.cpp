@@ -28,7 +28,7 @@ std::string facts(std::uint64_t ids,
 
 // The job that the journal tells of, or the complaint.
 result<recovered_job> recover(const journal_builder& j) {
-    recovery job;
+    replay job;
     record_view r;
     for (std::string_view rest = j.text; !rest.empty(); rest.remove_prefix(rest.find('\n') + 1)) {
         if (auto read = read_record(rest.substr(0, rest.find('\n')), r); !read) return fail(read.error());
@@ -56,12 +56,12 @@ journal_builder begun(std::uint64_t ids = 20) {
 }
 
 // (attempts, word, positions) of all that is open.
-std::vector<std::tuple<std::uint32_t, word, spans>> open_of(const recovered_job& job) {
-    std::vector<std::tuple<std::uint32_t, word, spans>> out;
+std::vector<std::tuple<std::uint32_t, last_outcome, spans>> open_of(const recovered_job& job) {
+    std::vector<std::tuple<std::uint32_t, last_outcome, spans>> out;
     for (const auto& o : job.state.open) out.emplace_back(o.attempts, o.last, o.at);
     return out;
 }
-using open_list = std::vector<std::tuple<std::uint32_t, word, spans>>;
+using open_list = std::vector<std::tuple<std::uint32_t, last_outcome, spans>>;
 
 std::string error_fields(std::string_view error_class, unsigned status, span at, std::uint64_t attempt = 1,
                          bool retried = true) {
@@ -72,11 +72,11 @@ std::string error_fields(std::string_view error_class, unsigned status, span at,
 
 // ---- each record ----
 
-TEST(Recovery, NothingIsAJobThatWasNeverAccepted) {
-    EXPECT_FALSE(recovery().finish().accepted);
+TEST(Replay, NothingIsAJobThatWasNeverAccepted) {
+    EXPECT_FALSE(replay().finish().accepted);
 }
 
-TEST(Recovery, JobAcceptedIsReadBackWhole) {
+TEST(Replay, JobAcceptedIsReadBackWhole) {
     journal_builder j;
     j.add(
         "job.accepted",
@@ -112,7 +112,7 @@ TEST(Recovery, JobAcceptedIsReadBackWhole) {
     EXPECT_EQ(job.accepted_at, parse_rfc3339("2026-11-25T01:02:00Z").value());
 }
 
-TEST(Recovery, WhatTheWriterWritesOfAJobReadsBack) {
+TEST(Replay, WhatTheWriterWritesOfAJobReadsBack) {
     job_intake in;
     in.spec = {
         .id = "j", .resource = "incidents", .project_id = "p", .workspace_id = "w", .batch_size = 9, .max_attempts = 2};
@@ -130,19 +130,19 @@ TEST(Recovery, WhatTheWriterWritesOfAJobReadsBack) {
     EXPECT_FALSE(job.intake.list);
 }
 
-TEST(Recovery, AnIntentPutsItsIdsInDoubt) {
+TEST(Replay, AnIntentPutsItsIdsInDoubt) {
     const recovered_job job = recovered(begun().intent(0, 8).intent(8, 4));
     EXPECT_EQ(job.state.intended, 12U);
-    EXPECT_EQ(open_of(job), (open_list{{0, word::unsent, {{0, 12}}}}));
+    EXPECT_EQ(open_of(job), (open_list{{0, last_outcome::unsent, {{0, 12}}}}));
     EXPECT_EQ(job.in_doubt, (spans{{0, 12}}));
 }
 
-TEST(Recovery, ABatchResultSettlesWhatItDeletedAndKeepsTheRestOpen) {
+TEST(Replay, ABatchResultSettlesWhatItDeletedAndKeepsTheRestOpen) {
     const recovered_job job = recovered(begun()
                                             .intent(0, 8)
                                             .result(1, {{0, 4}}, {{0, 1}, {3, 1}}, {{1, 1}}, {{2, 1}})
                                             .result(2, {{1, 2}}, {{1, 1}}, {{2, 1}}));
-    EXPECT_EQ(open_of(job), (open_list{{0, word::unsent, {{4, 4}}}, {2, word::refused, {{2, 1}}}}));
+    EXPECT_EQ(open_of(job), (open_list{{0, last_outcome::unsent, {{4, 4}}}, {2, last_outcome::refused, {{2, 1}}}}));
     EXPECT_EQ(job.state.counts.deleted, 3U);
     EXPECT_EQ(job.state.first_good, 2U);
     EXPECT_EQ(job.state.first_bad, 2U) << "of first attempts only";
@@ -152,36 +152,39 @@ TEST(Recovery, ABatchResultSettlesWhatItDeletedAndKeepsTheRestOpen) {
     EXPECT_EQ(job.in_doubt, (spans{{4, 4}}));
 }
 
-TEST(Recovery, WhatWasReportedWithVerifyAllIsNoVerdict) {
+TEST(Replay, WhatWasReportedWithVerifyAllIsNoVerdict) {
     const recovered_job job =
         recovered(begun().intent(0, 4).result(1, {{0, 4}}, {{0, 2}}, {{2, 1}}, {{3, 1}}, "reported").deleted({{0, 1}}));
     EXPECT_EQ(job.state.counts, (verdict_counts{.deleted = 1}));
-    EXPECT_EQ(
-        open_of(job),
-        (open_list{{1, word::refused, {{2, 1}}}, {1, word::unaccounted, {{3, 1}}}, {1, word::reported, {{1, 1}}}}));
+    EXPECT_EQ(open_of(job), (open_list{{1, last_outcome::refused, {{2, 1}}},
+                                       {1, last_outcome::unaccounted, {{3, 1}}},
+                                       {1, last_outcome::reported, {{1, 1}}}}));
     EXPECT_THAT(job.in_doubt, IsEmpty());
 }
 
-TEST(Recovery, ABatchErrorTellsWhetherItsIdsAreInDoubt) {
+TEST(Replay, ABatchErrorTellsWhetherItsIdsAreInDoubt) {
     for (const char* error_class : {"connect", "tls"}) {
         const recovered_job job = recovered(begun().intent(0, 4).error(error_class, 0, {0, 4}));
-        EXPECT_EQ(open_of(job), (open_list{{0, word::unsent, {{0, 4}}}})) << error_class;
+        EXPECT_EQ(open_of(job), (open_list{{0, last_outcome::unsent, {{0, 4}}}})) << error_class;
         EXPECT_EQ(job.requests, 0U) << "nothing was sent";
     }
     for (const char* error_class : {"throttled", "auth", "rejected"}) {
         const recovered_job job = recovered(begun().intent(0, 4).error(error_class, 403, {0, 4}));
-        EXPECT_EQ(open_of(job), (open_list{{0, word::unsent, {{0, 4}}}})) << error_class << ": surely not carried out";
+        EXPECT_EQ(open_of(job), (open_list{{0, last_outcome::unsent, {{0, 4}}}}))
+            << error_class << ": surely not carried out";
         EXPECT_EQ(job.requests, 1U);
         EXPECT_EQ(job.throttled, error_class == std::string_view("throttled") ? 1U : 0U);
     }
     for (const char* error_class : {"timeout", "transport", "server", "protocol"}) {
         const recovered_job job = recovered(begun().intent(0, 8).error(error_class, 0, {0, 4}));
-        EXPECT_EQ(open_of(job), (open_list{{0, word::unsent, {{4, 4}}}, {0, word::lost, {{0, 4}}}})) << error_class;
+        EXPECT_EQ(open_of(job),
+                  (open_list{{0, last_outcome::unsent, {{4, 4}}}, {0, last_outcome::unanswered, {{0, 4}}}}))
+            << error_class;
         EXPECT_EQ(job.in_doubt, (spans{{0, 8}}));
     }
 }
 
-TEST(Recovery, ASecondRequestForTheSameIdsIsARetry) {
+TEST(Replay, ASecondRequestForTheSameIdsIsARetry) {
     const recovered_job job =
         recovered(begun().intent(0, 4).error("throttled", 429, {0, 4}).result(1, {{0, 4}}, {{0, 4}}));
     EXPECT_EQ(job.requests, 2U);
@@ -189,25 +192,26 @@ TEST(Recovery, ASecondRequestForTheSameIdsIsARetry) {
     EXPECT_EQ(job.throttled, 1U);
 }
 
-TEST(Recovery, AnIdRefusedAloneForItsContentHadItsLastWord) {
+TEST(Replay, AnIdRefusedAloneForItsContentHadItsLastWord) {
     for (const unsigned status : {400U, 413U}) {
         const recovered_job job =
             recovered(begun().intent(0, 4).add("batch.error", error_fields("rejected", status, {2, 1}, 1, false)));
-        EXPECT_EQ(open_of(job), (open_list{{0, word::unsent, {{0, 2}, {3, 1}}}, {1, word::rejected, {{2, 1}}}}));
+        EXPECT_EQ(open_of(job),
+                  (open_list{{0, last_outcome::unsent, {{0, 2}, {3, 1}}}, {1, last_outcome::rejected, {{2, 1}}}}));
     }
 }
 
 // A 400 that names the project blocks the job; its batch, of one id though it be, is to go again, and the
 // record says so.
-TEST(Recovery, AnIdAloneInABatchThatBlockedItsJobIsNotRejected) {
+TEST(Replay, AnIdAloneInABatchThatBlockedItsJobIsNotRejected) {
     const recovered_job job = recovered(begun(1)
                                             .intent(0, 1)
                                             .add("batch.error", error_fields("rejected", 400, {0, 1}))
                                             .add("job.blocked", R"("class":"rejected")"));
-    EXPECT_EQ(open_of(job), (open_list{{0, word::unsent, {{0, 1}}}}));
+    EXPECT_EQ(open_of(job), (open_list{{0, last_outcome::unsent, {{0, 1}}}}));
 }
 
-TEST(Recovery, VerdictsSettleOpenIdsAndThoseAhead) {
+TEST(Replay, VerdictsSettleOpenIdsAndThoseAhead) {
     const recovered_job job = recovered(begun()
                                             .skipped({10, 5}, "protected")
                                             .intent(0, 8)
@@ -215,18 +219,18 @@ TEST(Recovery, VerdictsSettleOpenIdsAndThoseAhead) {
                                             .absent({{1, 1}})
                                             .failed({{2, 1}}));
     EXPECT_EQ(job.state.counts, (verdict_counts{.deleted = 1, .absent = 1, .failed = 1, .skipped = 5}));
-    EXPECT_EQ(job.state.holes, (spans{{10, 5}}));
-    EXPECT_EQ(open_of(job), (open_list{{0, word::unsent, {{4, 4}}}, {1, word::refused, {{3, 1}}}}));
+    EXPECT_EQ(job.state.presettled, (spans{{10, 5}}));
+    EXPECT_EQ(open_of(job), (open_list{{0, last_outcome::unsent, {{4, 4}}}, {1, last_outcome::refused, {{3, 1}}}}));
     EXPECT_FALSE(job.stopped) << "protected is no stop";
 }
 
-TEST(Recovery, HolesAtTheEndMeanThatNothingFreshIsLeft) {
+TEST(Replay, HolesAtTheEndMeanThatNothingFreshIsLeft) {
     const recovered_job job = recovered(begun().skipped({12, 8}, "protected").intent(0, 12));
     EXPECT_EQ(job.state.intended, 20U);
-    EXPECT_THAT(job.state.holes, IsEmpty());
+    EXPECT_THAT(job.state.presettled, IsEmpty());
 }
 
-TEST(Recovery, AStopIsKept) {
+TEST(Replay, AStopIsKept) {
     for (const auto& [name, why] : {std::pair{"cancelled", skip_reason::cancelled},
                                     {"aborted", skip_reason::aborted},
                                     {"deadline", skip_reason::deadline},
@@ -235,7 +239,7 @@ TEST(Recovery, AStopIsKept) {
     EXPECT_EQ(recovered(begun().add("job.cancelled", R"("by":{"uid":0,"pid":1})")).stopped, skip_reason::cancelled);
 }
 
-TEST(Recovery, PausesRatesAndTheEndAreKept) {
+TEST(Replay, PausesRatesAndTheEndAreKept) {
     EXPECT_TRUE(recovered(begun().add("job.paused", "")).paused);
     EXPECT_FALSE(recovered(begun().add("job.paused", "").add("job.resumed", "")).paused);
     // Whoever cancels a paused job wants it to end, and not to wait for a resume.
@@ -252,14 +256,15 @@ TEST(Recovery, PausesRatesAndTheEndAreKept) {
     EXPECT_EQ(job.totals->skipped, 20U);
 }
 
-TEST(Recovery, RecordsThatSayNothingAboutIdsChangeNothing) {
+TEST(Replay, RecordsThatSayNothingAboutIdsChangeNothing) {
     const recovered_job job = recovered(begun()
                                             .intent(0, 4)
                                             .add("job.recovered", R"("open":[[0,4]],"torn_bytes":3)")
                                             .add("job.blocked", R"("class":"auth")")
                                             .add("job.unblocked", R"("why":"x")")
                                             .add("job.of_a_later_version", R"("x":1)"));
-    EXPECT_EQ(open_of(job), (open_list{{0, word::lost, {{0, 4}}}})) << "the run that recovered took it for lost";
+    EXPECT_EQ(open_of(job), (open_list{{0, last_outcome::unanswered, {{0, 4}}}}))
+        << "the run that recovered took it for lost";
 }
 
 // ---- checkpoints ----
@@ -274,14 +279,14 @@ std::string checkpoint_text(
         open, rest);
 }
 
-TEST(Recovery, ACheckpointBehindTheFirstRecordIsWhereItBegins) {
+TEST(Replay, ACheckpointBehindTheFirstRecordIsWhereItBegins) {
     const recovered_job job = recovered(begun().add("checkpoint", checkpoint_text()).result(2, {{3, 1}}, {{3, 1}}));
     EXPECT_EQ(job.state.counts, (verdict_counts{.deleted = 8, .skipped = 2}));
     EXPECT_EQ(job.state.intended, 10U);
     EXPECT_EQ(job.state.first_good, 4U);
     EXPECT_EQ(job.state.first_bad, 1U);
-    EXPECT_EQ(job.state.holes, (spans{{15, 2}}));
-    EXPECT_EQ(open_of(job), (open_list{{0, word::unsent, {{8, 2}}}}));
+    EXPECT_EQ(job.state.presettled, (spans{{15, 2}}));
+    EXPECT_EQ(open_of(job), (open_list{{0, last_outcome::unsent, {{8, 2}}}}));
     EXPECT_EQ(job.requests, 6U);
     EXPECT_EQ(job.retries, 3U);
     EXPECT_EQ(job.throttled, 1U);
@@ -291,7 +296,7 @@ TEST(Recovery, ACheckpointBehindTheFirstRecordIsWhereItBegins) {
     EXPECT_EQ(job.stopped, skip_reason::deadline);
 }
 
-TEST(Recovery, ACheckpointTellsWhoPaused) {
+TEST(Replay, ACheckpointTellsWhoPaused) {
     const auto paused_by = [](const char* more) {
         const std::string open =
             R"([{"attempts":1,"word":"refused","at":[[3,1]]},{"attempts":0,"word":"unsent","at":[[8,2]]}])";
@@ -305,7 +310,7 @@ TEST(Recovery, ACheckpointTellsWhoPaused) {
 }
 
 // A request that was declined (401, 404, 429) had no effect on its ids, but it was one: the next is a retry.
-TEST(Recovery, ACheckpointTellsWhatWasOnlyEverDeclinedFromWhatWasNeverSent) {
+TEST(Replay, ACheckpointTellsWhatWasOnlyEverDeclinedFromWhatWasNeverSent) {
     const auto retries = [](const char* sent) {
         const std::string open = fmt::format(
             R"([{{"attempts":1,"word":"refused","at":[[3,1]]}},{{"attempts":0,"word":"unsent"{},"at":[[8,2]]}}])",
@@ -317,7 +322,7 @@ TEST(Recovery, ACheckpointTellsWhatWasOnlyEverDeclinedFromWhatWasNeverSent) {
 }
 
 // As after a stop in good order.
-TEST(Recovery, AtRestWhatWasIntendedAndNothingMoreWasNeverSent) {
+TEST(Replay, AtRestWhatWasIntendedAndNothingMoreWasNeverSent) {
     const std::string rest = R"("paused":false,"at_rest":true)";
     const auto read_from_it = recovered(begun().add(
         "checkpoint",
@@ -325,7 +330,7 @@ TEST(Recovery, AtRestWhatWasIntendedAndNothingMoreWasNeverSent) {
                         rest)));
     EXPECT_TRUE(read_from_it.rested);
     EXPECT_EQ(read_from_it.in_doubt, (spans{{3, 1}})) << "that one was sent";
-    for (const auto& open : read_from_it.state.open) EXPECT_EQ(open.never_sent, open.last == word::unsent);
+    for (const auto& open : read_from_it.state.open) EXPECT_EQ(open.never_sent, open.last == last_outcome::unsent);
     const auto read_whole = [&rest](const std::function<void(journal_builder&)>& more) {
         journal_builder j = begun();
         j.intent(0, 8).result(1, {{0, 4}}, {{0, 4}}).add("checkpoint", checkpoint_text("[]", rest));
@@ -349,12 +354,12 @@ TEST(Recovery, AtRestWhatWasIntendedAndNothingMoreWasNeverSent) {
     EXPECT_EQ(crashed.retries, 1U);
 }
 
-TEST(Recovery, ACheckpointInTheMiddleOfAReadingIsPassedOver) {
+TEST(Replay, ACheckpointInTheMiddleOfAReadingIsPassedOver) {
     const recovered_job job = recovered(begun().intent(0, 4).add("checkpoint", checkpoint_text()));
     EXPECT_EQ(job.state.intended, 4U);
 }
 
-TEST(Recovery, AnIncompleteOrImpossibleCheckpointIsRefused) {
+TEST(Replay, AnIncompleteOrImpossibleCheckpointIsRefused) {
     for (const char* key : {"intended", "next_batch", "open", "first_good", "first_bad", "paused", "totals"}) {
         std::string text = checkpoint_text();
         text.replace(text.find(fmt::format("\"{}\":", key)) + 1, 1, "X");
@@ -385,14 +390,14 @@ TEST(Recovery, AnIncompleteOrImpossibleCheckpointIsRefused) {
 
 // ---- sequences no honest journal holds ----
 
-TEST(Recovery, TheFirstRecordMustBeJobAcceptedAndTheOnlyOne) {
+TEST(Replay, TheFirstRecordMustBeJobAcceptedAndTheOnlyOne) {
     journal_builder j;
     j.intent(0, 1);
     expect_refused(j, "the first record is not job.accepted");
     expect_refused(begun().add("job.accepted", facts(20)), "a second job.accepted");
 }
 
-TEST(Recovery, AJobWithoutItsFactsIsRefused) {
+TEST(Replay, AJobWithoutItsFactsIsRefused) {
     journal_builder bare;
     bare.add("job.accepted", R"("job_id":"j")");
     expect_refused(bare, "lacks options or owner");
@@ -411,34 +416,34 @@ TEST(Recovery, AJobWithoutItsFactsIsRefused) {
     }
 }
 
-TEST(Recovery, ASecondVerdictIsRefused) {
+TEST(Replay, ASecondVerdictIsRefused) {
     expect_refused(begun().intent(0, 4).result(1, {{0, 4}}, {{0, 4}}).failed({{1, 1}}), "second verdict");
     expect_refused(begun().intent(0, 4).absent({{1, 1}}).absent({{1, 1}}), "second verdict");
     expect_refused(begun().skipped({10, 5}, "protected").skipped({14, 1}, "cancelled"), "second verdict");
     expect_refused(begun().intent(0, 4).result(1, {{0, 4}}, {{0, 4}}).skipped({3, 10}, "cancelled"), "second verdict");
 }
 
-TEST(Recovery, AnIntentForIdsThatHaveTheirVerdictIsRefused) {
+TEST(Replay, AnIntentForIdsThatHaveTheirVerdictIsRefused) {
     expect_refused(begun().skipped({10, 5}, "protected").intent(0, 20), "after its verdict");
     expect_refused(begun().skipped({10, 5}, "protected").intent(14, 1), "after its verdict");
 }
 
-TEST(Recovery, AnIntentThatPassesOverIdsWithoutAVerdictIsRefused) {
+TEST(Replay, AnIntentThatPassesOverIdsWithoutAVerdictIsRefused) {
     expect_refused(begun().intent(2, 4), "passes over");
     expect_refused(begun().skipped({1, 1}, "protected").intent(2, 4), "passes over");
     const recovered_job job = recovered(begun().skipped({0, 2}, "protected").intent(2, 4));
-    EXPECT_EQ(open_of(job), (open_list{{0, word::unsent, {{2, 4}}}}));
+    EXPECT_EQ(open_of(job), (open_list{{0, last_outcome::unsent, {{2, 4}}}}));
 }
 
-TEST(Recovery, ACheckpointWhoseHolesAreNoFreshPartOfTheListIsRefused) {
-    for (const char* holes : {"[[2,2]]", "[[9,2]]", "[[19,2]]", "[[30,2]]"}) {
+TEST(Replay, ACheckpointWhoseHolesAreNoFreshPartOfTheListIsRefused) {
+    for (const char* presettled : {"[[2,2]]", "[[9,2]]", "[[19,2]]", "[[30,2]]"}) {
         std::string text = checkpoint_text();
-        text.replace(text.find("[[15,2]]"), 8, holes);
+        text.replace(text.find("[[15,2]]"), 8, presettled);
         expect_refused(begun().add("checkpoint", text), "no fresh part");
     }
 }
 
-TEST(Recovery, AnAnswerForIdsThatAreNotOpenIsRefused) {
+TEST(Replay, AnAnswerForIdsThatAreNotOpenIsRefused) {
     expect_refused(begun().result(1, {{0, 4}}, {{0, 4}}), "not open");
     expect_refused(begun().intent(0, 4).result(1, {{2, 4}}, {{2, 4}}), "not open");
     expect_refused(begun().intent(0, 4).result(1, {{0, 4}}, {{0, 4}}).result(2, {{0, 1}}, {{0, 1}}), "not open");
@@ -450,12 +455,12 @@ TEST(Recovery, AnAnswerForIdsThatAreNotOpenIsRefused) {
     expect_refused(begun().error("timeout", 0, {0, 4}), "not open");
 }
 
-TEST(Recovery, AnAnswerWhosePartsAreNotItsOwnIsRefused) {
+TEST(Replay, AnAnswerWhosePartsAreNotItsOwnIsRefused) {
     expect_refused(begun().intent(0, 8).result(1, {{0, 4}}, {{0, 4}}, {{5, 1}}), "not among its own");
     expect_refused(begun().intent(0, 8).result(1, {{0, 4}}, {{0, 2}}, {{2, 1}}, {{2, 1}}), "not among its own");
 }
 
-TEST(Recovery, ARecordThatNamesNoPositionsIsRefused) {
+TEST(Replay, ARecordThatNamesNoPositionsIsRefused) {
     expect_refused(begun().intent(0, 4).add("ids.failed", R"("ids":["i1"],"reason":"refused","attempts":1)"),
                    "names no positions");
     expect_refused(
@@ -466,28 +471,28 @@ TEST(Recovery, ARecordThatNamesNoPositionsIsRefused) {
     expect_refused(begun().add("intent", R"("ids":["i1"])"), "names no positions");
 }
 
-TEST(Recovery, PositionsOutsideOfTheListAreRefused) {
+TEST(Replay, PositionsOutsideOfTheListAreRefused) {
     expect_refused(begun().intent(0, 21), "not in a list of 20 ids");
     expect_refused(begun().intent(0, 20).result(1, {{19, 2}}, {{19, 2}}), "not in a list");
     expect_refused(begun().skipped({20, 1}, "protected"), "not in a list");
     expect_refused(begun().add("intent", R"("first":18446744073709551615,"count":2)"), "");
 }
 
-TEST(Recovery, AnIntentTwiceIsRefused) {
+TEST(Replay, AnIntentTwiceIsRefused) {
     expect_refused(begun().intent(0, 8).intent(4, 8), "intended a second time");
 }
 
-TEST(Recovery, NothingFollowsTheEnd) {
+TEST(Replay, NothingFollowsTheEnd) {
     expect_refused(
         begun().skipped({0, 20}, "cancelled").finished("cancelled", {.ids = 20, .skipped = 20}).add("job.paused", ""),
         "follows job.finished");
 }
 
-TEST(Recovery, ALedgersRecordIsRefused) {
+TEST(Replay, ALedgersRecordIsRefused) {
     expect_refused(begun().add("job.rejected", R"("error":"x")"), "belongs in the ledger");
 }
 
-TEST(Recovery, NumbersThatDoNotFitAreRefusedNotCut) {
+TEST(Replay, NumbersThatDoNotFitAreRefusedNotCut) {
     expect_refused(begun().intent(0, 4).add("batch.error", error_fields("timeout", 504, {0, 4}, 4'294'967'297U)),
                    "attempt");
     expect_refused(begun().intent(0, 4).result(4'294'967'297U, {{0, 4}}, {{0, 4}}), "attempt");
@@ -499,7 +504,7 @@ TEST(Recovery, NumbersThatDoNotFitAreRefusedNotCut) {
         "out of range");
 }
 
-TEST(Recovery, FieldsOfTheWrongKindAreRefused) {
+TEST(Replay, FieldsOfTheWrongKindAreRefused) {
     expect_refused(begun().add("job.rate", R"("requests_per_second":"fast")"), "no number");
     expect_refused(begun().add("job.rate", ""), "no number");
     expect_refused(begun().intent(0, 4).add("batch.result", R"("attempt":1,"at":[[0,4]])"), "lacks");

@@ -51,7 +51,7 @@ class history {
         rules_.window = rules_.batch_size * (2 + below(6));
         rules_.outstanding_max = 4 + below(40);
         plan_state fresh{.ids = intake_.ids};
-        fresh.holes = intake_.protected_at;
+        fresh.presettled = intake_.protected_at;
         fresh.counts.skipped = count_of(intake_.protected_at);
         plan_.emplace(rules_, fresh, now_);
         write_accepted(chain_, buffer_, wall_, {.intake = &intake_, .config_sha256 = "00"});
@@ -154,7 +154,7 @@ class history {
             const std::size_t i = below(flying_.size());
             const batch* b = flying_[i];
             flying_.erase(flying_.begin() + static_cast<long>(i));
-            if (b->what == batch::purpose::ask)
+            if (b->what == batch::purpose::lookup)
                 answer_ask(b);
             else
                 answer_deletion(b);
@@ -169,20 +169,20 @@ class history {
 
     void answer_ask(const batch* b) {
         if (chance(0.1)) {
-            record(plan_->missed(b, plan::miss::in_doubt, now_, now_, roll()));
+            record(plan_->on_failed(b, plan::miss::in_doubt, now_, now_, roll()));
             return;
         }
         if (chance(0.05)) {
-            record(plan_->give_back(b, now_));
+            record(plan_->return_unsent(b, now_));
             return;
         }
         const position p = b->at[0].first;
         if (chance(ask_refused_chance_)) {
             unasked_ = true;
-            record(plan_->ask_refused(b, chance(0.5)));
+            record(plan_->on_lookup_refused(b, chance(0.5)));
             return;
         }
-        record(plan_->asked(b, gone_.contains(p) ? presence::gone : presence::there, now_, roll()));
+        record(plan_->on_lookup_answered(b, gone_.contains(p) ? presence::gone : presence::there, now_, roll()));
     }
 
     void error(const batch* b, std::string_view error_class, plan::miss how) {
@@ -194,7 +194,7 @@ class history {
         write_error(
             chain_, buffer_, wall_,
             {.of = b, .error_class = error_class, .http_status = 0, .code = "", .detail = "", .ids = quoted(b->at)});
-        record(plan_->missed(b, how, now_, now_, roll()));
+        record(plan_->on_failed(b, how, now_, now_, roll()));
     }
 
     void answer_deletion(const batch* b) {
@@ -210,7 +210,7 @@ class history {
         }
         const double fate = roll();
         if (fate < 0.03) {
-            record(plan_->give_back(b, now_));
+            record(plan_->return_unsent(b, now_));
             return;
         }
         if (fate < 0.06) return error(b, "connect", plan::miss::unsent);
@@ -227,7 +227,7 @@ class history {
                              .code = "SecMaster.20030001",
                              .detail = "",
                              .ids = quoted(b->at)});
-                record(plan_->halved(b, now_));
+                record(plan_->on_split(b, now_));
                 return;
             }
         // It is done, whether or not we hear of it.
@@ -265,7 +265,7 @@ class history {
                 if (!std::binary_search(j.refused.begin(), j.refused.end(), i) &&
                     !std::binary_search(j.unknown.begin(), j.unknown.end(), i))
                     settled_later_.push_back(all[i]);
-        record(plan_->landed(b, j, now_, roll()));
+        record(plan_->on_answered(b, j, now_, roll()));
     }
 
     [[nodiscard]] std::optional<skip_reason> stopped() const {
@@ -276,7 +276,7 @@ class history {
     void crash() {
         ++crashes_;
         std::string disk = durable_ + buffer_.substr(0, below(buffer_.size() + 1));
-        recovery job;
+        replay job;
         chain_checker chain;
         record_view r;
         std::size_t good = 0;
@@ -310,7 +310,7 @@ class history {
         rebuild_settled();
         plan_.emplace(rules_, back.state, now_);
         if (!back.in_doubt.empty() || torn > 0) write_recovered(chain_, buffer_, wall_, back.in_doubt, torn);
-        record(plan_->owed());
+        record(plan_->due_verdicts());
         if (back.status) {
             over_ = true;
         } else if (back.stopped) {
@@ -324,7 +324,7 @@ class history {
         const std::size_t mark = whole.rfind(R"("type":"checkpoint")");
         if (mark == std::string_view::npos) return;
         const std::string_view tail = whole.substr(whole.rfind('\n', mark) + 1);
-        recovery job;
+        replay job;
         record_view r;
         const auto feed = [&](std::string_view text) {
             while (!text.empty()) {
@@ -341,7 +341,7 @@ class history {
         EXPECT_EQ(part.state.counts, full.state.counts);
         EXPECT_EQ(part.state.intended, full.state.intended);
         EXPECT_GE(part.state.next_batch, full.state.next_batch);  // numbers handed out and never answered for
-        EXPECT_EQ(part.state.holes, full.state.holes);
+        EXPECT_EQ(part.state.presettled, full.state.presettled);
         EXPECT_EQ(part.state.first_bad, full.state.first_bad);
         EXPECT_EQ(part.stopped, full.stopped);
         EXPECT_EQ(part.throttled, full.throttled);

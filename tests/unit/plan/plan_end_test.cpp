@@ -43,7 +43,7 @@ std::uint64_t settled_by(const std::vector<verdict>& all) {
 TEST(PlanVerify, NoneFailsWithoutAsking) {
     plan p(verifying(verify_mode::none), {.ids = 4}, start);
     const batch* b = take(p);
-    const auto out = p.landed(b, answer(b, {0}, {1}), start, 0);
+    const auto out = p.on_answered(b, answer(b, {0}, {1}), start, 0);
     ASSERT_THAT(out, SizeIs(2));
     EXPECT_EQ(out[0].reason, "refused");
     EXPECT_EQ(out[0].at, (spans{{0, 1}}));
@@ -55,17 +55,17 @@ TEST(PlanVerify, NoneFailsWithoutAsking) {
 TEST(PlanVerify, FailedAsksOneIdAtATimeAndBelievesTheAnswer) {
     plan p(verifying(verify_mode::failed), {.ids = 4}, start);
     const batch* b = take(p);
-    EXPECT_THAT(p.landed(b, answer(b, {0, 1}, {2}), start, 0), IsEmpty());
+    EXPECT_THAT(p.on_answered(b, answer(b, {0, 1}, {2}), start, 0), IsEmpty());
     std::vector<verdict> out;
     const auto retry_delay = start + 1min;
     for (int asks = 0; asks < 3; ++asks) {
-        const batch* ask = take(p, retry_delay);
-        ASSERT_NE(ask, nullptr);
-        EXPECT_EQ(ask->what, batch::purpose::ask);
-        EXPECT_EQ(ask->count(), 1U);
-        EXPECT_EQ(ask->attempt, 1U);
-        const presence found = ask->at[0].first == 1 ? presence::gone : presence::there;
-        for (verdict& v : p.asked(ask, found, retry_delay, 0)) out.push_back(std::move(v));
+        const batch* lookup = take(p, retry_delay);
+        ASSERT_NE(lookup, nullptr);
+        EXPECT_EQ(lookup->what, batch::purpose::lookup);
+        EXPECT_EQ(lookup->count(), 1U);
+        EXPECT_EQ(lookup->attempt, 1U);
+        const presence found = lookup->at[0].first == 1 ? presence::gone : presence::there;
+        for (verdict& v : p.on_lookup_answered(lookup, found, retry_delay, 0)) out.push_back(std::move(v));
     }
     ASSERT_THAT(out, SizeIs(3));
     EXPECT_EQ(out[0].reason, "refused");
@@ -78,24 +78,24 @@ TEST(PlanVerify, FailedAsksOneIdAtATimeAndBelievesTheAnswer) {
 TEST(PlanVerify, AllGivesNoVerdictBeforeTheIdIsFoundGone) {
     plan p(verifying(verify_mode::all, 2), {.ids = 2}, start);
     const batch* b = take(p);
-    EXPECT_THAT(p.landed(b, answer(b), start, 0), IsEmpty());
+    EXPECT_THAT(p.on_answered(b, answer(b), start, 0), IsEmpty());
     EXPECT_EQ(p.counts().sum(), 0U);
     const batch* first = take(p);
     const batch* second = take(p);
     ASSERT_TRUE(first != nullptr && second != nullptr);
-    EXPECT_EQ(first->last, word::reported);
-    const auto gone = p.asked(first, presence::gone, start, 0);
+    EXPECT_EQ(first->last, last_outcome::reported);
+    const auto gone = p.on_lookup_answered(first, presence::gone, start, 0);
     ASSERT_THAT(gone, SizeIs(1));
     EXPECT_EQ(gone[0].kind, verdict_kind::deleted);
     // Still there: once more, and at the end that is its verdict without another question.
-    EXPECT_THAT(p.asked(second, presence::there, start, 0), IsEmpty());
+    EXPECT_THAT(p.on_lookup_answered(second, presence::there, start, 0), IsEmpty());
     const batch* again = take(p, start + 1min);
     ASSERT_NE(again, nullptr);
     EXPECT_EQ(again->what, batch::purpose::remove);
     EXPECT_EQ(again->attempt, 2U);
-    EXPECT_EQ(again->last, word::present);
-    EXPECT_THAT(p.landed(again, answer(again), start + 1min, 0), IsEmpty());
-    const auto out = p.asked(take(p, start + 1min), presence::there, start + 1min, 0);
+    EXPECT_EQ(again->last, last_outcome::present);
+    EXPECT_THAT(p.on_answered(again, answer(again), start + 1min, 0), IsEmpty());
+    const auto out = p.on_lookup_answered(take(p, start + 1min), presence::there, start + 1min, 0);
     ASSERT_THAT(out, SizeIs(1));
     EXPECT_EQ(out[0].kind, verdict_kind::failed);
     EXPECT_EQ(out[0].reason, "present");
@@ -104,8 +104,8 @@ TEST(PlanVerify, AllGivesNoVerdictBeforeTheIdIsFoundGone) {
 
 TEST(PlanVerify, AnIdRejectedAloneIsAskedForBeforeItFails) {
     plan p(verifying(verify_mode::failed), {.ids = 1}, start);
-    EXPECT_THAT(p.halved(take(p), start), IsEmpty());
-    const auto out = p.asked(take(p), presence::there, start, 0);
+    EXPECT_THAT(p.on_split(take(p), start), IsEmpty());
+    const auto out = p.on_lookup_answered(take(p), presence::there, start, 0);
     ASSERT_THAT(out, SizeIs(1));
     EXPECT_EQ(out[0].reason, "rejected");
 }
@@ -113,14 +113,14 @@ TEST(PlanVerify, AnIdRejectedAloneIsAskedForBeforeItFails) {
 TEST(PlanVerify, AnAskThatGetsNoAnswerIsRepeatedThenGivenUp) {
     plan p(verifying(verify_mode::failed), {.ids = 1}, start);
     const batch* b = take(p);
-    EXPECT_THAT(p.landed(b, answer(b, {0}), start, 0), IsEmpty());
+    EXPECT_THAT(p.on_answered(b, answer(b, {0}), start, 0), IsEmpty());
     steady_time now = start + 1min;
     std::vector<verdict> out;
     for (int i = 0; out.empty(); ++i) {
         ASSERT_LT(i, 10'000);
-        const batch* ask = take(p, now);
-        ASSERT_NE(ask, nullptr);
-        out = p.missed(ask, plan::miss::unsent, now, now, 1.0);
+        const batch* lookup = take(p, now);
+        ASSERT_NE(lookup, nullptr);
+        out = p.on_failed(lookup, plan::miss::unsent, now, now, 1.0);
         if (out.empty()) now = *p.due();
     }
     EXPECT_EQ(out[0].reason, "refused") << "as it would have ended without asking";
@@ -130,11 +130,11 @@ TEST(PlanVerify, AnAskThatGetsNoAnswerIsRepeatedThenGivenUp) {
 // Behind an open breaker they go one at a time: were each to be given up for itself, that would take 24 h for each.
 TEST(PlanVerify, AsksThatNobodyAnswersEndTogether) {
     plan p(verifying(verify_mode::failed), {.ids = 400}, start);
-    while (const batch* b = take(p)) EXPECT_THAT(p.landed(b, answer(b, {0, 1, 2, 3}), start, 0), IsEmpty());
+    while (const batch* b = take(p)) EXPECT_THAT(p.on_answered(b, answer(b, {0, 1, 2, 3}), start, 0), IsEmpty());
     steady_time now = start + 1min;
     for (; !p.done(); now += 15s) {
-        const batch* ask = take(p, now);
-        if (ask != nullptr) static_cast<void>(p.missed(ask, plan::miss::in_doubt, now, now, 1.0));
+        const batch* lookup = take(p, now);
+        if (lookup != nullptr) static_cast<void>(p.on_failed(lookup, plan::miss::in_doubt, now, now, 1.0));
         ASSERT_LT(now - start, 25h);
     }
     EXPECT_GE(now - start, 24h);
@@ -144,16 +144,16 @@ TEST(PlanVerify, AsksThatNobodyAnswersEndTogether) {
 TEST(PlanVerify, OneAnswerShowsThatAsksAreWorthWaitingFor) {
     for (const bool declined : {false, true}) {
         plan p(verifying(verify_mode::failed), {.ids = 8}, start);
-        while (const batch* b = take(p)) EXPECT_THAT(p.landed(b, answer(b, {0, 1, 2, 3}), start, 0), IsEmpty());
+        while (const batch* b = take(p)) EXPECT_THAT(p.on_answered(b, answer(b, {0, 1, 2, 3}), start, 0), IsEmpty());
         steady_time now = start + 1min;
         for (int i = 0; i < 6; ++i, now += 13h) {
-            const batch* ask = take(p, now);
+            const batch* lookup = take(p, now);
             if (i % 2 == 0)
-                EXPECT_THAT(p.missed(ask, plan::miss::in_doubt, now, now, 1.0), IsEmpty());
+                EXPECT_THAT(p.on_failed(lookup, plan::miss::in_doubt, now, now, 1.0), IsEmpty());
             else if (declined)
-                EXPECT_THAT(p.missed(ask, plan::miss::declined, now, now, 1.0), IsEmpty());
+                EXPECT_THAT(p.on_failed(lookup, plan::miss::declined, now, now, 1.0), IsEmpty());
             else
-                EXPECT_THAT(p.asked(ask, presence::gone, now, 1.0), SizeIs(1));
+                EXPECT_THAT(p.on_lookup_answered(lookup, presence::gone, now, 1.0), SizeIs(1));
         }
     }
 }
@@ -161,15 +161,15 @@ TEST(PlanVerify, OneAnswerShowsThatAsksAreWorthWaitingFor) {
 TEST(PlanVerify, AsksWaitForTheDeletions) {
     plan p(verifying(verify_mode::all), {.ids = 8}, start);
     const batch* first = take(p);
-    EXPECT_THAT(p.landed(first, answer(first), start, 0), IsEmpty());
+    EXPECT_THAT(p.on_answered(first, answer(first), start, 0), IsEmpty());
     EXPECT_EQ(take(p)->what, batch::purpose::remove);
-    EXPECT_EQ(take(p)->what, batch::purpose::ask);
+    EXPECT_EQ(take(p)->what, batch::purpose::lookup);
 }
 
 // ---- stopping ----
 
 TEST(PlanStop, BeforeAnythingWasSentSkipsEverythingButWhatIsSettled) {
-    plan p(verifying(verify_mode::failed), {.ids = 10, .holes = {{3, 2}}, .counts = {.skipped = 2}}, start);
+    plan p(verifying(verify_mode::failed), {.ids = 10, .presettled = {{3, 2}}, .counts = {.skipped = 2}}, start);
     const auto out = p.stop(skip_reason::deadline, start);
     ASSERT_THAT(out, SizeIs(1));
     EXPECT_EQ(out[0].reason, "deadline");
@@ -195,13 +195,13 @@ TEST(PlanStop, ABatchInFlightEndsAsItLands) {
     const batch* unsent = take(p);
     const batch* lost = take(p);
     EXPECT_THAT(p.stop(skip_reason::cancelled, start), IsEmpty()) << "all are under way";
-    auto out = p.landed(lands, answer(lands, {0}), start, 0);
+    auto out = p.on_answered(lands, answer(lands, {0}), start, 0);
     ASSERT_THAT(out, SizeIs(1));
     EXPECT_EQ(out[0].reason, "refused") << "no further try";
-    out = p.missed(unsent, plan::miss::declined, start, start, 0);
+    out = p.on_failed(unsent, plan::miss::declined, start, start, 0);
     ASSERT_THAT(out, SizeIs(1));
     EXPECT_EQ(out[0].kind, verdict_kind::skipped);
-    out = p.missed(lost, plan::miss::in_doubt, start, start, 0);
+    out = p.on_failed(lost, plan::miss::in_doubt, start, start, 0);
     ASSERT_THAT(out, SizeIs(1));
     EXPECT_EQ(out[0].reason, "unknown");
     EXPECT_TRUE(p.done());
@@ -211,15 +211,15 @@ TEST(PlanStop, ABatchInFlightEndsAsItLands) {
 TEST(PlanStop, ABatchGivenBackIsSkippedIfItWasNeverSent) {
     plan p(verifying(verify_mode::none, 5), {.ids = 12}, start);
     const batch* lost = take(p);
-    EXPECT_THAT(p.missed(lost, plan::miss::in_doubt, start, start, 0), IsEmpty());
+    EXPECT_THAT(p.on_failed(lost, plan::miss::in_doubt, start, start, 0), IsEmpty());
     lost = p.take(start + 1min);
     ASSERT_TRUE(lost != nullptr && lost->sent_before);
     const batch* unsent = take(p);
     static_cast<void>(p.stop(skip_reason::cancelled, start));
-    const auto skipped = p.give_back(unsent, start);
+    const auto skipped = p.return_unsent(unsent, start);
     ASSERT_THAT(skipped, SizeIs(1));
     EXPECT_EQ(skipped[0].kind, verdict_kind::skipped);
-    const auto failed = p.give_back(lost, start);
+    const auto failed = p.return_unsent(lost, start);
     ASSERT_THAT(failed, SizeIs(1));
     EXPECT_EQ(failed[0].reason, "unknown") << "an earlier sending may have deleted it";
     EXPECT_TRUE(p.done());
@@ -229,11 +229,11 @@ TEST(PlanStop, ABatchRefusedForItsContentIsNotHalvedAnyMore) {
     plan p(verifying(verify_mode::none, 5), {.ids = 8}, start);
     const batch* fresh = take(p);
     const batch* second = take(p);
-    EXPECT_THAT(p.missed(second, plan::miss::in_doubt, start, start, 0), IsEmpty());
+    EXPECT_THAT(p.on_failed(second, plan::miss::in_doubt, start, start, 0), IsEmpty());
     second = p.take(start + 1min);
     static_cast<void>(p.stop(skip_reason::cancelled, start));
-    EXPECT_EQ(p.halved(fresh, start).at(0).kind, verdict_kind::skipped);
-    EXPECT_EQ(p.halved(second, start).at(0).reason, "unknown") << "it was in doubt before";
+    EXPECT_EQ(p.on_split(fresh, start).at(0).kind, verdict_kind::skipped);
+    EXPECT_EQ(p.on_split(second, start).at(0).reason, "unknown") << "it was in doubt before";
     EXPECT_TRUE(p.done());
 }
 
@@ -242,18 +242,18 @@ TEST(PlanStop, WhatWaitsIsSkippedIfItWasNeverSentAndAskedForIfItWas) {
     const batch* refused = take(p);
     const batch* lost = take(p);
     const batch* unsent = take(p);
-    EXPECT_THAT(p.landed(refused, answer(refused, {0, 1}), start, 0), IsEmpty());
-    EXPECT_THAT(p.missed(lost, plan::miss::in_doubt, start, start, 0), IsEmpty());
-    EXPECT_THAT(p.missed(unsent, plan::miss::unsent, start, start, 0), IsEmpty());
+    EXPECT_THAT(p.on_answered(refused, answer(refused, {0, 1}), start, 0), IsEmpty());
+    EXPECT_THAT(p.on_failed(lost, plan::miss::in_doubt, start, start, 0), IsEmpty());
+    EXPECT_THAT(p.on_failed(unsent, plan::miss::unsent, start, start, 0), IsEmpty());
     const auto out = p.stop(skip_reason::aborted, start);
     ASSERT_THAT(out, SizeIs(1));
     EXPECT_EQ(out[0].at, (spans{{8, 8}})) << "never sent, in the list's order";
     int asks = 0;
-    while (const batch* ask = take(p, start)) {
-        ASSERT_EQ(ask->what, batch::purpose::ask);
+    while (const batch* lookup = take(p, start)) {
+        ASSERT_EQ(lookup->what, batch::purpose::lookup);
         ++asks;
-        const position id = ask->at[0].first;
-        const auto end = p.asked(ask, id == 4 ? presence::gone : presence::there, start, 0);
+        const position id = lookup->at[0].first;
+        const auto end = p.on_lookup_answered(lookup, id == 4 ? presence::gone : presence::there, start, 0);
         ASSERT_THAT(end, SizeIs(1));
         if (id < 4)
             EXPECT_EQ(end[0].reason, "refused");
@@ -269,14 +269,14 @@ TEST(PlanStop, WhatWaitsIsSkippedIfItWasNeverSentAndAskedForIfItWas) {
 TEST(PlanStop, WhatIsBeingAskedForIsStillAskedFor) {
     plan p(verifying(verify_mode::all, 5), {.ids = 3}, start);
     const batch* b = take(p);
-    EXPECT_THAT(p.landed(b, answer(b), start, 0), IsEmpty());
+    EXPECT_THAT(p.on_answered(b, answer(b), start, 0), IsEmpty());
     const batch* parked = take(p);
-    EXPECT_THAT(p.missed(parked, plan::miss::in_doubt, start, start, 0), IsEmpty());
+    EXPECT_THAT(p.on_failed(parked, plan::miss::in_doubt, start, start, 0), IsEmpty());
     const batch* flying = take(p);
     EXPECT_THAT(p.stop(skip_reason::cancelled, start), IsEmpty());
-    EXPECT_THAT(p.asked(flying, presence::gone, start, 0), SizeIs(1));
-    EXPECT_THAT(p.asked(take(p, start + 1min), presence::gone, start, 0), SizeIs(1));
-    const auto out = p.asked(take(p, start + 1min), presence::there, start, 0);
+    EXPECT_THAT(p.on_lookup_answered(flying, presence::gone, start, 0), SizeIs(1));
+    EXPECT_THAT(p.on_lookup_answered(take(p, start + 1min), presence::gone, start, 0), SizeIs(1));
+    const auto out = p.on_lookup_answered(take(p, start + 1min), presence::there, start, 0);
     ASSERT_THAT(out, SizeIs(1)) << "no further try";
     EXPECT_EQ(out[0].reason, "present");
     EXPECT_TRUE(p.done());
@@ -289,15 +289,15 @@ TEST(PlanRestart, WhatIsInDoubtGoesAgainFirstInWholeBatches) {
            {.ids = 20,
             .intended = 10,
             .next_batch = 7,
-            .open = {{0, word::unsent, {{0, 3}, {5, 5}}}},
+            .open = {{0, last_outcome::unsent, {{0, 3}, {5, 5}}}},
             .counts = {.deleted = 2}},
            start);
-    EXPECT_THAT(p.owed(), IsEmpty());
+    EXPECT_THAT(p.due_verdicts(), IsEmpty());
     const batch* b = p.take(start);
     ASSERT_NE(b, nullptr);
     EXPECT_EQ(b->at, (spans{{0, 3}, {5, 1}}));
     EXPECT_EQ(b->number, 7U);
-    EXPECT_EQ(b->last, word::lost) << "nobody knows";
+    EXPECT_EQ(b->last, last_outcome::unanswered) << "nobody knows";
     EXPECT_TRUE(b->sent_before);
     b = p.take(start);
     ASSERT_NE(b, nullptr);
@@ -310,13 +310,13 @@ TEST(PlanRestart, WhatWasNeverSentGoesAsFreshIdsDoAndIsSkippedWhereTheJobIsStopp
     const plan_state rested{.ids = 10,
                             .intended = 10,
                             .next_batch = 7,
-                            .open = {{.attempts = 0, .last = word::unsent, .at = {{2, 8}}, .never_sent = true}},
+                            .open = {{.attempts = 0, .last = last_outcome::unsent, .at = {{2, 8}}, .never_sent = true}},
                             .counts = {.deleted = 2}};
     plan p(verifying(verify_mode::failed, 5), rested, start);
     EXPECT_TRUE(p.has_unsent());
     const batch* b = p.take(start);
     ASSERT_NE(b, nullptr);
-    EXPECT_EQ(b->last, word::unsent);
+    EXPECT_EQ(b->last, last_outcome::unsent);
     EXPECT_EQ(b->attempt, 1U);
     EXPECT_FALSE(b->sent_before) << "no retry";
     EXPECT_FALSE(b->doubt_since);
@@ -334,21 +334,21 @@ TEST(PlanRestart, VerdictsThatTheCrashCutOffAreOwedOnce) {
     plan p(verifying(verify_mode::none, 3),
            {.ids = 6,
             .intended = 6,
-            .open = {{3, word::refused, {{0, 1}}},
-                     {1, word::rejected, {{1, 1}}},
-                     {3, word::unaccounted, {{2, 1}}},
-                     {3, word::present, {{3, 1}}},
-                     {1, word::refused, {{4, 1}}}},
+            .open = {{3, last_outcome::refused, {{0, 1}}},
+                     {1, last_outcome::rejected, {{1, 1}}},
+                     {3, last_outcome::unaccounted, {{2, 1}}},
+                     {3, last_outcome::present, {{3, 1}}},
+                     {1, last_outcome::refused, {{4, 1}}}},
             .counts = {.deleted = 1}},
            start);
     std::map<position, std::string_view> reasons;
-    for (const verdict& v : p.owed()) {
+    for (const verdict& v : p.due_verdicts()) {
         EXPECT_EQ(v.kind, verdict_kind::failed);
         reasons[v.at.at(0).first] = v.reason;
     }
     EXPECT_EQ(reasons,
               (std::map<position, std::string_view>{{0, "refused"}, {1, "rejected"}, {2, "unknown"}, {3, "present"}}));
-    EXPECT_THAT(p.owed(), IsEmpty());
+    EXPECT_THAT(p.due_verdicts(), IsEmpty());
     const batch* again = p.take(start);
     ASSERT_NE(again, nullptr);
     EXPECT_EQ(again->attempt, 2U);
@@ -357,12 +357,15 @@ TEST(PlanRestart, VerdictsThatTheCrashCutOffAreOwedOnce) {
 
 TEST(PlanRestart, WithVerificationNothingIsOwedButAsked) {
     plan p(verifying(verify_mode::failed, 3),
-           {.ids = 2, .intended = 2, .open = {{3, word::refused, {{0, 1}}}, {1, word::reported, {{1, 1}}}}}, start);
-    EXPECT_THAT(p.owed(), IsEmpty());
+           {.ids = 2,
+            .intended = 2,
+            .open = {{3, last_outcome::refused, {{0, 1}}}, {1, last_outcome::reported, {{1, 1}}}}},
+           start);
+    EXPECT_THAT(p.due_verdicts(), IsEmpty());
     for (int i = 0; i < 2; ++i) {
-        const batch* ask = p.take(start);
-        ASSERT_NE(ask, nullptr);
-        EXPECT_EQ(ask->what, batch::purpose::ask);
+        const batch* lookup = p.take(start);
+        ASSERT_NE(lookup, nullptr);
+        EXPECT_EQ(lookup->what, batch::purpose::lookup);
     }
 }
 
@@ -375,11 +378,11 @@ std::uint64_t placed(const plan_state& s, places& out) {
         for (const span& at : o.at) {
             RC_ASSERT(at.end() <= s.ids);
             RC_ASSERT(out.erase(at) == 0U);
-            out.assign(
-                at, static_cast<int>(o.attempts) * 10 + static_cast<int>(o.last == word::unsent ? word::lost : o.last));
+            out.assign(at, static_cast<int>(o.attempts) * 10 +
+                               static_cast<int>(o.last == last_outcome::unsent ? last_outcome::unanswered : o.last));
             open += at.count;
         }
-    for (const span& at : s.holes) RC_ASSERT(out.erase(at) == 0U);
+    for (const span& at : s.presettled) RC_ASSERT(out.erase(at) == 0U);
     return open;
 }
 
@@ -396,8 +399,8 @@ TEST(PlanRestart, AStateAccountsForEveryIdAndReadsBack) {
         r.outstanding_max = 8 + below(30);
         plan_state first{.ids = below(80) + 1};
         for (position p = 0; p < first.ids; ++p)
-            if (below(6) == 0) append(first.holes, {p, 1});
-        first.counts.skipped = count_of(first.holes);
+            if (below(6) == 0) append(first.presettled, {p, 1});
+        first.counts.skipped = count_of(first.presettled);
         plan p(r, first, start);
         steady_time now = start;
         std::vector<const batch*> flying;
@@ -414,34 +417,35 @@ TEST(PlanRestart, AStateAccountsForEveryIdAndReadsBack) {
                 if (fate == 1) j.unknown.push_back(i);
             }
             const auto what = below(11);
-            if (b->what == batch::purpose::ask)
-                static_cast<void>(what == 0   ? p.missed(b, plan::miss::in_doubt, now, now, 0)
-                                  : what == 1 ? p.give_back(b, now)
-                                              : p.asked(b, what < 5 ? presence::gone : presence::there, now, 0));
+            if (b->what == batch::purpose::lookup)
+                static_cast<void>(what == 0 ? p.on_failed(b, plan::miss::in_doubt, now, now, 0)
+                                  : what == 1
+                                      ? p.return_unsent(b, now)
+                                      : p.on_lookup_answered(b, what < 5 ? presence::gone : presence::there, now, 0));
             else if (what < 7)
-                static_cast<void>(p.landed(b, j, now, 0));
+                static_cast<void>(p.on_answered(b, j, now, 0));
             else if (what == 7)
-                static_cast<void>(p.halved(b, now));
+                static_cast<void>(p.on_split(b, now));
             else if (what == 10)
-                static_cast<void>(p.give_back(b, now));
+                static_cast<void>(p.return_unsent(b, now));
             else
-                static_cast<void>(p.missed(b, what == 8 ? plan::miss::declined : plan::miss::in_doubt, now, now, 0));
+                static_cast<void>(p.on_failed(b, what == 8 ? plan::miss::declined : plan::miss::in_doubt, now, now, 0));
             if (below(60) == 0) static_cast<void>(p.stop(skip_reason::cancelled, now));
         }
         const plan_state s = p.state();
         places open;
         const std::uint64_t n = placed(s, open);
-        const std::uint64_t fresh = s.ids - s.intended - count_of(s.holes);
+        const std::uint64_t fresh = s.ids - s.intended - count_of(s.presettled);
         RC_ASSERT(s.counts.sum() + n + fresh == s.ids);
 
         plan q(r, s, now);
-        const std::uint64_t owed = settled_by(q.owed());
+        const std::uint64_t due_verdicts = settled_by(q.due_verdicts());
         const plan_state t = q.state();
         places reopened;
-        RC_ASSERT(placed(t, reopened) + owed == n);
-        RC_ASSERT(t.counts.sum() == s.counts.sum() + owed);
+        RC_ASSERT(placed(t, reopened) + due_verdicts == n);
+        RC_ASSERT(t.counts.sum() == s.counts.sum() + due_verdicts);
         RC_ASSERT(t.intended == s.intended);
-        RC_ASSERT(t.holes == s.holes);
+        RC_ASSERT(t.presettled == s.presettled);
         RC_ASSERT(t.next_batch >= s.next_batch);
         for (const auto& run : reopened.all())
             for (position at = run.at.first; at < run.at.end(); ++at) RC_ASSERT(open.at(at) == run.value);
@@ -449,10 +453,11 @@ TEST(PlanRestart, AStateAccountsForEveryIdAndReadsBack) {
 }
 
 TEST(Words, AreNamedAndReadBack) {
-    for (const word w : {word::unsent, word::lost, word::refused, word::unaccounted, word::reported, word::present,
-                         word::rejected, word::doubted, word::withheld})
-        EXPECT_EQ(word_named(name_of(w)), w);
-    EXPECT_FALSE(word_named("deleted"));
+    for (const last_outcome w : {last_outcome::unsent, last_outcome::unanswered, last_outcome::refused,
+                                 last_outcome::unaccounted, last_outcome::reported, last_outcome::present,
+                                 last_outcome::rejected, last_outcome::doubted, last_outcome::withheld})
+        EXPECT_EQ(last_outcome_named(name_of(w)), w);
+    EXPECT_FALSE(last_outcome_named("deleted"));
     EXPECT_EQ(name_of(skip_reason::protected_id), "protected");
     EXPECT_EQ(name_of(skip_reason::dry_run), "dry_run");
 }

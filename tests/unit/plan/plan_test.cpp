@@ -27,10 +27,10 @@ plan_rules rules(std::uint32_t batch_size, verify_mode verify = verify_mode::non
     return r;
 }
 
-plan_state job(std::uint64_t ids, spans holes = {}) {
+plan_state job(std::uint64_t ids, spans presettled = {}) {
     plan_state s{.ids = ids};
-    s.counts.skipped = count_of(holes);
-    s.holes = std::move(holes);
+    s.counts.skipped = count_of(presettled);
+    s.presettled = std::move(presettled);
     return s;
 }
 
@@ -60,10 +60,10 @@ TEST(Plan, KnowsHowManyRequestsAreLeft) {
     EXPECT_EQ(p.requests_left(), 3U) << "9 ids in batches of 4";
     const batch* b = take(p);
     EXPECT_EQ(p.requests_left(), 3U) << "one is under way, 5 ids are to come";
-    static_cast<void>(p.landed(b, all_refused(b), start, 0));
+    static_cast<void>(p.on_answered(b, all_refused(b), start, 0));
     EXPECT_EQ(p.requests_left(), 6U) << "4 ids are asked for one by one";
     b = take(p);
-    static_cast<void>(p.missed(b, plan::miss::unsent, start, start, 0));
+    static_cast<void>(p.on_failed(b, plan::miss::unsent, start, start, 0));
     EXPECT_EQ(p.requests_left(), 6U) << "it goes again";
     static_cast<void>(p.stop(skip_reason::cancelled, start));
     EXPECT_EQ(p.requests_left(), 4U) << "what was never sent will not be";
@@ -103,18 +103,18 @@ TEST(Plan, IntentsRunAheadByTheWindowAndNoFurther) {
         ASSERT_NE(b, nullptr) << "fresh ids wait for nothing";
         EXPECT_LE(b->at.back().end(), intended);
         sent = b->at.back().end();
-        EXPECT_THAT(p.landed(b, all_deleted(b), start, 0), IsEmpty());
+        EXPECT_THAT(p.on_answered(b, all_deleted(b), start, 0), IsEmpty());
     }
     EXPECT_THAT(p.wants_intent(), IsEmpty());
     EXPECT_TRUE(p.done());
 }
 
 TEST(Plan, HolesAreInNoIntentAndNoBatch) {
-    for (const spans& holes : {spans{{0, 3}}, spans{{7, 3}}, spans{{0, 1}, {2, 1}, {4, 2}, {9, 1}}, spans{{0, 10}},
-                               spans{{3, 2}, {5, 1}}, spans{{1, 8}}}) {
-        plan p(rules(2), job(10, holes), start);
+    for (const spans& presettled : {spans{{0, 3}}, spans{{7, 3}}, spans{{0, 1}, {2, 1}, {4, 2}, {9, 1}}, spans{{0, 10}},
+                                    spans{{3, 2}, {5, 1}}, spans{{1, 8}}}) {
+        plan p(rules(2), job(10, presettled), start);
         std::set<position> untouchable;
-        for (const position h : each(holes)) untouchable.insert(h);
+        for (const position h : each(presettled)) untouchable.insert(h);
         std::set<position> sent;
         for (int i = 0; i < 20; ++i) {
             const spans ranges = p.wants_intent();
@@ -126,7 +126,7 @@ TEST(Plan, HolesAreInNoIntentAndNoBatch) {
                 EXPECT_FALSE(untouchable.contains(q));
                 EXPECT_TRUE(sent.insert(q).second);
             }
-            EXPECT_THAT(p.landed(b, all_deleted(b), start, 0), IsEmpty());
+            EXPECT_THAT(p.on_answered(b, all_deleted(b), start, 0), IsEmpty());
         }
         EXPECT_EQ(sent.size() + untouchable.size(), 10U);
         EXPECT_TRUE(p.done());
@@ -153,7 +153,7 @@ TEST(Plan, RetriesGoInFullBatchesWhileFreshIdsAreLeft) {
             EXPECT_EQ(b->count(), 4U);
             ++full;
         }
-        static_cast<void>(p.landed(b, j, now, 0));
+        static_cast<void>(p.on_answered(b, j, now, 0));
     }
     EXPECT_EQ(full, 24) << "and they do go while fresh ids are left";
 }
@@ -161,7 +161,7 @@ TEST(Plan, RetriesGoInFullBatchesWhileFreshIdsAreLeft) {
 TEST(Plan, ARetryWaitsForItsDelayAndDueTellsUntilWhen) {
     plan p(rules(4), job(4), start);
     const batch* b = take(p);
-    EXPECT_THAT(p.landed(b, all_refused(b), start, 1.0), IsEmpty());
+    EXPECT_THAT(p.on_answered(b, all_refused(b), start, 1.0), IsEmpty());
     EXPECT_FALSE(p.ready(start));
     EXPECT_EQ(p.due(), start + 1s);
     EXPECT_EQ(take(p, start + 999ms), nullptr);
@@ -169,7 +169,7 @@ TEST(Plan, ARetryWaitsForItsDelayAndDueTellsUntilWhen) {
     ASSERT_NE(b, nullptr);
     EXPECT_EQ(b->attempt, 2U);
     EXPECT_TRUE(b->sent_before);
-    EXPECT_EQ(b->last, word::refused);
+    EXPECT_EQ(b->last, last_outcome::refused);
 }
 
 TEST(Plan, NoIdIsTriedMoreThanMaxAttempts) {
@@ -182,7 +182,7 @@ TEST(Plan, NoIdIsTriedMoreThanMaxAttempts) {
             const batch* b = take(p, now);
             ASSERT_NE(b, nullptr);
             EXPECT_EQ(b->attempt, ++sent);
-            verdicts = p.landed(b, all_refused(b), now, 0.5);
+            verdicts = p.on_answered(b, all_refused(b), now, 0.5);
             now += 60s;
         }
         EXPECT_EQ(sent, max);
@@ -200,13 +200,13 @@ TEST(Plan, IdsThatWereAccountedForDifferentlyDoNotShareARetry) {
     judgement j = all_deleted(b);
     j.refused = {0, 2};
     j.unknown = {1, 3};
-    EXPECT_THAT(p.landed(b, j, start, 0), IsEmpty());
+    EXPECT_THAT(p.on_answered(b, j, start, 0), IsEmpty());
     const batch* first = take(p, start + 1min);
     const batch* second = take(p, start + 1min);
     ASSERT_TRUE(first != nullptr && second != nullptr);
-    EXPECT_EQ(first->last, word::refused);
+    EXPECT_EQ(first->last, last_outcome::refused);
     EXPECT_EQ(first->at, (spans{{0, 1}, {2, 1}}));
-    EXPECT_EQ(second->last, word::unaccounted);
+    EXPECT_EQ(second->last, last_outcome::unaccounted);
     EXPECT_EQ(p.first_bad(), 4U);
     EXPECT_EQ(p.first_good(), 0U);
 }
@@ -216,7 +216,7 @@ TEST(Plan, ABatchThatGotNoAnswerGoesAgainAsItWasAndCountsNoAttempt) {
         plan p(rules(4), job(8), start);
         const batch* b = take(p);
         const std::uint64_t number = b->number;
-        EXPECT_THAT(p.missed(b, how, start, start + 5s, 0), IsEmpty());
+        EXPECT_THAT(p.on_failed(b, how, start, start + 5s, 0), IsEmpty());
         EXPECT_EQ(p.due(), start + 5s) << "not before the earliest time";
         EXPECT_EQ(take(p)->at, (spans{{4, 4}})) << "others go on";
         EXPECT_FALSE(p.ready(start + 4999ms));
@@ -227,8 +227,8 @@ TEST(Plan, ABatchThatGotNoAnswerGoesAgainAsItWasAndCountsNoAttempt) {
         EXPECT_EQ(b->attempt, 1U);
         EXPECT_EQ(b->tries, 1U);
         EXPECT_EQ(b->sent_before, how != plan::miss::unsent);
-        EXPECT_EQ(b->last, how == plan::miss::in_doubt ? word::lost : word::unsent);
-        EXPECT_THAT(p.landed(b, all_deleted(b), start, 0), IsEmpty());
+        EXPECT_EQ(b->last, how == plan::miss::in_doubt ? last_outcome::unanswered : last_outcome::unsent);
+        EXPECT_THAT(p.on_answered(b, all_deleted(b), start, 0), IsEmpty());
         EXPECT_EQ(p.counts().deleted, 4U);
     }
 }
@@ -237,7 +237,7 @@ TEST(Plan, ABatchGivenBackGoesAgainAtOnceAsIfNothingHadBeen) {
     plan p(rules(4), job(8), start);
     const batch* b = take(p);
     const std::uint64_t number = b->number;
-    EXPECT_THAT(p.give_back(b, start), IsEmpty());
+    EXPECT_THAT(p.return_unsent(b, start), IsEmpty());
     b = take(p);
     ASSERT_NE(b, nullptr);
     EXPECT_EQ(b->number, number);
@@ -256,7 +256,7 @@ TEST(Plan, AFateThatStaysUnknownIsGivenUpAfterItsTime) {
     while (out.empty() && ++tries < 10'000) {
         const batch* b = take(p, now);
         ASSERT_NE(b, nullptr);
-        out = p.missed(b, plan::miss::in_doubt, now, now, 1.0);
+        out = p.on_failed(b, plan::miss::in_doubt, now, now, 1.0);
         if (out.empty()) now = *p.due();
     }
     ASSERT_EQ(out.size(), 1U);
@@ -273,7 +273,7 @@ TEST(Plan, WhatWasSurelyNotDoneIsNeverGivenUp) {
     for (int i = 0; i < 100; ++i, now += 24h) {
         const batch* b = take(p, now);
         ASSERT_NE(b, nullptr);
-        EXPECT_THAT(p.missed(b, i % 2 == 0 ? plan::miss::declined : plan::miss::unsent, now, now, 0), IsEmpty());
+        EXPECT_THAT(p.on_failed(b, i % 2 == 0 ? plan::miss::declined : plan::miss::unsent, now, now, 0), IsEmpty());
     }
 }
 
@@ -289,11 +289,11 @@ TEST(Plan, HalvingIsolatesOnePoisonedIdInLogarithmicallyManyRounds) {
                 const auto ids = each(b->at);
                 if (std::find(ids.begin(), ids.end(), poison) == ids.end()) {
                     // The first that passes shows that it was the poisoned one's own fault.
-                    for (verdict& v : p.landed(b, all_deleted(b), start, 0)) out.push_back(std::move(v));
+                    for (verdict& v : p.on_answered(b, all_deleted(b), start, 0)) out.push_back(std::move(v));
                     continue;
                 }
                 ++rounds;
-                for (verdict& v : p.halved(b, start)) out.push_back(std::move(v));
+                for (verdict& v : p.on_split(b, start)) out.push_back(std::move(v));
             }
             ASSERT_TRUE(p.done());
             EXPECT_EQ(p.counts().deleted, n - 1);
@@ -314,7 +314,7 @@ TEST(Plan, WhatWaitsIsBoundedAndFreshIdsGoOnOnceHalfIsSettled) {
     std::uint64_t fresh = 0;
     while (const batch* b = take(p)) {
         fresh += b->count();
-        EXPECT_THAT(p.landed(b, all_refused(b), start, 1.0), IsEmpty());
+        EXPECT_THAT(p.on_answered(b, all_refused(b), start, 1.0), IsEmpty());
     }
     EXPECT_EQ(fresh, 16U) << "no more than may wait";
     EXPECT_TRUE(p.due());
@@ -322,7 +322,7 @@ TEST(Plan, WhatWaitsIsBoundedAndFreshIdsGoOnOnceHalfIsSettled) {
         const batch* b = take(p, start + 1min);
         ASSERT_NE(b, nullptr);
         EXPECT_EQ(b->attempt, 2U);
-        EXPECT_THAT(p.landed(b, all_deleted(b), start, 0), IsEmpty());
+        EXPECT_THAT(p.on_answered(b, all_deleted(b), start, 0), IsEmpty());
     }
     const batch* b = take(p);  // before the others are due
     ASSERT_NE(b, nullptr);
@@ -339,13 +339,13 @@ TEST(Plan, AListInWhichEveryIdFailsNeverHoldsMoreThanItsBound) {
         now += 100ms;
         const batch* b = take(p, now);
         if (b == nullptr) continue;
-        if (b->what == batch::purpose::ask)
-            static_cast<void>(p.asked(b, presence::there, now, 0.5));
+        if (b->what == batch::purpose::lookup)
+            static_cast<void>(p.on_lookup_answered(b, presence::there, now, 0.5));
         else
-            static_cast<void>(p.landed(b, all_refused(b), now, 0.5));
+            static_cast<void>(p.on_answered(b, all_refused(b), now, 0.5));
         std::uint64_t waiting = 0;
         for (const auto& open : p.state().open)
-            if (open.last != word::unsent) waiting += count_of(open.at);
+            if (open.last != last_outcome::unsent) waiting += count_of(open.at);
         EXPECT_LE(waiting, 40U + 5);
     }
     EXPECT_EQ(p.counts().failed, 2000U);
@@ -357,14 +357,14 @@ TEST(Plan, BreakingItsInvariantsIsRefusedLoudly) {
     plan p(rules(4, verify_mode::failed, 1), job(8), start);
     EXPECT_THROW(p.intended({{0, 8}}), std::logic_error) << "never asked for";
     const batch* b = take(p);
-    EXPECT_THROW(static_cast<void>(p.landed(b, {.sent = 3}, start, 0)), std::logic_error)
+    EXPECT_THROW(static_cast<void>(p.on_answered(b, {.sent = 3}, start, 0)), std::logic_error)
         << "an answer to another batch";
     b = take(p);
-    EXPECT_THAT(p.landed(b, all_refused(b), start, 0), IsEmpty());
-    EXPECT_THROW(static_cast<void>(p.landed(b, {.sent = 4}, start, 0)), std::logic_error) << "brought back twice";
-    const batch* ask = take(p, start + 1min);
-    ASSERT_NE(ask, nullptr);
-    EXPECT_THROW(static_cast<void>(p.halved(ask, start)), std::logic_error);
+    EXPECT_THAT(p.on_answered(b, all_refused(b), start, 0), IsEmpty());
+    EXPECT_THROW(static_cast<void>(p.on_answered(b, {.sent = 4}, start, 0)), std::logic_error) << "brought back twice";
+    const batch* lookup = take(p, start + 1min);
+    ASSERT_NE(lookup, nullptr);
+    EXPECT_THROW(static_cast<void>(p.on_split(lookup, start)), std::logic_error);
     EXPECT_THROW(plan(rules(0), job(1), start), std::logic_error);
     plan_rules narrow = rules(4);
     narrow.window = 7;

@@ -20,7 +20,7 @@ struct waiting_job {
 };
 
 // Who is served by the next `n` turns.
-std::string served(turns<waiting_job>& t, int n) {
+std::string served(scheduler<waiting_job>& t, int n) {
     std::string out;
     for (int i = 0; i < n; ++i) {
         waiting_job* j = t.first();
@@ -31,9 +31,9 @@ std::string served(turns<waiting_job>& t, int n) {
     return out;
 }
 
-TEST(Turns, TheMostUrgentComesFirstAndEqualsInTurn) {
+TEST(Scheduler, TheMostUrgentComesFirstAndEqualsInTurn) {
     waiting_job a{'a'}, b{'b'}, c{'c'};
-    turns<waiting_job> t;
+    scheduler<waiting_job> t;
     t.add(a, 5);
     t.add(b, 5);
     EXPECT_EQ(served(t, 4), "abab");
@@ -44,9 +44,9 @@ TEST(Turns, TheMostUrgentComesFirstAndEqualsInTurn) {
     EXPECT_THAT(t.all(), ElementsAre(&c, &b, &a));
 }
 
-TEST(Turns, WhoeverSleptIsNotSetBehindThoseThatWereServedMeanwhile) {
+TEST(Scheduler, WhoeverSleptIsNotSetBehindThoseThatWereServedMeanwhile) {
     waiting_job a{'a'}, b{'b'}, c{'c'};
-    turns<waiting_job> t;
+    scheduler<waiting_job> t;
     for (waiting_job* j : {&a, &b, &c}) t.add(*j, 5);
     EXPECT_EQ(served(t, 1), "a");
     t.sleep(b, std::nullopt);
@@ -55,9 +55,9 @@ TEST(Turns, WhoeverSleptIsNotSetBehindThoseThatWereServedMeanwhile) {
     EXPECT_EQ(served(t, 4), "bacb");
 }
 
-TEST(Turns, ASleeperWakesByTimeOrByCall) {
+TEST(Scheduler, ASleeperWakesByTimeOrByCall) {
     waiting_job a{'a'}, b{'b'};
-    turns<waiting_job> t;
+    scheduler<waiting_job> t;
     t.add(a, 5);
     t.add(b, 5);
     t.sleep(a, start + 2s);
@@ -74,9 +74,9 @@ TEST(Turns, ASleeperWakesByTimeOrByCall) {
     EXPECT_EQ(served(t, 3), "aba");
 }
 
-TEST(Turns, WhoeverIsTakenOutIsForgotten) {
+TEST(Scheduler, WhoeverIsTakenOutIsForgotten) {
     waiting_job a{'a'}, b{'b'};
-    turns<waiting_job> t;
+    scheduler<waiting_job> t;
     t.add(a, 5);
     t.add(b, 5);
     t.sleep(a, start + 1s);
@@ -89,10 +89,10 @@ TEST(Turns, WhoeverIsTakenOutIsForgotten) {
     EXPECT_TRUE(t.all().empty());
 }
 
-TEST(Turns, WhatWaitsIsLookedAtOnceAndNotForEachRequest) {
+TEST(Scheduler, WhatWaitsIsLookedAtOnceAndNotForEachRequest) {
     std::array<waiting_job, 5000> waiting{};
     waiting_job busy{'x'};
-    turns<waiting_job> t;
+    scheduler<waiting_job> t;
     for (waiting_job& j : waiting) t.add(j, 5);
     t.add(busy, 5);
     for (int request = 0; request < 1000; ++request) {

@@ -12,7 +12,7 @@ using namespace std::chrono_literals;
 constexpr double ours = 50;
 
 // `passed` requests, one each `apart`, then a row of refusals; the first of the next window passes after `whole`.
-steady_time a_window(learned_rate& r, steady_time at, int passed, nanoseconds apart, int refusals, nanoseconds whole) {
+steady_time a_window(adaptive_rate& r, steady_time at, int passed, nanoseconds apart, int refusals, nanoseconds whole) {
     for (int i = 1; i < passed; ++i) r.let_through(at + i * apart, ours);
     for (int i = 0; i < refusals; ++i) r.refused(at + passed * apart + i * 1s);
     r.let_through(at + whole, ours);
@@ -20,12 +20,12 @@ steady_time a_window(learned_rate& r, steady_time at, int passed, nanoseconds ap
 }
 
 // Two windows of 60 s that let 600 through.
-steady_time taught(learned_rate& r) {
+steady_time taught(adaptive_rate& r) {
     return a_window(r, a_window(r, start, 600, 1ms, 3, 60s), 600, 1ms, 3, 60s);
 }
 
-TEST(LearnedRate, KnowsNothingBeforeARowOfRefusalsCameAgain) {
-    learned_rate r;
+TEST(AdaptiveRate, KnowsNothingBeforeARowOfRefusalsCameAgain) {
+    adaptive_rate r;
     steady_time at = a_window(r, start, 30, 20ms, 3, 10s);
     EXPECT_FALSE(r.get());
     at = a_window(r, at, 30, 20ms, 2, 10s);
@@ -34,31 +34,31 @@ TEST(LearnedRate, KnowsNothingBeforeARowOfRefusalsCameAgain) {
     EXPECT_DOUBLE_EQ(*r.get(), 60.0 / 20);
 }
 
-TEST(LearnedRate, IsWhatWentThroughFromOneRowToTheNext) {
-    learned_rate r;
+TEST(AdaptiveRate, IsWhatWentThroughFromOneRowToTheNext) {
+    adaptive_rate r;
     // The first window was nearly over when it began: it would be measured far too high.
     const steady_time at = a_window(r, start, 5, 200ms, 3, 10s);
     a_window(r, at, 5, 200ms, 3, 60s);
     EXPECT_DOUBLE_EQ(*r.get(), 5.0 / 60);
 }
 
-TEST(LearnedRate, RefusalsBeforeAnythingPassedTeachNothing) {
-    learned_rate r;
+TEST(AdaptiveRate, RefusalsBeforeAnythingPassedTeachNothing) {
+    adaptive_rate r;
     for (int i = 0; i < 5; ++i) r.refused(start);
     for (int i = 0; i < 5; ++i) r.let_through(start + i * 1s, ours);
     EXPECT_FALSE(r.get());
 }
 
-TEST(LearnedRate, IsNoSlowerThanOneAMinuteAndNoFasterThanOurs) {
-    learned_rate slow, fast;
+TEST(AdaptiveRate, IsNoSlowerThanOneAMinuteAndNoFasterThanOurs) {
+    adaptive_rate slow, fast;
     a_window(slow, a_window(slow, start, 1, 1s, 8, 24h), 1, 1s, 8, 24h);
     EXPECT_DOUBLE_EQ(*slow.get(), 1.0 / 60);
     a_window(fast, a_window(fast, start, 9000, 1ms, 3, 12s), 9000, 1ms, 3, 12s);
     EXPECT_DOUBLE_EQ(*fast.get(), ours);
 }
 
-TEST(LearnedRate, WhereItMustBeLoweredTimeAndAgainNoQuotaIsAtWork) {
-    learned_rate r;
+TEST(AdaptiveRate, WhereItMustBeLoweredTimeAndAgainNoQuotaIsAtWork) {
+    adaptive_rate r;
     nanoseconds whole = 10s;
     steady_time at = a_window(r, start, 20, 10ms, 3, whole);
     for (int i = 0; i < 2; ++i, whole *= 2) {
@@ -74,8 +74,8 @@ TEST(LearnedRate, WhereItMustBeLoweredTimeAndAgainNoQuotaIsAtWork) {
 }
 
 // The passes of one window over ten minutes would be a rate that no quota has.
-TEST(LearnedRate, TheTimeInWhichNothingIsLearnedIsNoWindow) {
-    learned_rate r;
+TEST(AdaptiveRate, TheTimeInWhichNothingIsLearnedIsNoWindow) {
+    adaptive_rate r;
     nanoseconds whole = 10s;
     steady_time at = a_window(r, start, 20, 10ms, 3, whole);
     for (int i = 0; i < 3; ++i, whole *= 2) at = a_window(r, at, 20, 10ms, 3, whole);
@@ -86,8 +86,8 @@ TEST(LearnedRate, TheTimeInWhichNothingIsLearnedIsNoWindow) {
     EXPECT_DOUBLE_EQ(*r.get(), 100.0 / 60);
 }
 
-TEST(LearnedRate, ComesBackInStepsUntilNothingIsLearnedAnyMore) {
-    learned_rate r;
+TEST(AdaptiveRate, ComesBackInStepsUntilNothingIsLearnedAnyMore) {
+    adaptive_rate r;
     const steady_time from = taught(r);
     double last = 10;
     ASSERT_DOUBLE_EQ(*r.get(), last);
@@ -104,8 +104,8 @@ TEST(LearnedRate, ComesBackInStepsUntilNothingIsLearnedAnyMore) {
     EXPECT_LT(now, from + 11min);
 }
 
-TEST(LearnedRate, ARefusalOnTrialTakesTheStepBackAndPutsTheNextOff) {
-    learned_rate r;
+TEST(AdaptiveRate, ARefusalOnTrialTakesTheStepBackAndPutsTheNextOff) {
+    adaptive_rate r;
     steady_time now = taught(r);
     nanoseconds waited{};
     for (int failed = 0; failed < 4; ++failed) {
@@ -119,8 +119,8 @@ TEST(LearnedRate, ARefusalOnTrialTakesTheStepBackAndPutsTheNextOff) {
     }
 }
 
-TEST(LearnedRate, ASlowRateIsTriedForAsManyRequestsAsAQuickOne) {
-    learned_rate r;
+TEST(AdaptiveRate, ASlowRateIsTriedForAsManyRequestsAsAQuickOne) {
+    adaptive_rate r;
     steady_time now = a_window(r, a_window(r, start, 1, 1s, 5, 60s), 1, 1s, 5, 60s);
     for (int i = 1; i < 7; ++i) r.let_through(now += 60s, ours);
     EXPECT_DOUBLE_EQ(*r.get(), 1.0 / 60);

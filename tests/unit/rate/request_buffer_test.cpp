@@ -7,7 +7,7 @@
 namespace culld {
 namespace {
 
-TEST(RequestText, IsTheHeadAndThenTheBody) {
+TEST(RequestBuffer, IsTheHeadAndThenTheBody) {
     request_text text;
     text.begin() += "{}";
     EXPECT_EQ(text.body(), "{}");
@@ -18,7 +18,7 @@ TEST(RequestText, IsTheHeadAndThenTheBody) {
     EXPECT_EQ(text.whole(), "GET / HTTP/1.1\r\n\r\n{}");
 }
 
-TEST(RequestText, IsEmptyBeforeItsFirst) {
+TEST(RequestBuffer, IsEmptyBeforeItsFirst) {
     const request_text text;
     EXPECT_EQ(text.whole(), "");
     EXPECT_EQ(text.head(), "");
@@ -26,7 +26,7 @@ TEST(RequestText, IsEmptyBeforeItsFirst) {
 }
 
 // A head that needs more room than there is, one that needs less than the one before, and a body that grows.
-TEST(RequestText, NothingOfTheOneBeforeIsLeft) {
+TEST(RequestBuffer, NothingOfTheOneBeforeIsLeft) {
     EXPECT_TRUE(rc::check([] {
         request_text text;
         for (int i = 0; i < 4; ++i) {

@@ -11,9 +11,9 @@ using namespace std::chrono_literals;
 
 constexpr std::string_view here = "https://secmaster.example";
 const wall_time then{std::chrono::microseconds(1'795'568'523'123'456)};
-const traffic::memory known{5min, learned_rate::memory{0.25, 60s, 8min}};
+const send_gate::memory known{5min, adaptive_rate::memory{0.25, 60s, 8min}};
 
-TEST(TrafficMemory, IsReadBackAsItWasLessTheTimeSince) {
+TEST(SendGateMemory, IsReadBackAsItWasLessTheTimeSince) {
     const auto back = read_traffic_memory(text_of(known, here, then), here, then + 2min);
     ASSERT_TRUE(back) << back.error().text();
     EXPECT_EQ(back->pause, 3min);
@@ -22,20 +22,20 @@ TEST(TrafficMemory, IsReadBackAsItWasLessTheTimeSince) {
     EXPECT_FALSE(read_traffic_memory(text_of({}, here, then), here, then)->learned);
 }
 
-TEST(TrafficMemory, AClockThatSteppedMakesNoPauseLonger) {
+TEST(SendGateMemory, AClockThatSteppedMakesNoPauseLonger) {
     EXPECT_EQ(read_traffic_memory(text_of(known, here, then), here, then - 240h)->pause, 5min);
     const auto late = read_traffic_memory(text_of(known, here, then), here, then + 25h);
     EXPECT_EQ(late->pause, 0s);
     EXPECT_FALSE(late->learned) << "a day later it is anybody's guess";
 }
 
-TEST(TrafficMemory, AnotherEndpointsLimitIsNotOurs) {
+TEST(SendGateMemory, AnotherEndpointsLimitIsNotOurs) {
     const auto other = read_traffic_memory(text_of(known, "https://elsewhere", then), here, then);
     EXPECT_EQ(other->pause, 0s);
     EXPECT_FALSE(other->learned);
 }
 
-TEST(TrafficMemory, WhatMakesNoSenseIsRefused) {
+TEST(SendGateMemory, WhatMakesNoSenseIsRefused) {
     EXPECT_TRUE(read_traffic_memory("", here, then));
     const std::string good = text_of(known, here, then);
     for (std::size_t cut = 1; cut + 2 < good.size(); ++cut) {
@@ -56,16 +56,16 @@ TEST(TrafficMemory, WhatMakesNoSenseIsRefused) {
     EXPECT_FALSE(read_traffic_memory("[]", here, then));
 }
 
-TEST(TrafficMemory, ARestartKeepsToThePauseAndTheLimit) {
+TEST(SendGateMemory, ARestartKeepsToThePauseAndTheLimit) {
     const traffic_rules rules{.per_second = 50, .burst = 5};
-    traffic before(rules, start, true);
+    send_gate before(rules, start, true);
     static_cast<void>(before.throttled(start, 5min, named_limit{2.0, 60s}, 0));
-    traffic after(rules, start, true);
+    send_gate after(rules, start, true);
     after.restore(*read_traffic_memory(text_of(before.remembered(start + 1min), here, then), here, then + 1min), start);
     EXPECT_EQ(after.paused_until(), start + 3min);
     EXPECT_FALSE(after.admit(start + 3min - 1ms, 0).go);
     EXPECT_EQ(after.per_second(), 2.0);
-    traffic plain({.per_second = 50, .adaptive = false}, start, true);
+    send_gate plain({.per_second = 50, .adaptive = false}, start, true);
     plain.restore(before.remembered(start), start);
     EXPECT_EQ(plain.per_second(), 50) << "not adaptive: the limit is not kept to";
     EXPECT_EQ(plain.paused_until(), start + 5min) << "the pause is";

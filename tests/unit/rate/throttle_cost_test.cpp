@@ -34,8 +34,8 @@ struct cost {
 
 cost pay(const gateway& g, int wanted) {
     constexpr nanoseconds there_and_back = 40ms;
-    traffic t({.per_second = g.ours, .burst = 1, .adaptive = g.adaptive, .throttle_backoff = {500ms, 60s}}, start,
-              true);
+    send_gate t({.per_second = g.ours, .burst = 1, .adaptive = g.adaptive, .throttle_backoff = {500ms, 60s}}, start,
+                true);
     std::minstd_rand dice(4);
     struct sent {
         steady_time answered;
@@ -50,7 +50,7 @@ cost pay(const gateway& g, int wanted) {
     for (steady_time now = start; done < wanted; now += 1ms) {
         while (!flying.empty() && flying.front().answered <= now) {
             if (flying.front().well) {
-                static_cast<void>(t.went_well(now));
+                static_cast<void>(t.on_request_done(now));
                 ++done;
             } else {
                 ++out.throttled;

@@ -14,7 +14,7 @@ constexpr steady_time due{1h};
 // The share of requests that are late, once it has settled, and how long is spun on average.
 std::pair<double, nanoseconds> settled(nanoseconds least, nanoseconds most) {
     std::mt19937_64 roll(1);
-    wake_lead lead;
+    timer_compensation lead;
     int late = 0;
     nanoseconds spun{};
     constexpr int count = 20'000;
@@ -31,7 +31,7 @@ std::pair<double, nanoseconds> settled(nanoseconds least, nanoseconds most) {
     return {double(late) / count, spun / count};
 }
 
-TEST(WakeLead, FollowsHowLateTimersAre) {
+TEST(TimerCompensation, FollowsHowLateTimersAre) {
     for (const auto& [least, most] : {std::pair(20us, 60us), {60us, 130us}, {150us, 250us}}) {
         const auto [late, spun] = settled(least, most);
         EXPECT_LT(late, 0.08) << most.count();
@@ -39,13 +39,13 @@ TEST(WakeLead, FollowsHowLateTimersAre) {
     }
 }
 
-TEST(WakeLead, NeverSpinsLongerThanItsBound) {
+TEST(TimerCompensation, NeverSpinsLongerThanItsBound) {
     const auto [late, spun] = settled(1ms, 2ms);
     EXPECT_EQ(late, 1);
     EXPECT_EQ(spun, 0ns);
-    wake_lead lead;
+    timer_compensation lead;
     for (int i = 0; i < 1000; ++i) lead.seen(due, due + 1ms);
-    EXPECT_EQ(lead.get(), wake_lead::most);
+    EXPECT_EQ(lead.get(), timer_compensation::most);
     for (int i = 0; i < 1000; ++i) lead.seen(due, due);
     EXPECT_EQ(lead.get(), 0ns);
 }

@@ -8,23 +8,23 @@ namespace {
 
 using namespace std::chrono_literals;
 
-TEST(PaceLate, TheNextRequestKeepsItsDistanceFromWhenTheLastOneLeft) {
-    pace p(50, 1, start, true);
+TEST(TokenBucketLate, TheNextRequestKeepsItsDistanceFromWhenTheLastOneLeft) {
+    token_bucket p(50, 1, start, true);
     const auto first = p.sent(start);
     p.left(first, start + 8ms);
     EXPECT_GE(p.ready_at(), start + 8ms + 20ms - 250us);
 }
 
-TEST(PaceLate, PlacesGivenOutMeanwhileAreCountedToo) {
-    pace p(50, 1, start, true);
+TEST(TokenBucketLate, PlacesGivenOutMeanwhileAreCountedToo) {
+    token_bucket p(50, 1, start, true);
     const auto first = p.sent(start);
     static_cast<void>(p.sent(p.ready_at()));
     p.left(first, start + 15ms);
     EXPECT_GE(p.ready_at(), start + 15ms + 40ms - 250us);
 }
 
-TEST(PaceLate, LeavingInTimeChangesNothing) {
-    pace p(50, 1, start, true);
+TEST(TokenBucketLate, LeavingInTimeChangesNothing) {
+    token_bucket p(50, 1, start, true);
     const auto first = p.sent(start);
     const steady_time before = p.ready_at();
     p.left(first, start + 50us);

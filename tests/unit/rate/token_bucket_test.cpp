@@ -42,8 +42,8 @@ std::size_t allowed(double rate, std::uint32_t burst, nanoseconds window) {
 }
 
 // Sends as soon as it may, `lateness` at most behind the time, now and then after an idle gap.
-std::vector<steady_time> sends(pace& p, steady_time now, std::size_t count, nanoseconds lateness, double gap_chance,
-                               nanoseconds gap, dice& roll) {
+std::vector<steady_time> sends(token_bucket& p, steady_time now, std::size_t count, nanoseconds lateness,
+                               double gap_chance, nanoseconds gap, dice& roll) {
     std::vector<steady_time> out;
     out.reserve(count);
     while (out.size() < count) {
@@ -65,12 +65,12 @@ double random_rate(dice& roll, double least, double most) {
     return std::exp(std::uniform_real_distribution<double>(std::log(least), std::log(most))(roll));
 }
 
-TEST(Pace, NoWindowOfASecondHoldsTooManyAtTheServer) {
+TEST(TokenBucket, NoWindowOfASecondHoldsTooManyAtTheServer) {
     EXPECT_TRUE(rc::check([] {
         dice roll(*rc::gen::arbitrary<std::uint64_t>());
         const double rate = random_rate(roll, 0.05, 5000);
         const auto burst = std::uniform_int_distribution<std::uint32_t>(1, 20)(roll);
-        pace p(rate, burst, start, *rc::gen::arbitrary<bool>());
+        token_bucket p(rate, burst, start, *rc::gen::arbitrary<bool>());
         const auto count = static_cast<std::size_t>(std::clamp(rate * 4, 300.0, 20'000.0));
         const nanoseconds gap = std::max<nanoseconds>(seconds_of(30 / rate), 1s);
         const auto seen = arrivals(sends(p, start, count, 300us, std::min(0.02, 2 / rate), gap, roll), 1ms, roll);
@@ -85,12 +85,12 @@ TEST(Pace, NoWindowOfASecondHoldsTooManyAtTheServer) {
 }
 
 // Up to 100 a second no more lateness is made up for than the surplus of even the shortest window, 1/rate.
-TEST(Pace, NoWindowAtAllHoldsTooManyUpToAHundredASecond) {
+TEST(TokenBucket, NoWindowAtAllHoldsTooManyUpToAHundredASecond) {
     EXPECT_TRUE(rc::check([] {
         dice roll(*rc::gen::arbitrary<std::uint64_t>());
         const double rate = random_rate(roll, 0.05, 100);
         const auto burst = std::uniform_int_distribution<std::uint32_t>(1, 20)(roll);
-        pace p(rate, burst, start, true);
+        token_bucket p(rate, burst, start, true);
         const auto seen = sends(p, start, 600, 300us, 0.05, seconds_of(30 / rate), roll);
         for (int i = 0; i < 30; ++i) {
             const double share = i == 0 ? 1.0 : std::uniform_real_distribution<double>(1, 40)(roll);
@@ -101,13 +101,13 @@ TEST(Pace, NoWindowAtAllHoldsTooManyUpToAHundredASecond) {
 }
 
 // Where the burst covers a late send, nothing is made up for beyond it: no window is too full at any rate.
-TEST(Pace, ABurstThatCoversLatenessLeavesEveryWindowWithinTheLaw) {
+TEST(TokenBucket, ABurstThatCoversLatenessLeavesEveryWindowWithinTheLaw) {
     EXPECT_TRUE(rc::check([] {
         dice roll(*rc::gen::arbitrary<std::uint64_t>());
         const double rate = random_rate(roll, 10, 5000);
         const auto least = static_cast<std::uint32_t>(std::ceil(rate <= 1000 ? rate * 250e-6 : rate * 1e-3)) + 1;
         const std::uint32_t burst = least + std::uniform_int_distribution<std::uint32_t>(0, 10)(roll);
-        pace p(rate, burst, start, true);
+        token_bucket p(rate, burst, start, true);
         const auto seen = sends(p, start, 3000, 300us, 0.01, seconds_of(30 / rate), roll);
         for (int i = 0; i < 30; ++i) {
             const nanoseconds window = seconds_of(std::uniform_real_distribution<double>(1, 100)(roll) / rate) + 1ns;
@@ -116,11 +116,11 @@ TEST(Pace, ABurstThatCoversLatenessLeavesEveryWindowWithinTheLaw) {
     }));
 }
 
-TEST(Pace, NearlyAllOfTheRateIsUsedWhileThereIsWork) {
+TEST(TokenBucket, NearlyAllOfTheRateIsUsedWhileThereIsWork) {
     for (const double rate :
          {0.05, 0.1667, 1.0, 5.0, 14.0, 20.0, 33.0, 50.0, 100.0, 200.0, 999.0, 1001.0, 2000.0, 5000.0})
         for (const std::uint32_t burst : {1U, 2U, 20U}) {
-            pace p(rate, burst, start, false);
+            token_bucket p(rate, burst, start, false);
             steady_time now = start;
             constexpr int count = 100'000;
             for (int i = 0; i < count; ++i) {
@@ -133,10 +133,10 @@ TEST(Pace, NearlyAllOfTheRateIsUsedWhileThereIsWork) {
         }
 }
 
-TEST(Pace, AnEmptyBucketWaitsAFullIntervalAndAFullOneHoldsItsBurst) {
-    const pace empty(5, 3, start, false);
+TEST(TokenBucket, AnEmptyBucketWaitsAFullIntervalAndAFullOneHoldsItsBurst) {
+    const token_bucket empty(5, 3, start, false);
     EXPECT_GE(empty.ready_at(), start + 200ms);
-    pace full(5, 3, start, true);
+    token_bucket full(5, 3, start, true);
     for (int i = 0; i < 3; ++i) {
         EXPECT_LE(full.ready_at(), start);
         full.sent(start);
@@ -144,16 +144,16 @@ TEST(Pace, AnEmptyBucketWaitsAFullIntervalAndAFullOneHoldsItsBurst) {
     EXPECT_GE(full.ready_at(), start + 200ms);
 }
 
-TEST(Pace, AnIdleYearEarnsNoMoreThanTheBurst) {
-    pace p(5, 2, start, true);
+TEST(TokenBucket, AnIdleYearEarnsNoMoreThanTheBurst) {
+    token_bucket p(5, 2, start, true);
     const steady_time later = start + std::chrono::hours(24 * 365);
     p.sent(later);
     p.sent(later);
     EXPECT_GE(p.ready_at(), later + 199ms);
 }
 
-TEST(Pace, SettingTheSameRateAgainChangesNothing) {
-    pace p(5, 2, start, true);
+TEST(TokenBucket, SettingTheSameRateAgainChangesNothing) {
+    token_bucket p(5, 2, start, true);
     p.sent(start);
     p.sent(start);
     const steady_time before = p.ready_at();
@@ -162,8 +162,8 @@ TEST(Pace, SettingTheSameRateAgainChangesNothing) {
     EXPECT_EQ(p.per_second(), 5);
 }
 
-TEST(Pace, AHigherRateIsNotHeldUpByTheLongWaitOfALowOne) {
-    pace p(0.01, 1, start, true);
+TEST(TokenBucket, AHigherRateIsNotHeldUpByTheLongWaitOfALowOne) {
+    token_bucket p(0.01, 1, start, true);
     p.sent(start);
     p.set(10, 1, start + 1s);
     EXPECT_LE(p.ready_at(), start + 1101ms);
@@ -171,13 +171,13 @@ TEST(Pace, AHigherRateIsNotHeldUpByTheLongWaitOfALowOne) {
 
 // However often the rate changes, no window holds more than the highest rate and burst in force would allow,
 // and what is sent after the last change obeys the last rules alone.
-TEST(Pace, ChangingTheRateNeverLetsABurstThrough) {
+TEST(TokenBucket, ChangingTheRateNeverLetsABurstThrough) {
     EXPECT_TRUE(rc::check([] {
         dice roll(*rc::gen::arbitrary<std::uint64_t>());
         const auto random_burst = [&] { return std::uniform_int_distribution<std::uint32_t>(1, 20)(roll); };
         double rate = random_rate(roll, 1, 1000), highest = rate;
         std::uint32_t burst = random_burst(), widest = burst;
-        pace p(rate, burst, start, false);
+        token_bucket p(rate, burst, start, false);
         steady_time now = start;
         std::vector<steady_time> all;
         for (int change = 0; change < 40; ++change) {

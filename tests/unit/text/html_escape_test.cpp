@@ -6,21 +6,21 @@
 namespace culld {
 namespace {
 
-TEST(HtmlText, MarkupLosesItsMeaning) {
+TEST(HtmlEscape, MarkupLosesItsMeaning) {
     EXPECT_EQ(html("<b id=\"x\" class='y'>&"), "&lt;b id=&quot;x&quot; class=&#39;y&#39;&gt;&amp;");
 }
 
-TEST(HtmlText, LettersOfAllLanguagesStay) {
+TEST(HtmlEscape, LettersOfAllLanguagesStay) {
     EXPECT_EQ(html("Größe 大 🙂\n\t"), "Größe 大 🙂\n\t");
 }
 
-TEST(HtmlText, ControlCharactersAndBrokenUtf8AreShownAsSuch) {
+TEST(HtmlEscape, ControlCharactersAndBrokenUtf8AreShownAsSuch) {
     EXPECT_EQ(html(std::string_view("a\x1b[31m\0b", 8)), "a\uFFFD[31m\uFFFDb");
     EXPECT_EQ(html("\xff\xc3"), "\uFFFD\uFFFD");
     EXPECT_EQ(html("\xed\xa0\x80x"), "\uFFFD\uFFFD\uFFFDx") << "a surrogate is no character";
 }
 
-RC_GTEST_PROP(HtmlText, HoldsNoMarkupWhateverItWasMadeFrom, (const std::string& text)) {
+RC_GTEST_PROP(HtmlEscape, HoldsNoMarkupWhateverItWasMadeFrom, (const std::string& text)) {
     const std::string out = html(text);
     RC_ASSERT(out.find_first_of("<>\"'") == std::string::npos);
 }

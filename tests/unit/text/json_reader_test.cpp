@@ -11,7 +11,7 @@ namespace culld {
 namespace {
 
 const char* complaint_about(std::string_view text) {
-    json_scanner scanner(text);
+    json_reader scanner(text);
     json_member member;
     while (scanner.next(member)) {
     }
@@ -19,14 +19,14 @@ const char* complaint_about(std::string_view text) {
 }
 
 json_value value_of(std::string_view object) {
-    json_scanner scanner(object);
+    json_reader scanner(object);
     json_member member;
     EXPECT_TRUE(scanner.next(member)) << object;
     return member.value;
 }
 
-TEST(JsonScan, HandsOutMembersInOrderWithTheirText) {
-    json_scanner scanner(R"( {"a":1, "b" : [ "x","y" ] ,"c":{"d":null},"e":"q\"q"} )");
+TEST(JsonReader, HandsOutMembersInOrderWithTheirText) {
+    json_reader scanner(R"( {"a":1, "b" : [ "x","y" ] ,"c":{"d":null},"e":"q\"q"} )");
     json_member m;
     ASSERT_TRUE(scanner.next(m));
     EXPECT_EQ(m.key, "a");
@@ -43,7 +43,7 @@ TEST(JsonScan, HandsOutMembersInOrderWithTheirText) {
     EXPECT_EQ(scanner.complaint().what, nullptr);
 }
 
-TEST(JsonScan, RefusesWhatIsNotJson) {
+TEST(JsonReader, RefusesWhatIsNotJson) {
     for (const char* text : {"",
                              " ",
                              "[]",
@@ -77,15 +77,15 @@ TEST(JsonScan, RefusesWhatIsNotJson) {
         EXPECT_NE(complaint_about(text), nullptr) << text;
 }
 
-TEST(JsonScan, SaysWhereItIsWrong) {
-    json_scanner scanner(R"({"a":1,"b":x})");
+TEST(JsonReader, SaysWhereItIsWrong) {
+    json_reader scanner(R"({"a":1,"b":x})");
     json_member m;
     while (scanner.next(m)) {
     }
     EXPECT_EQ(scanner.complaint().offset, 11U);
 }
 
-TEST(JsonScan, RefusesDeepNesting) {
+TEST(JsonReader, RefusesDeepNesting) {
     const auto nested = [](std::size_t depth) {
         return "{\"a\":" + std::string(depth, '[') + std::string(depth, ']') + "}";
     };
@@ -94,7 +94,7 @@ TEST(JsonScan, RefusesDeepNesting) {
     EXPECT_NE(complaint_about(nested(1'000'000)), nullptr);
 }
 
-TEST(JsonScan, AnyByteEndsARunOfPlainOnesWhereverItStands) {
+TEST(JsonReader, AnyByteEndsARunOfPlainOnesWhereverItStands) {
     // The fast path reads sixteen and eight bytes at a time: every stopper at every offset.
     for (std::size_t length = 0; length < 40; ++length)
         for (std::size_t at = 0; at <= length; ++at) {
@@ -106,12 +106,12 @@ TEST(JsonScan, AnyByteEndsARunOfPlainOnesWhereverItStands) {
         }
 }
 
-TEST(JsonScan, StringsAreUnescaped) {
+TEST(JsonReader, StringsAreUnescaped) {
     EXPECT_EQ(value_of(R"({"k":"\b\f\n\r\t\/\\\u0041\u00e9\u20ac\ud83d\ude00"})").text(),
               "\b\f\n\r\t/\\A\xC3\xA9\xE2\x82\xAC\xF0\x9F\x98\x80");
 }
 
-TEST(JsonScan, WhatIsWrittenReadsBack) {
+TEST(JsonReader, WhatIsWrittenReadsBack) {
     EXPECT_TRUE(rc::check([](const std::string& text) {
         std::string line;
         json_object o(line);
@@ -122,7 +122,7 @@ TEST(JsonScan, WhatIsWrittenReadsBack) {
     }));
 }
 
-TEST(JsonScan, AcceptsExactlyWhatAnotherParserAccepts) {
+TEST(JsonReader, AcceptsExactlyWhatAnotherParserAccepts) {
     // Mutations of a good line: one byte replaced, removed or doubled.
     const std::string good = R"({"a":[1,-2.5e3,"x\u00e9",true,null],"b":{"c":"d"},"e":[[0,4],[7,1]]})";
     EXPECT_TRUE(rc::check([&] {
@@ -140,14 +140,14 @@ TEST(JsonScan, AcceptsExactlyWhatAnotherParserAccepts) {
     }));
 }
 
-TEST(JsonScan, NumbersMustBeWholeAndFit) {
+TEST(JsonReader, NumbersMustBeWholeAndFit) {
     EXPECT_EQ(value_of(R"({"k":18446744073709551615})").u64(), 18446744073709551615U);
     for (const char* text :
          {R"({"k":18446744073709551616})", R"({"k":-1})", R"({"k":1.0})", R"({"k":1e3})", R"({"k":"1"})"})
         EXPECT_FALSE(value_of(text).u64()) << text;
 }
 
-TEST(JsonScan, RunsAreReadAndChecked) {
+TEST(JsonReader, RunsAreReadAndChecked) {
     EXPECT_EQ(value_of(R"({"k":[]})").runs(), spans{});
     EXPECT_EQ(value_of(R"({"k":[ [0,4] , [7, 1] ]})").runs(), (spans{{0, 4}, {7, 1}}));
     for (const char* text : {R"({"k":[[0,0]]})", R"({"k":[[4,2],[5,1]]})", R"({"k":[[4,2],[1,1]]})", R"({"k":[0,4]})",
@@ -156,7 +156,7 @@ TEST(JsonScan, RunsAreReadAndChecked) {
         EXPECT_FALSE(value_of(text).runs()) << text;
 }
 
-TEST(JsonScan, StringsOfAnArrayAreWalked) {
+TEST(JsonReader, StringsOfAnArrayAreWalked) {
     const json_value array = value_of(R"({"k":[ "a" ,"b\"",""]})");
     json_strings strings(array);
     std::vector<std::string> got;

@@ -16,7 +16,7 @@ std::string as_json(std::string_view text) {
     return out;
 }
 
-TEST(JsonText, EscapesWhatMustBeEscapedAndNothingElse) {
+TEST(JsonWriter, EscapesWhatMustBeEscapedAndNothingElse) {
     EXPECT_EQ(as_json("plain"), R"("plain")");
     EXPECT_EQ(as_json(""), R"("")");
     EXPECT_EQ(as_json("a\"b\\c/d"), R"("a\"b\\c/d")");
@@ -25,13 +25,13 @@ TEST(JsonText, EscapesWhatMustBeEscapedAndNothingElse) {
     EXPECT_EQ(as_json("é€😀"), "\"é€😀\"");
 }
 
-TEST(JsonText, BytesThatAreNoUtf8BecomeTheReplacementCharacter) {
+TEST(JsonWriter, BytesThatAreNoUtf8BecomeTheReplacementCharacter) {
     EXPECT_EQ(as_json("a\xFFz"), "\"a\xEF\xBF\xBDz\"");
     EXPECT_EQ(as_json("\xE2\x82"), "\"\xEF\xBF\xBD\xEF\xBF\xBD\"") << "cut in the middle";
     EXPECT_EQ(as_json("\xC3\""), "\"\xEF\xBF\xBD\\\"\"") << "the quote behind it is still a quote";
 }
 
-TEST(JsonText, AnyBytesReadBackAsAString) {
+TEST(JsonWriter, AnyBytesReadBackAsAString) {
     EXPECT_TRUE(rc::check([] {
         const auto bytes = *rc::gen::container<std::string>(rc::gen::arbitrary<char>());
         const std::string text = as_json(bytes);
@@ -54,7 +54,7 @@ TEST(Utf8, TheEdgesOfTheTableInRfc3629) {
         EXPECT_FALSE(is_utf8(bad)) << as_json(bad);
 }
 
-TEST(JsonText, NumbersReadBackExactly) {
+TEST(JsonWriter, NumbersReadBackExactly) {
     const auto text = [](auto value) {
         std::string out;
         append_number(out, value);

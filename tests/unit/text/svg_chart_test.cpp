@@ -22,7 +22,7 @@ std::string drawn(std::span<const chart_series> series) {
     return out;
 }
 
-TEST(Chart, DrawsABarForEachCountAboveZero) {
+TEST(SvgChart, DrawsABarForEachCountAboveZero) {
     const std::array series = {chart_series{"deleted", "good", {3, 0, 7}}, chart_series{"failed", "bad", {0, 0, 1}}};
     const std::string out = drawn(series);
     EXPECT_EQ(count_in(out, "<rect class=\"good\" x"), 2U) << out;
@@ -31,14 +31,14 @@ TEST(Chart, DrawsABarForEachCountAboveZero) {
     EXPECT_NE(out.find(">10</text>"), std::string::npos) << "the scale ends above the highest bar, 8";
 }
 
-TEST(Chart, IsTextForThoseWhoDoNotSeeIt) {
+TEST(SvgChart, IsTextForThoseWhoDoNotSeeIt) {
     const std::array series = {chart_series{"a", "good", {1}}};
     const std::string out = drawn(series);
     EXPECT_NE(out.find("role=\"img\" aria-label=\"what &amp; how\""), std::string::npos);
     EXPECT_NE(out.find("from &lt;1&gt;"), std::string::npos) << "labels are no markup";
 }
 
-TEST(Chart, NothingIsAPictureToo) {
+TEST(SvgChart, NothingIsAPictureToo) {
     const std::array empty = {chart_series{"a", "good", {}}};
     const std::array zeros = {chart_series{"a", "good", {0, 0}}};
     EXPECT_EQ(count_in(drawn(empty), "NaN"), 0U);
@@ -46,13 +46,13 @@ TEST(Chart, NothingIsAPictureToo) {
     EXPECT_EQ(count_in(drawn({}), "</figure>"), 1U);
 }
 
-TEST(Chart, TheGreatestNumbersHaveAScale) {
+TEST(SvgChart, TheGreatestNumbersHaveAScale) {
     const std::array series = {chart_series{"a", "good", {UINT64_MAX / 4}}};
     EXPECT_EQ(count_in(drawn(series), "<rect class=\"good\" x"), 1U);
 }
 
 // What strict policies refuse.
-TEST(Chart, HasNoStyleOfItsOwnAndNoScript) {
+TEST(SvgChart, HasNoStyleOfItsOwnAndNoScript) {
     const std::array series = {chart_series{"a", "good", {1, 2}}};
     const std::string out = drawn(series);
     EXPECT_EQ(count_in(out, "style="), 0U);
@@ -60,7 +60,7 @@ TEST(Chart, HasNoStyleOfItsOwnAndNoScript) {
     EXPECT_EQ(count_in(out, "href"), 0U);
 }
 
-TEST(PeopleText, GroupsDigitsAndShortensTimes) {
+TEST(HumanFormat, GroupsDigitsAndShortensTimes) {
     EXPECT_EQ(grouped(0), "0");
     EXPECT_EQ(grouped(999), "999");
     EXPECT_EQ(grouped(1234567), "1,234,567");

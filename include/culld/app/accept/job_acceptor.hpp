@@ -30,12 +30,12 @@ struct intake_settings {
                                                                const std::atomic<bool>* stop);
 };
 
-class taker final : public waiting_room {
+class job_acceptor final : public waiting_room {
   public:
-    using job_ready = std::function<void(std::unique_ptr<job_run>)>;
+    using job_ready = std::function<void(std::unique_ptr<active_job>)>;
 
-    taker(services& with, job_table& jobs, std::shared_ptr<const intake_settings> rules, job_ready ready);
-    ~taker();
+    job_acceptor(daemon_context& with, job_table& jobs, std::shared_ptr<const intake_settings> rules, job_ready ready);
+    ~job_acceptor();
 
     // Files that were in active/ at the start and belong to no open job: taken anew.
     void take_orphans(std::vector<std::string> names);
@@ -67,7 +67,7 @@ class taker final : public waiting_room {
                                             steady_time until) override;
 
   private:
-    struct attempt;
+    struct submission;
     struct rejection;
     struct taking;
     struct order;
@@ -76,42 +76,42 @@ class taker final : public waiting_room {
     [[nodiscard]] taking* taking_called(std::string_view name) const;
     // Why a file is rejected by a person's order; and what else there is to say of that.
     [[nodiscard]] static problem reason_of(const order& given);
-    [[nodiscard]] static rejection without_reason(const attempt& a);
+    [[nodiscard]] static rejection without_reason(const submission& a);
 
     [[nodiscard]] task<void> take(arrived_file file, bool orphan);
-    [[nodiscard]] task<void> take_inside(attempt& a);
+    [[nodiscard]] task<void> take_inside(submission& a);
     // As many jobs as there are descriptors for: more would take them from one another, and none would end.
     [[nodiscard]] bool descriptors_left() const;
-    [[nodiscard]] task<bool> read(attempt& a);
-    [[nodiscard]] task<bool> claim(attempt& a);
+    [[nodiscard]] task<bool> read(submission& a);
+    [[nodiscard]] task<bool> claim(submission& a);
     // The next six on any thread. Reads the job file, and does what can be done in the same trip.
-    void read_file(attempt& a);
+    void read_file(submission& a);
     // Nobody wrote it while it was read, and what was copied of it is durable: else a.end says why not.
-    [[nodiscard]] bool whole(attempt& a, const open_job& file, bool good) const;
+    [[nodiscard]] bool whole(submission& a, const open_job& file, bool good) const;
     // Claims the job's id, and looks whether it has a journal. An id that we made is drawn again until it has none.
     // False: another attempt is at this id.
-    [[nodiscard]] bool claim_and_look(attempt& a);
-    [[nodiscard]] bool claim_id(attempt& a, const std::string& id);
+    [[nodiscard]] bool claim_and_look(submission& a);
+    [[nodiscard]] bool claim_id(submission& a, const std::string& id);
     // Whether the id has a journal already; if not, and the whole list is read, finishes.
-    [[nodiscard]] result<bool> look_for(attempt& a, const std::string& id);
+    [[nodiscard]] result<bool> look_for(submission& a, const std::string& id);
     // Deduplicates the list, and makes the job's journal.
-    void finish(attempt& a);
-    void give_up_claim(attempt& a);
+    void finish(submission& a);
+    void give_up_claim(submission& a);
     // Somebody wrote it: to incoming/ with it, where it is waited for.
-    [[nodiscard]] task<void> put_back(attempt& a, open_job& file, std::string base);
+    [[nodiscard]] task<void> put_back(submission& a, open_job& file, std::string base);
     // Why reading ended early, if it did.
-    [[nodiscard]] task<bool> ended_well(attempt& a, open_job& file, std::string base);
-    [[nodiscard]] static bool may_use_any_list(const attempt& a);
+    [[nodiscard]] task<bool> ended_well(submission& a, open_job& file, std::string base);
+    [[nodiscard]] static bool may_use_any_list(const submission& a);
     [[nodiscard]] static bool is_large(const std::string& name, const node_facts& f);
     // Runs `work()` on the thread for small files, or on one for large ones when it is free: one submitter has one of
     // these at a time. What is given up needs none.
     template <class Work>
-    [[nodiscard]] task<std::invoke_result_t<Work&>> in_lane(bool large, const attempt& a, Work work);
-    [[nodiscard]] task<bool> fetch_sidecar(attempt& a);
+    [[nodiscard]] task<std::invoke_result_t<Work&>> in_lane(bool large, const submission& a, Work work);
+    [[nodiscard]] task<bool> fetch_sidecar(submission& a);
     // The list that a job taken before a crash had with it, among those in active/ that no other job has.
-    [[nodiscard]] task<bool> find_list(attempt& a);
+    [[nodiscard]] task<bool> find_list(submission& a);
     [[nodiscard]] std::set<std::string> lists_in_use() const;
-    [[nodiscard]] task<void> begin(attempt& a);
+    [[nodiscard]] task<void> begin(submission& a);
     // One of this owner's files is on its way no more.
     void arrived(std::uint32_t uid);
     // A file on its way to rejected/, with its reason and its line in the ledger.
@@ -142,11 +142,11 @@ class taker final : public waiting_room {
     [[nodiscard]] task<void> sit_out(steady_time until, bool handed);
     void start(task<void> t);
 
-    services& with_;
+    daemon_context& with_;
     job_table& jobs_;
     std::shared_ptr<const intake_settings> rules_;
     job_ready ready_;
-    arrivals arrivals_;
+    incoming_watcher arrivals_;
     worker_thread small_;
     struct large_lane {
         explicit large_lane(loop_executor loop) : thread(loop) {}

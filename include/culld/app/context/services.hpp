@@ -22,7 +22,7 @@
 
 namespace culld {
 
-class job_run;
+class active_job;
 class protected_ids;
 
 // A file that is no job yet.
@@ -60,7 +60,7 @@ class waiting_room {
     waiting_room& operator=(const waiting_room&) = default;
 };
 
-struct services {
+struct daemon_context {
     loop_executor loop;
     worker_thread& disk;    // journals, ledger
     worker_thread& filing;  // puts away in the spool
@@ -86,16 +86,16 @@ struct services {
 
     // Folders, locks or ledger are not where they belong (app/status/folder_guard): nothing is taken, and nothing
     // begun.
-    bool ground_lost = false;
+    bool folders_lost = false;
 
     // So few are open that each may hold some of its ids before its turn comes.
     std::function<bool()> few_jobs;
     // Worth telling others (notifier); never waits.
-    std::function<void(const notice&)> announce;
+    std::function<void(const notification&)> announce;
     // Something became ready to be sent.
     std::function<void()> pump;
     // This job may have become ready: it is looked at again with the next pump.
-    std::function<void(job_run&)> wake;
+    std::function<void(active_job&)> wake;
     // What is known of the gateway's limits, or a pause that it asked for, is another.
     std::function<void()> limits_changed;
     // A job's state or place in the queue changed.

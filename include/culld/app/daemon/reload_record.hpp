@@ -13,7 +13,7 @@ namespace culld {
 class reload_record {
   public:
     // `with` outlives it, and the disk thread ends before it.
-    explicit reload_record(services& with) : with_(with), again_(with.loop) {}
+    explicit reload_record(daemon_context& with) : with_(with), again_(with.loop) {}
 
     // The rules in force.
     [[nodiscard]] ruled_by now() const;
@@ -23,7 +23,7 @@ class reload_record {
   private:
     void write_next();
 
-    services& with_;
+    daemon_context& with_;
     std::deque<std::pair<ruled_by, ruled_by>> owed_;  // now, before
     bool writing_ = false;
     loop_timer again_;

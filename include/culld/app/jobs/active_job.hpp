@@ -49,7 +49,7 @@ struct end_order {
 };
 
 // Everything a run starts from, for a new job and for one found at a restart.
-struct job_seed {
+struct job_state_record {
     job_intake intake;
     std::uint32_t uid = 0, gid = 0;  // the submitter
     wall_time modified_at;
@@ -81,13 +81,13 @@ struct job_seed {
     std::optional<job_totals> totals;  // then also these
 };
 
-class job_run {
+class active_job {
   public:
     // `ids` may be empty for a job whose journal is finished, and for one whose list is lost: that can but end.
-    job_run(services& with, job_seed seed, std::optional<id_store> ids);
-    ~job_run();
-    job_run(const job_run&) = delete;
-    job_run& operator=(const job_run&) = delete;
+    active_job(daemon_context& with, job_state_record seed, std::optional<id_store> ids);
+    ~active_job();
+    active_job(const active_job&) = delete;
+    active_job& operator=(const active_job&) = delete;
 
     // Writes the first records and begins.
     void start();
@@ -109,15 +109,15 @@ class job_run {
     // They cannot be read: nothing more is sent until they can.
     void lost_ids(const problem& why, const spans& at);
 
-    void landed(const batch* b, const judgement& j, const http_answer& answer, std::string_view sent);
+    void on_answered(const batch* b, const judgement& j, const http_answer& answer, std::string_view sent);
     // `earliest`: when the batch may go again at the earliest.
-    void missed(const batch* b, plan::miss how, std::string_view error_class, const http_answer& answer,
-                std::string_view code, std::string_view detail, steady_time earliest, std::string_view sent);
-    void halved(const batch* b, const http_answer& answer, const reading& why, std::string_view sent);
-    void asked(const batch* b, presence answer);
-    void ask_missed(const batch* b, plan::miss how, steady_time earliest);
-    void ask_refused(const batch* b, bool for_all, std::string_view code, std::string_view detail);
-    void give_back(const batch* b);  // nothing was done with it
+    void on_failed(const batch* b, plan::miss how, std::string_view error_class, const http_answer& answer,
+                   std::string_view code, std::string_view detail, steady_time earliest, std::string_view sent);
+    void on_split(const batch* b, const http_answer& answer, const error_answer& why, std::string_view sent);
+    void on_lookup_answered(const batch* b, presence answer);
+    void on_lookup_failed(const batch* b, plan::miss how, steady_time earliest);
+    void on_lookup_refused(const batch* b, bool for_all, std::string_view code, std::string_view detail);
+    void return_unsent(const batch* b);  // nothing was done with it
     // It was not sent since the ids at these indices are protected by now.
     void withhold(const batch* b, const std::vector<std::uint32_t>& indices);
     // Its workspace has answered 200 to it, in this run or before.
@@ -133,7 +133,7 @@ class job_run {
     [[nodiscard]] task<std::optional<result<void>>> recorded(steady_time until) { return journal_.durable(until); }
 
     // What it stands on is gone: nothing more is sent or written, until its journal is read again from the disk.
-    void lose_ground(const problem& why) { journal_.give_up(why); }
+    void lose_folders(const problem& why) { journal_.give_up(why); }
     // Every second: what is sent slowly but steadily need not wait for a look each time.
     void look_ahead(steady_time now) {
         if (dispatchable() && now < taken_at_ + std::chrono::minutes(2)) journal_.look_soon();
@@ -234,7 +234,7 @@ class job_run {
     void leave_for_the_end();
     void go_on_to_the_end();
     void probe_ended(bool well);
-    void block_for_all(const reading& why);
+    void block_for_all(const error_answer& why);
     // Somebody answers: the end may wait for him.
     void heard() { heard_at_ = steady_now(); }
     void begin_finish();
@@ -252,7 +252,7 @@ class job_run {
                       std::string_view detail, std::optional<nanoseconds> retry_in, std::string_view sent);
     void count_request(const batch& b, const http_answer& answer);
 
-    services& with_;
+    daemon_context& with_;
     job_intake intake_;
     const resource_profile* resource_;
     std::uint32_t uid_, gid_;
@@ -264,16 +264,16 @@ class job_run {
     std::uint64_t records_counted_;  // of the chain's, for /metrics
     journal_file journal_;
     plan plan_;
-    std::optional<pace> own_pace_;
+    std::optional<token_bucket> own_pace_;
     job_state state_ = job_state::running;
     bool paused_before_block_ = false;
     std::optional<block_facts> blocked_;
     std::optional<steady_time> probe_at_;  // blocked: when one request may be tried
     bool probing_ = false;                 // it is under way
     bool answered_;
-    bool asks_refused_ = false;  // it was said
-    steady_time heard_at_{};     // while it is being ended: when it began, or the last answer came
-    std::string said_;           // by whoever paused or cancelled it
+    bool asks_refused_ = false;    // it was said
+    steady_time heard_at_{};       // while it is being ended: when it began, or the last answer came
+    std::string operator_reason_;  // by whoever paused or cancelled it
     std::optional<person> paused_by_;
     std::uint64_t requests_, retries_, throttled_;
     job_totals pending_, shown_;                            // at the commit under way; durable

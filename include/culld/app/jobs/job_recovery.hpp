@@ -21,12 +21,12 @@ namespace culld {
                                                          const ledger_file& ledger);
 
 struct ready_to_run {
-    job_seed seed;
+    job_state_record seed;
     std::optional<id_store> ids;  // none for a job that only has to be filed, or to end without its list
 };
 struct never_accepted {};  // the journal holds no whole first record: nothing was ever sent, and it was removed
 
-using recovered = std::variant<ready_to_run, never_accepted, stuck_job>;
+using recovered = std::variant<ready_to_run, never_accepted, quarantined_job>;
 
 // Reads the journal (from its last checkpoint on, where it is large), opens the id store, or makes it anew from the
 // job's files in active/ where it is gone or damaged. `left`: what the run before this one, of the same process, left.
@@ -59,8 +59,8 @@ struct evidence {
 [[nodiscard]] std::string evidence_help(const folder& plans, const std::string& job_id);
 
 // To the log, and to whoever wants to be told.
-void log_recovered(const job_seed& job);
-void tell_of_stuck(const services& with, const stuck_job& job);
+void log_recovered(const job_state_record& job);
+void tell_of_stuck(const daemon_context& with, const quarantined_job& job);
 // What an operator should know of a ledger that was just opened goes to the log.
 void warn_of(const ledger_file& ledger);
 // A ledger line's hash, whatever log.level says: what lies in the log is out of our own reach. Any thread.

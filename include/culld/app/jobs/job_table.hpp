@@ -17,7 +17,7 @@
 namespace culld {
 
 // A job that cannot run: its journal is damaged, or its disk does not answer.
-struct stuck_job {
+struct quarantined_job {
     std::string job_id;
     std::string file;
     block_facts why;
@@ -30,7 +30,7 @@ struct stuck_job {
     std::optional<end_order> to_end = {};            // it is ended as soon as its journal can be read
 };
 
-[[nodiscard]] notice notice_of(const stuck_job& job);
+[[nodiscard]] notification notification_of(const quarantined_job& job);
 
 // What is left of a job when it is over.
 struct finished_job {
@@ -42,27 +42,29 @@ struct finished_job {
 
 class job_table {
   public:
-    void add(std::unique_ptr<job_run> job);
-    void set_aside(stuck_job job);
+    void add(std::unique_ptr<active_job> job);
+    void quarantine(quarantined_job job);
     // Moves what is over out of the way; returns jobs whose journal is dead and which nobody uses any more: to be
     // recovered from the disk. `from` forgets them.
-    std::vector<std::string> reap(const std::function<void(job_run&)>& leaves);
+    std::vector<std::string> reap(const std::function<void(active_job&)>& leaves);
 
-    [[nodiscard]] job_run* find(std::string_view job_id);
-    [[nodiscard]] const std::map<std::string, std::unique_ptr<job_run>, std::less<>>& running() const {
+    [[nodiscard]] active_job* find(std::string_view job_id);
+    [[nodiscard]] const std::map<std::string, std::unique_ptr<active_job>, std::less<>>& running() const {
         return running_;
     }
-    [[nodiscard]] const std::map<std::string, stuck_job, std::less<>>& stuck() const { return stuck_; }
+    [[nodiscard]] const std::map<std::string, quarantined_job, std::less<>>& quarantined() const {
+        return quarantined_;
+    }
     [[nodiscard]] const std::deque<finished_job>& finished() const { return finished_; }
     // It is a job no more, and will not be run either. Its file in active/, where that is known.
-    std::string forget_stuck(std::string_view job_id);
+    std::string forget_quarantined(std::string_view job_id);
     // What the next run of a job that is set aside must find; none where nothing is known of it.
     [[nodiscard]] std::optional<journal_mark> left_of(std::string_view job_id) const;
     // Without those that were over before: a ledger that was begun anew gets their lines, and the log says so.
     [[nodiscard]] std::size_t to_go_on_with() const;
     void end_stuck(std::string_view job_id, end_order by);
     [[nodiscard]] std::optional<end_order> end_of(std::string_view job_id) const;
-    [[nodiscard]] std::size_t open() const { return running_.size() + stuck_.size(); }
+    [[nodiscard]] std::size_t open() const { return running_.size() + quarantined_.size(); }
     // Those that run, of one submitter.
     [[nodiscard]] std::size_t open_of(std::uint32_t uid) const;
     // So few that each may hold some of its ids before its turn comes.
@@ -93,8 +95,8 @@ class job_table {
   private:
     [[nodiscard]] job_totals ours(const std::string& job_id, const job_totals& all) const;
 
-    std::map<std::string, std::unique_ptr<job_run>, std::less<>> running_;
-    std::map<std::string, stuck_job, std::less<>> stuck_;
+    std::map<std::string, std::unique_ptr<active_job>, std::less<>> running_;
+    std::map<std::string, quarantined_job, std::less<>> quarantined_;
     std::map<std::uint32_t, std::size_t> open_of_;
     std::map<std::string, job_totals, std::less<>> before_us_;  // of open jobs that a process before this one began
     std::deque<finished_job> finished_;

@@ -10,20 +10,20 @@ namespace culld {
 class limit_keeper {
   public:
     // Both outlive it, and the disk thread ends before it.
-    limit_keeper(services& with, sender& of) : with_(with), of_(of) {}
+    limit_keeper(daemon_context& with, sender& of) : with_(with), of_(of) {}
 
     // Blocking; before the first request.
     void restore();
     void changed();
 
   private:
-    services& with_;
+    daemon_context& with_;
     sender& of_;
     bool writing_ = false;
     bool again_ = false;  // it changed while it was written
 };
 
 // Has the mark of refused keys written down (io/auth/key_lockout_file).
-void keep_key_mark(services& with, std::string mark);
+void keep_key_mark(daemon_context& with, std::string mark);
 
 }  // namespace culld

@@ -24,18 +24,18 @@ namespace culld {
 class sender {
   public:
     // `full_bucket`: see pace. All referred to must outlive it.
-    sender(services& with, std::unique_ptr<credentials> who, route api, bool full_bucket);
+    sender(daemon_context& with, std::unique_ptr<credentials> who, route api, bool full_bucket);
     ~sender();
     sender(const sender&) = delete;
     sender& operator=(const sender&) = delete;
 
     // The jobs to choose from, whatever their state; the daemon owns them and takes one out before destroying it.
-    void add(job_run& job);
+    void add(active_job& job);
     // Blocks a job that was added while the credentials are refused, as those before it are. After its start().
-    void block_if_refused(job_run& job);
-    void remove(job_run& job);
+    void block_if_refused(active_job& job);
+    void remove(active_job& job);
     // It may have something to send: looked at with the next pump().
-    void wake(job_run& job);
+    void wake(active_job& job);
 
     // Hands out whatever may go now, and sets the timer for what may go later.
     void pump();
@@ -59,12 +59,12 @@ class sender {
     // stopped. Waits for credentials, and for IAM, as long as it takes. Both outlive it; one at a time.
     [[nodiscard]] task<result<std::string>> find_project(project_lookup& by);
 
-    [[nodiscard]] const traffic& state() const { return traffic_; }
+    [[nodiscard]] const send_gate& state() const { return send_gate_; }
     // What an earlier run knew of the gateway's limits. Before the first request.
-    void restore(const traffic::memory& known) { traffic_.restore(known, steady_now()); }
+    void restore(const send_gate::memory& known) { send_gate_.restore(known, steady_now()); }
     [[nodiscard]] std::uint32_t in_flight() const { return in_flight_; }
     [[nodiscard]] std::optional<wall_time> last_sent() const { return last_sent_; }
-    [[nodiscard]] std::optional<steady_time> credentials_end() const { return who_->end(); }
+    [[nodiscard]] std::optional<steady_time> credentials_end() const { return credentials_->end(); }
     // What holds all jobs up now, but for the jobs themselves.
     [[nodiscard]] outlook trouble() const;
     // The last try to renew them brought none; those we hold may serve for a while.
@@ -82,7 +82,7 @@ class sender {
   private:
     struct worker;
     struct work {
-        job_run* job = nullptr;
+        active_job* job = nullptr;
         const batch* what = nullptr;
         std::optional<std::uint64_t> place = {};  // in the pace; none: connect first
         steady_time not_before = {};              // to be written then
@@ -90,9 +90,9 @@ class sender {
     };
 
     // Blocked jobs alike wait for one another's probe.
-    [[nodiscard]] static std::string probe_name(const job_run& job);
-    [[nodiscard]] bool may_probe(job_run& job, steady_time now);
-    void unblock_like(const job_run& first);
+    [[nodiscard]] static std::string probe_name(const active_job& job);
+    [[nodiscard]] bool may_probe(active_job& job, steady_time now);
+    void unblock_like(const active_job& first);
     // What this worker is to do now, if anything.
     [[nodiscard]] work next(worker& w);
     [[nodiscard]] task<void> run(worker& w);
@@ -101,7 +101,7 @@ class sender {
     [[nodiscard]] task<bool> reach(worker& w);
     [[nodiscard]] std::uint64_t take_place(steady_time now);
     // The batch in hand is not sent after all.
-    void give_back(worker& w);
+    void return_unsent(worker& w);
     // False where the ids cannot be read: then the batch was given back.
     [[nodiscard]] task<bool> read_body(worker& w);
     static void write_body(worker& w);
@@ -112,11 +112,11 @@ class sender {
     void arrived(worker& w, const http_answer& answer, delete_form form);
     void answered_deletion(worker& w, const http_answer& answer);
     void answered_ask(worker& w, const http_answer& answer);
-    void consequences(worker& w, const http_answer& answer, const reading& r, delete_form form);
+    void consequences(worker& w, const http_answer& answer, const error_answer& r, delete_form form);
     void miss(worker& w, plan::miss how, std::string_view error_class, const http_answer& answer, std::string_view code,
               std::string_view detail, steady_time earliest);
-    void went_well(const worker& w);
-    void went_badly(std::string_view why, bool answered = true);
+    void on_request_done(const worker& w);
+    void on_request_failed(std::string_view why, bool answered = true);
 
     // ---- credentials (sender_credentials.cpp) ----
 
@@ -129,9 +129,9 @@ class sender {
     // There is something to authenticate with, and nothing speaks against it; else `later` is when to look again, where
     // that is known. Has them renewed when it is time.
     [[nodiscard]] bool have_credentials(steady_time now, std::optional<steady_time>& later);
-    void unauthorized(worker& w, const http_answer& answer, const reading& r);
+    void unauthorized(worker& w, const http_answer& answer, const error_answer& r);
     // The API or IAM answered 401 to what we hold now: one remedy, then one request alone, then `why` blocks all jobs.
-    void were_refused(block_facts why, const auth_refusal& refusal);
+    void were_refused(block_facts why, const signature_rejection& refusal);
     [[nodiscard]] task<void> renew(renewal_cause why, std::optional<block_facts> otherwise);
     void start_renewing(renewal_cause why, std::optional<block_facts> otherwise);  // single-flight
     void owe(renewal_cause why, std::optional<block_facts> otherwise);
@@ -142,24 +142,24 @@ class sender {
     void block_all(const block_facts& why);
     [[nodiscard]] task<void> reread();
     void unblock_all(std::string_view why);  // whom the credentials blocked
-    [[nodiscard]] delete_form form_of(const job_run& job) const;
+    [[nodiscard]] delete_form form_of(const active_job& job) const;
     void start_workers();
 
-    services& with_;
-    std::unique_ptr<credentials> who_;
-    std::unique_ptr<credentials> next_who_;  // from a reload during a renewal
+    daemon_context& with_;
+    std::unique_ptr<credentials> credentials_;
+    std::unique_ptr<credentials> next_credentials_;  // from a reload during a renewal
     route api_;
-    traffic traffic_;
+    send_gate send_gate_;
     std::vector<std::unique_ptr<worker>> workers_;
     std::vector<worker*> idle_;
     std::string head_;  // of the request that is being composed
-    turns<job_run> turns_;
+    scheduler<active_job> scheduler_;
     std::map<std::string, steady_time, std::less<>> probes_;  // of blocked jobs: when the next of that name may go
     std::map<std::string, delete_form, std::less<>> forms_;   // learned, by resource
     std::uint32_t in_flight_ = 0;
     std::uint32_t connecting_ = 0;  // of them
     nanoseconds lead_{};            // how long the latest connection took
-    wake_lead early_;
+    timer_compensation early_;
     bool draining_ = false;
     bool renewing_ = false;
     bool looking_up_ = false;  // a project's id

@@ -28,7 +28,7 @@ struct viewer {
 
 class control {
   public:
-    control(services& with, job_table& jobs, sender& sending, const notifier& telling)
+    control(daemon_context& with, job_table& jobs, sender& sending, const notifier& telling)
         : with_(with), jobs_(jobs), sending_(sending), telling_(telling), disks_(with), sampling_(with.loop) {}
 
     // From here on what happens is kept for the page's pictures; call it once the open jobs are recovered. end()
@@ -82,17 +82,17 @@ class control {
     static constexpr std::chrono::seconds past_width{30};
     static constexpr std::size_t past_buckets = 120;
 
-    services& with_;
+    daemon_context& with_;
     job_table& jobs_;
     sender& sending_;
     const notifier& telling_;
-    disk_figures disks_;
+    disk_usage disks_;
     std::optional<worker_thread> reading_;  // from the first on who asks for a journal
     loop_timer sampling_;
     bool sampling_on_ = false;  // or over for good
     steady_time started_ = steady_now();
     wall_time started_wall_ = wall_now();
-    recent_past past_{past_series, past_buckets, past_width};
+    sliding_counts past_{past_series, past_buckets, past_width};
 };
 
 }  // namespace culld

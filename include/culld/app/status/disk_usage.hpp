@@ -12,23 +12,23 @@
 
 namespace culld {
 
-class disk_figures {
+class disk_usage {
   public:
     // Of journal and drop box; what cannot be looked up is left out.
     struct figures {
-        std::optional<disk_room> journal, spool;
+        std::optional<disk_space> journal, spool;
         std::optional<std::uint64_t> incoming_files;  // complete or not; counted_max at the most
     };
     // So many names are read at once: whatever lies in the drop box, journals do not wait long for it.
     static constexpr std::uint64_t counted_max = 10'000;
 
-    explicit disk_figures(services& with) : with_(with) {}
+    explicit disk_usage(daemon_context& with) : with_(with) {}
 
     // As they were when somebody asked before; none the first time, or where that was long ago.
     [[nodiscard]] const figures& ask();
 
   private:
-    services& with_;
+    daemon_context& with_;
     figures seen_;
     std::optional<steady_time> seen_at_;
     bool looking_ = false;

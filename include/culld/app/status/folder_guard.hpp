@@ -30,13 +30,13 @@ struct owned_folders {
 // not mounted leaves an empty folder, in which every open job would begin anew, and every used id could be used again.
 [[nodiscard]] result<void> keep_together(const folder& active, const folder& journals);
 
-class ground {
+class folder_guard {
   public:
     // `told`: after each look, with what is wrong; none where all is well.
-    ground(services& with, owned_folders& owned, std::function<void(const std::optional<problem>&)> told);
-    ~ground();
-    ground(const ground&) = delete;
-    ground& operator=(const ground&) = delete;
+    folder_guard(daemon_context& with, owned_folders& owned, std::function<void(const std::optional<problem>&)> told);
+    ~folder_guard();
+    folder_guard(const folder_guard&) = delete;
+    folder_guard& operator=(const folder_guard&) = delete;
 
     void begin();
     void end();
@@ -55,7 +55,7 @@ class ground {
     void look_later();
     void looked(seen now);
 
-    services& with_;
+    daemon_context& with_;
     owned_folders& owned_;
     std::function<void(const std::optional<problem>&)> told_;
     loop_timer timer_;

@@ -10,9 +10,9 @@ namespace culld {
 // What holds all jobs up, and which of them go first. Ask once for many views.
 [[nodiscard]] outlook outlook_of(const job_table& jobs, const sender& sending);
 
-[[nodiscard]] job_view view_of(const job_run& job, const outlook& all);
+[[nodiscard]] job_view view_of(const active_job& job, const outlook& all);
 [[nodiscard]] job_view view_of(const finished_job& job);
-[[nodiscard]] job_view view_of(const stuck_job& job);
+[[nodiscard]] job_view view_of(const quarantined_job& job);
 [[nodiscard]] job_view view_of(const waiting_file& file);  // no job yet
 
 }  // namespace culld

@@ -12,7 +12,8 @@ namespace culld {
 
 // `answers` must outlive them. With `once` those that cannot be opened are done without: nobody needs to talk to a run
 // that ends by itself.
-[[nodiscard]] result<std::vector<std::unique_ptr<http_server>>> open_doors(loop_executor loop, const config& settings,
-                                                                           control& answers, bool once);
+[[nodiscard]] result<std::vector<std::unique_ptr<http_server>>> open_listeners(loop_executor loop,
+                                                                               const config& settings, control& answers,
+                                                                               bool once);
 
 }  // namespace culld

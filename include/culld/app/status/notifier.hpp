@@ -24,32 +24,32 @@ class notifier {
 
     // Nothing is carried before. drain() ends what it begins.
     void begin();
-    void tell(const notice& n);
+    void tell(const notification& n);
     // Another configuration; what waits goes the new way, or is given up where there is none any more.
     void apply(const config& settings, notice_carriers by);
     // Returns when all has arrived, or been given up; at `until` at the latest: then what is under way is broken off.
     [[nodiscard]] task<void> drain(steady_time until);
 
     // Command and webhook, for /metrics.
-    struct way {
+    struct channel {
         std::string_view name;
-        notice_queue queue;
-        std::shared_ptr<notice_carrier> by;  // null: not configured
-        std::shared_ptr<notice_carrier> carrying;
+        notification_queue queue;
+        std::shared_ptr<notification_transport> by;  // null: not configured
+        std::shared_ptr<notification_transport> carrying;
         bool full = false;  // said so
     };
-    [[nodiscard]] const std::array<way, 2>& ways() const { return ways_; }
+    [[nodiscard]] const std::array<channel, 2>& ways() const { return ways_; }
 
   private:
-    [[nodiscard]] task<void> run(way& w);
-    [[nodiscard]] task<void> carry_first(way& w, const std::string& json);
-    void give_up(way& w, std::string_view why);
+    [[nodiscard]] task<void> run(channel& w);
+    [[nodiscard]] task<void> carry_first(channel& w, const std::string& json);
+    void give_up(channel& w, std::string_view why);
 
     loop_executor on_;
     notice_sender from_;
     notice_choice choice_;
     std::function<double()> chance_;
-    std::array<way, 2> ways_;
+    std::array<channel, 2> ways_;
     event changed_, ended_;
     std::uint32_t running_ = 0;
     std::optional<steady_time> until_;  // we are being stopped

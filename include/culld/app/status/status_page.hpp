@@ -40,7 +40,7 @@ struct page_facts {
     std::optional<double> throttled_for_seconds;  // the API asked for a pause that long from now
     job_totals since_start;                       // of open jobs and of those finished since
     const reason_counts* failed_by_reason = nullptr;
-    const recent_past* past = nullptr;
+    const sliding_counts* past = nullptr;
     std::vector<job_view> open, finished;  // finished: the newest first
     std::uint64_t open_not_shown = 0, finished_not_shown = 0;
 };

@@ -11,12 +11,12 @@
 
 namespace culld {
 
-class heartbeat {
+class watchdog {
   public:
     // The threads of `disk` (journals, and lists that were checked) and `manager` must outlive it. `status` is what the
     // service manager shows.
-    heartbeat(loop_executor loop, std::array<worker_thread*, 2> disk, service_manager& manager,
-              std::function<std::string()> status);
+    watchdog(loop_executor loop, std::array<worker_thread*, 2> disk, service_manager& manager,
+             std::function<std::string()> status);
 
     // `told(true)` when the disk has done nothing for 10 s, or the watchdog's time if that is shorter, though there is
     // something to do; `told(false)` when it answers again. Both are logged before.

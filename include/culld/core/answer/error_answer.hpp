@@ -15,7 +15,7 @@
 
 namespace culld {
 
-enum class consequence : std::uint8_t {
+enum class next_action : std::uint8_t {
     accepted,      // 200: read on
     gone,          // the incident asked for does not exist (400 SecMaster.20030005)
     throttled,     // 429
@@ -28,8 +28,8 @@ enum class consequence : std::uint8_t {
     lost,          // 502, 504: it may have been done
 };
 
-struct reading {
-    consequence what = consequence::lost;
+struct error_answer {
+    next_action what = next_action::lost;
     std::string_view error_class;  // batch.error's class: throttled, server, auth, rejected, protocol
     std::string code;              // APIGW.0308, SecMaster.20030001, ...; may be empty
     std::string message;
@@ -37,12 +37,12 @@ struct reading {
     std::optional<nanoseconds> pause;        // how long the answer asks everybody to wait; at most a day
     std::optional<double> limit_per_second;  // the limit it names
     nanoseconds limit_window{};              // that it is counted in
-    auth_refusal refusal;                    // of a 401
+    signature_rejection refusal;             // of a 401
 };
 
 // `retry_after`: that header's value, if any: seconds or an HTTP date, compared with `now`.
-[[nodiscard]] reading read_answer(unsigned status, std::string_view retry_after, std::string_view body, wall_time now,
-                                  const redactor& secrets);
+[[nodiscard]] error_answer read_answer(unsigned status, std::string_view retry_after, std::string_view body,
+                                       wall_time now, const redactor& secrets);
 
 // What an answer other than 200 says of the one incident that was asked for.
 enum class ask_meaning : std::uint8_t {
@@ -51,7 +51,7 @@ enum class ask_meaning : std::uint8_t {
     refused,  // it will not be told, whoever asks again
     nothing,  // as for every request: throttled, lost, and the like
 };
-[[nodiscard]] ask_meaning meaning_for_ask(const reading& r, unsigned status, bool answered);
+[[nodiscard]] ask_meaning meaning_for_ask(const error_answer& r, unsigned status, bool answered);
 
 // Retry-After (RFC 9110, 10.2.3): seconds or an HTTP date, in any of its three forms. None if it is neither; what is
 // past becomes 0, what is more than a year a year.

@@ -1,6 +1,6 @@
 // What an HTTP 200 says about the ids that were sent (contract, section 6): set algebra on its two lists, never on
 // `code` or `message`, which real answers fill with a UUID and "Error message" on success (secmaster-api.md, 1.2), nor
-// on how anything else is spelt: see loose_json.
+// on how anything else is spelt: see lenient_json.
 //
 // The lists are those in `data`; where it holds none, those at the top. An id that both places name, and differently,
 // is unknown; and if `data` or a list stands there twice, every id is, since each reader of JSON takes another of the
@@ -24,8 +24,8 @@ struct judgement {
     std::vector<std::uint32_t> refused;  // in error_ids alone
     std::vector<std::uint32_t> unknown;  // in neither list, or in both
     // All others are in success_ids alone.
-    std::uint64_t strangers = 0;  // names in the lists that were not asked for: never believed
-    bool repeated = false;        // `data` or a list stands there twice
+    std::uint64_t unrequested_ids = 0;  // names in the lists that were not asked for: never believed
+    bool repeated = false;              // `data` or a list stands there twice
     // As the answer has them, 1024 bytes of each: they may repeat our secrets (clean_message).
     std::string code, message;
 

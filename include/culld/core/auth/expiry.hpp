@@ -8,13 +8,13 @@
 
 namespace culld {
 
-class lease {
+class expiry {
   public:
     // Nothing is held yet.
-    lease() = default;
+    expiry() = default;
     // Taken at `now`, good for `life`. The next one is due when `ahead` is left, or a fifth of the life if that is
     // less: keys that live for 15 minutes are not renewed all the time. For ever where `life` is lease::forever.
-    lease(steady_time now, nanoseconds life, nanoseconds ahead);
+    expiry(steady_time now, nanoseconds life, nanoseconds ahead);
 
     static constexpr nanoseconds forever = nanoseconds::max();
 

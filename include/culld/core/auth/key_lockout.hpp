@@ -16,7 +16,7 @@
 
 namespace culld {
 
-class key_guard {
+class key_lockout {
   public:
     static constexpr std::size_t failures_max = 4;
     static constexpr nanoseconds window = std::chrono::minutes(5);

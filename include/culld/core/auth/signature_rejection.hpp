@@ -23,14 +23,14 @@ enum class refusal_kind {
     bad_token,        // cut, or made for another region
 };
 
-struct auth_refusal {
+struct signature_rejection {
     refusal_kind kind = refusal_kind::other;
     std::optional<wall_time> server_time;
     // The canonical request as the gateway made it, | for line ends. It holds header values: not for any log.
     std::string canonical;
 };
 
-[[nodiscard]] auth_refusal read_refusal(std::string_view code, std::string_view message);
+[[nodiscard]] signature_rejection read_refusal(std::string_view code, std::string_view message);
 
 // What an operator can do about it.
 [[nodiscard]] std::string_view help_for(refusal_kind kind);

@@ -11,9 +11,9 @@
 
 namespace culld {
 
-class recent_past {
+class sliding_counts {
   public:
-    recent_past(std::size_t series, std::size_t buckets, nanoseconds width)
+    sliding_counts(std::size_t series, std::size_t buckets, nanoseconds width)
         : width_(width), seen_(series), counts_(series, std::vector<std::uint64_t>(buckets)) {}
 
     // The totals as they are at `now`, one a series. The first call only says where they begin. A total that falls

@@ -10,12 +10,12 @@
 
 namespace culld {
 
-class timeline {
+class widening_counts {
   public:
     static constexpr std::size_t buckets_max = 120;
 
     // `series` counts, side by side.
-    explicit timeline(std::size_t series) : counts_(series) {}
+    explicit widening_counts(std::size_t series) : counts_(series) {}
 
     // Times before the first one count as the first: a clock that was set back must not lose anything.
     void add(wall_time at, std::size_t series, std::uint64_t n);

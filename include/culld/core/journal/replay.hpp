@@ -39,7 +39,7 @@ struct recovered_job {
     std::optional<job_totals> totals;  // likewise: what a lost answer was counted as, the other records do not tell
 };
 
-class recovery {
+class replay {
   public:
     [[nodiscard]] result<void> feed(const record_view& record);
     // After the last record.
@@ -48,7 +48,7 @@ class recovery {
   private:
     struct open_id {
         std::uint32_t attempts = 0;
-        word last = word::unsent;
+        last_outcome last = last_outcome::unsent;
         bool sent = false;
         friend bool operator==(const open_id&, const open_id&) = default;
     };

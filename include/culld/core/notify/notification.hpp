@@ -16,19 +16,19 @@
 
 namespace culld {
 
-enum class notice_kind : std::uint8_t {
+enum class notification_kind : std::uint8_t {
     finished,  // a job is over, and its file in done/
     failed,    // a job is over, and its file in failed/: failed ids, aborted, cancelled, expired
     blocked,   // a job waits for somebody to change something
     rejected,  // a file is no valid job
 };
 // The word in `notify.on` and in the JSON.
-[[nodiscard]] std::string_view name_of(notice_kind k);
+[[nodiscard]] std::string_view name_of(notification_kind k);
 // All of them, in the order of the enum.
 inline constexpr std::array<std::string_view, 4> notice_words{"finished", "failed", "blocked", "rejected"};
 
-struct notice {
-    notice_kind kind = notice_kind::finished;
+struct notification {
+    notification_kind kind = notification_kind::finished;
     std::string job_id;  // may be empty: of a rejected file nobody could read it
     std::string file;
     std::string status{};  // of a job that is over
@@ -45,10 +45,10 @@ struct notice_sender {
 };
 
 // One line for people: "job cleanup-1 is blocked: APIGW.0301 Incorrect IAM authentication information".
-[[nodiscard]] std::string notice_text(const notice& n);
+[[nodiscard]] std::string notice_text(const notification& n);
 // {"version":1,"id","event","at","host","culld","job_id","file","status","totals","labels","reason","text"}: one object
 // without a line end. `id` is the same in each try, so that a receiver knows what it has already.
-[[nodiscard]] std::string notice_json(const notice& n, const notice_sender& from, wall_time at);
+[[nodiscard]] std::string notice_json(const notification& n, const notice_sender& from, wall_time at);
 
 // Which of them are worth telling: those of the kinds asked for, and a job that is blocked for the same reason again
 // and again, as on a disk that comes and goes, once an hour.
@@ -56,7 +56,7 @@ class notice_choice {
   public:
     explicit notice_choice(const std::vector<std::string>& kinds) { ask_for(kinds); }
     void ask_for(const std::vector<std::string>& kinds);
-    [[nodiscard]] bool wants(const notice& n, steady_time now);
+    [[nodiscard]] bool wants(const notification& n, steady_time now);
 
     static constexpr nanoseconds quiet = std::chrono::hours(1);
     static constexpr std::size_t remembered_max = 10'000;  // blocked jobs; ten times as many as may be open

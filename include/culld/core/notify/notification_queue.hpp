@@ -23,11 +23,11 @@ enum class delivery : std::uint8_t {
 [[nodiscard]] delivery delivery_of_status(unsigned http_status);
 [[nodiscard]] delivery delivery_of_exit(int code);
 
-class notice_queue {
+class notification_queue {
   public:
     static constexpr std::size_t waiting_max = 1000;
 
-    explicit notice_queue(std::uint32_t attempts) : attempts_(attempts) {}
+    explicit notification_queue(std::uint32_t attempts) : attempts_(attempts) {}
     void set_attempts(std::uint32_t attempts) { attempts_ = attempts; }
 
     // False: it was dropped, since as many wait already.
@@ -36,13 +36,13 @@ class notice_queue {
     [[nodiscard]] const std::string* next(steady_time now) const;
     // When that is; nothing where none waits.
     [[nodiscard]] std::optional<steady_time> due() const;
-    enum class fate : std::uint8_t {
+    enum class delivery_state : std::uint8_t {
         arrived,
         waits,   // for its next try
         failed,  // it is given up
     };
     // Of the first one's try, which began when next() handed it out. `chance` is uniform in [0,1).
-    fate came(delivery how, steady_time now, double chance);
+    delivery_state came(delivery how, steady_time now, double chance);
     // Those that wait are given up; how many they were.
     std::size_t clear();
 

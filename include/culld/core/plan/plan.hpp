@@ -26,9 +26,9 @@
 namespace culld {
 
 // The last thing known about an id that has no verdict yet.
-enum class word : std::uint8_t {
+enum class last_outcome : std::uint8_t {
     unsent,       // never sent
-    lost,         // sent, or perhaps sent before a crash, and no answer read: its fate is unknown
+    unanswered,   // sent, or perhaps sent before a crash, and no answer read: its fate is unknown
     refused,      // the API listed it in error_ids
     unaccounted,  // the API's answer had it in neither list, or in both
     reported,     // the API says deleted; with verify: all that is no verdict
@@ -37,8 +37,8 @@ enum class word : std::uint8_t {
     doubted,      // listed in error_ids after an answer to it had been lost: perhaps that request deleted it
     withheld,     // its fate is unknown, and it is protected by now: asked for, never sent again
 };
-[[nodiscard]] std::string_view name_of(word w);
-[[nodiscard]] std::optional<word> word_named(std::string_view name);
+[[nodiscard]] std::string_view name_of(last_outcome w);
+[[nodiscard]] std::optional<last_outcome> last_outcome_named(std::string_view name);
 
 enum class verdict_kind : std::uint8_t { deleted, absent, failed, skipped };
 
@@ -55,14 +55,14 @@ struct verdict {
 };
 
 struct batch {
-    enum class purpose : std::uint8_t { remove, ask };
+    enum class purpose : std::uint8_t { remove, lookup };
 
     std::uint64_t number = 0;  // unique in the job; asks have none of their own and count nothing
     purpose what = purpose::remove;
     std::uint32_t attempt = 1;  // the counted attempt that sending it makes, from 1; for an ask: those made
-    word last = word::unsent;   // the last word on all of its ids
-    std::uint32_t tries = 0;    // sends in a row that brought no answer
-    bool sent_before = false;   // its ids were in a request before, as far as anybody knows
+    last_outcome last = last_outcome::unsent;  // the last word on all of its ids
+    std::uint32_t tries = 0;                   // sends in a row that brought no answer
+    bool sent_before = false;                  // its ids were in a request before, as far as anybody knows
     std::optional<steady_time> doubt_since;
     spans at;
 
@@ -83,7 +83,7 @@ struct verdict_counts {
 struct plan_state {
     struct open_ids {
         std::uint32_t attempts = 0;  // counted so far
-        word last = word::unsent;
+        last_outcome last = last_outcome::unsent;
         spans at;
         bool declined = false;    // sent though the word is unsent: every answer declined it. Only plan::state tells
         bool never_sent = false;  // surely: the run before stopped in good order and said so. Only recovery tells
@@ -92,7 +92,7 @@ struct plan_state {
     position intended = 0;  // ids below it were intended
     std::uint64_t next_batch = 0;
     std::vector<open_ids> open;  // every intended id without a verdict
-    spans holes;                 // settled positions from `intended` on
+    spans presettled;            // settled positions from `intended` on
     verdict_counts counts;
     std::uint64_t first_good = 0, first_bad = 0;  // first answers to ids, for abort_when
     bool answered = false;                        // some deletion was answered 200; plan::state does not tell
@@ -121,7 +121,7 @@ class plan {
     plan(const plan_rules& rules, const plan_state& state, steady_time now);
 
     // Verdicts that a restart found due and that no record holds yet; once.
-    [[nodiscard]] std::vector<verdict> owed() { return std::exchange(owed_, {}); }
+    [[nodiscard]] std::vector<verdict> due_verdicts() { return std::exchange(due_verdicts_, {}); }
 
     // Some ids are intended and were never in a request.
     [[nodiscard]] bool has_unsent() const;
@@ -134,15 +134,15 @@ class plan {
     void intended(const spans& ranges);
 
     // The next thing to send, if any is ready at `now`. The batch stays the plan's; the pointer is good until one of
-    // landed, missed, give_back, halved, asked is called for it. Every batch taken must be brought back by exactly one
-    // of them.
+    // landed, missed, return_unsent, halved, asked is called for it. Every batch taken must be brought back by exactly
+    // one of them.
     [[nodiscard]] const batch* take(steady_time now);
     [[nodiscard]] bool ready(steady_time now) const;
     // When something becomes ready by the passing of time alone; none if nothing will.
     [[nodiscard]] std::optional<steady_time> due() const;
 
     // A deletion was answered. `chance` in [0,1) jitters the retries' delay.
-    [[nodiscard]] std::vector<verdict> landed(const batch* b, const judgement& j, steady_time now, double chance);
+    [[nodiscard]] std::vector<verdict> on_answered(const batch* b, const judgement& j, steady_time now, double chance);
     // Nothing usable came back: the same batch goes again, not before `earliest` and not before its back-off. In doubt
     // it may have been carried out, and give_up_after is counted from the first time that was so. Asks that nobody
     // answers for as long end all together: they wait for one another, and each for itself could take for ever.
@@ -152,27 +152,28 @@ class plan {
         in_doubt,
     };
     // It was not sent after all, for no reason of its own: it may go again at once.
-    [[nodiscard]] std::vector<verdict> give_back(const batch* b, steady_time now);
-    // When missed() lets it go again, called with the same arguments before it: for the record.
+    [[nodiscard]] std::vector<verdict> return_unsent(const batch* b, steady_time now);
+    // When on_failed() lets it go again, called with the same arguments before it: for the record.
     [[nodiscard]] steady_time retry_at(const batch& b, steady_time now, steady_time earliest, double chance) const;
-    [[nodiscard]] std::vector<verdict> missed(const batch* b, miss how, steady_time now, steady_time earliest,
-                                              double chance);
+    [[nodiscard]] std::vector<verdict> on_failed(const batch* b, miss how, steady_time now, steady_time earliest,
+                                                 double chance);
     // Nor may it ever be, as it is: the ids at `indices` (ascending, counted through the batch) are protected. They are
     // skipped, or asked for where an earlier request may have deleted them; the others may go at once.
     [[nodiscard]] std::vector<verdict> withhold(const batch* b, const std::vector<std::uint32_t>& indices,
                                                 steady_time now);
     // Refused for its content: two halves go again, or the one id that it held has its last word. While nothing has
     // ever passed that word waits: it may be all requests that are refused, and no id's fault.
-    [[nodiscard]] std::vector<verdict> halved(const batch* b, steady_time now);
+    [[nodiscard]] std::vector<verdict> on_split(const batch* b, steady_time now);
     // An ask was answered.
-    [[nodiscard]] std::vector<verdict> asked(const batch* b, presence answer, steady_time now, double chance);
+    [[nodiscard]] std::vector<verdict> on_lookup_answered(const batch* b, presence answer, steady_time now,
+                                                          double chance);
 
     // It was refused: the id ends as it would have without the ask. `for_all`: for a reason that holds of every ask, so
     // that after a few such in a row those that wait end likewise.
-    [[nodiscard]] std::vector<verdict> ask_refused(const batch* b, bool for_all);
+    [[nodiscard]] std::vector<verdict> on_lookup_refused(const batch* b, bool for_all);
     // Nobody is asked any more, now and later.
     [[nodiscard]] std::vector<verdict> end_asking();
-    [[nodiscard]] bool asking() const { return !asks_.empty() || !asks_parked_.empty(); }
+    [[nodiscard]] bool asking() const { return !lookups_.empty() || !lookups_parked_.empty(); }
     // A whole first batch was refused id by id, and nothing has ever passed. Until something does, one id after
     // the other is ready, alone: a fresh one, or where none is left one of these.
     [[nodiscard]] bool nothing_passes() const;
@@ -202,7 +203,7 @@ class plan {
     // Ids of one key can share a batch: they had as many attempts and the same last word.
     struct key {
         std::uint32_t attempts;
-        word last;
+        last_outcome last;
         auto operator<=>(const key&) const = default;
     };
     struct queue {
@@ -210,7 +211,7 @@ class plan {
         std::uint64_t ids = 0;
     };
     using queues = std::map<key, queue>;
-    enum class source : std::uint8_t { none, parked, again, fresh, ask_parked, ask, suspect, single };
+    enum class source : std::uint8_t { none, parked, again, fresh, lookup_parked, lookup, suspect, single };
     struct choice {
         source from = source::none;
         const key* of = nullptr;
@@ -221,7 +222,7 @@ class plan {
     [[nodiscard]] bool fresh_left() const { return next_ < ids_; }
     // The runs of [from, to) that are not settled ahead of their turn, `most` positions of them; from >= next_.
     [[nodiscard]] spans unsettled(position from, position to, std::uint64_t most = UINT64_MAX) const;
-    void skip_holes();
+    void skip_presettled();
     [[nodiscard]] batch next_fresh(std::uint64_t room);
     [[nodiscard]] batch next_of(queues& from, const key& of, batch::purpose what, std::uint64_t most, steady_time now);
 
@@ -243,7 +244,7 @@ class plan {
     // Nobody answers: what waits to be asked for ends as it would have without that.
     void end_asks(std::vector<verdict>& out);
     // The ids had their last try: ask for them, or fail them.
-    void doom(std::vector<verdict>& out, key k, const spans& at, steady_time due);
+    void exhaust_retries(std::vector<verdict>& out, key k, const spans& at, steady_time due);
 
     plan_rules rules_;
     std::uint64_t ids_;
@@ -251,17 +252,17 @@ class plan {
     position next_;      // the next fresh id
     bool intent_open_ = false;
     std::uint64_t next_batch_;
-    spans holes_;  // settled ahead of their turn, ascending
-    std::size_t hole_ = 0;
+    spans presettled_;  // settled ahead of their turn, ascending
+    std::size_t presettled_at_ = 0;
     std::unordered_map<const batch*, std::unique_ptr<batch>> flying_;
-    std::multimap<steady_time, batch> parked_;       // whole batches that got no answer
-    std::multimap<steady_time, batch> asks_parked_;  // likewise asks
-    queues again_;                                   // ids that failed and have tries left
-    queues asks_;                                    // ids to be asked for
-    queues suspects_;                                // refused alone, before anything passed
-    std::optional<steady_time> asks_unanswered_;     // since when; none: the last request of any kind had an answer
-    std::vector<verdict> owed_;
-    std::uint64_t outstanding_ = 0;  // ids in parked_, asks_parked_, again_, asks_, suspects_
+    std::multimap<steady_time, batch> parked_;          // whole batches that got no answer
+    std::multimap<steady_time, batch> lookups_parked_;  // likewise asks
+    queues again_;                                      // ids that failed and have tries left
+    queues lookups_;                                    // ids to be asked for
+    queues suspects_;                                   // refused alone, before anything passed
+    std::optional<steady_time> asks_unanswered_;        // since when; none: the last request of any kind had an answer
+    std::vector<verdict> due_verdicts_;
+    std::uint64_t outstanding_ = 0;  // ids in parked_, lookups_parked_, again_, asks_, suspects_
     std::uint64_t in_flight_ = 0;
     bool full_ = false;  // outstanding_ reached its limit and has not yet fallen to half of it
     std::optional<skip_reason> stop_;

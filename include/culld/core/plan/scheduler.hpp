@@ -19,7 +19,7 @@
 namespace culld {
 
 template <class Job>
-class turns {
+class scheduler {
   public:
     // A candidate at once, behind all others of its priority. Not in here yet.
     void add(Job& job, std::uint32_t priority) {

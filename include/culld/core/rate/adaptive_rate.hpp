@@ -25,7 +25,7 @@ struct named_limit {
     nanoseconds window{};  // that it is counted in
 };
 
-class learned_rate {
+class adaptive_rate {
   public:
     // A request got past the gateway, while `ceiling` a second were allowed for other reasons.
     void let_through(steady_time now, double ceiling);

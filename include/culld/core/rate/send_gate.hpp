@@ -27,10 +27,10 @@ enum class credential_state : std::uint8_t {
     refused,  // nothing goes until they change
 };
 
-class traffic {
+class send_gate {
   public:
     // `full`: see pace.
-    traffic(const traffic_rules& rules, steady_time now, bool full);
+    send_gate(const traffic_rules& rules, steady_time now, bool full);
 
     struct admission {
         bool go = false;
@@ -44,9 +44,9 @@ class traffic {
 
     // The server did what a healthy one does, whatever it thought of the request. True if the rate kept to is another
     // now, as happens with `adaptive` only.
-    bool went_well(steady_time now);
+    bool on_request_done(steady_time now);
     // It could not be reached, broke off, or answered 5xx. True if the breaker opened just now.
-    bool went_badly(steady_time now);
+    bool on_request_failed(steady_time now);
     // 429: everybody pauses for `pause`, or backs off where the answer names none; with `adaptive` a limit that the
     // answer names is kept to from now on, and one that it does not name is found out. Returns when sending goes on.
     // A pause that is none (0, a date in the past) is as good as not named.
@@ -68,7 +68,7 @@ class traffic {
     // What a restart must not forget.
     struct memory {
         nanoseconds pause{};  // that is left
-        std::optional<learned_rate::memory> learned;
+        std::optional<adaptive_rate::memory> learned;
     };
     [[nodiscard]] memory remembered(steady_time now) const;
     void restore(const memory& known, steady_time now);
@@ -78,8 +78,8 @@ class traffic {
     void keep_to_limits(steady_time now);
 
     traffic_rules rules_;
-    pace pace_;
-    learned_rate learned_;
+    token_bucket pace_;
+    adaptive_rate learned_;
     std::optional<steady_time> paused_until_;      // by 429s
     std::optional<steady_time> backed_off_until_;  // after 500s and 503s
     std::uint32_t throttles_ = 0;                  // 429s in a row

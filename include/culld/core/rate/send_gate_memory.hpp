@@ -14,9 +14,9 @@
 namespace culld {
 
 // One line of JSON. A limit belongs to the endpoint whose gateway has it.
-[[nodiscard]] std::string text_of(const traffic::memory& known, std::string_view endpoint, wall_time now);
+[[nodiscard]] std::string text_of(const send_gate::memory& known, std::string_view endpoint, wall_time now);
 // Nothing is known where the text is empty or another endpoint's, nor of what is older than a day.
-[[nodiscard]] result<traffic::memory> read_traffic_memory(std::string_view text, std::string_view endpoint,
-                                                          wall_time now);
+[[nodiscard]] result<send_gate::memory> read_traffic_memory(std::string_view text, std::string_view endpoint,
+                                                            wall_time now);
 
 }  // namespace culld

@@ -9,7 +9,7 @@
 
 namespace culld {
 
-class wake_lead {
+class timer_compensation {
   public:
     [[nodiscard]] nanoseconds get() const { return lead_; }
     // A request that was to leave at `due` could have been written at `ready`. Only of those that were waited for.

@@ -16,11 +16,11 @@
 
 namespace culld {
 
-class pace {
+class token_bucket {
   public:
     // `full`: the bucket holds its burst at `now`; else it is empty, as after an end that left no trace of what
     // was sent last.
-    pace(double per_second, std::uint32_t burst, steady_time now, bool full);
+    token_bucket(double per_second, std::uint32_t burst, steady_time now, bool full);
 
     // The earliest time for the next request, or for the one that comes `after` so many more; it may lie in the past.
     [[nodiscard]] steady_time ready_at(std::uint32_t after = 0) const;

@@ -44,7 +44,7 @@ struct node_facts {
     friend bool operator==(const node_facts&, const node_facts&) = default;
 };
 
-enum class sighting {
+enum class file_event {
     moved_in,  // IN_MOVED_TO
     closed,    // IN_CLOSE_WRITE
     created,   // IN_CREATE: open(O_CREAT), or link(), mknod(), mkdir(), symlink()
@@ -79,18 +79,18 @@ struct arrival_step {
 };
 
 // What is known of one name in incoming/, from its first sighting until it is ready, rejected or gone.
-class arrival {
+class file_readiness {
   public:
     static constexpr nanoseconds quiet_time = std::chrono::seconds(2);
     static constexpr nanoseconds untold_quiet_time = std::chrono::seconds(10);  // where nobody tells of writers
     static constexpr nanoseconds link_patience = std::chrono::seconds(2);       // more than one link
     static constexpr nanoseconds open_grace = std::chrono::milliseconds(50);    // created: an open follows by then
 
-    explicit arrival(std::string_view name);
+    explicit file_readiness(std::string_view name);
 
     // Something happened to the name, and `facts` is what a look at it showed. `wall` is only compared with
     // the file's own times; waiting is measured on the steady clock.
-    [[nodiscard]] arrival_step seen(sighting what, const node_facts& facts, steady_time now, wall_time wall);
+    [[nodiscard]] arrival_step seen(file_event what, const node_facts& facts, steady_time now, wall_time wall);
     // The answer to look_again.
     [[nodiscard]] arrival_step looked(const node_facts& facts, steady_time now, wall_time wall);
     // The answer to ask_writer, right after it: never asks again itself.

@@ -8,15 +8,15 @@
 namespace culld {
 
 // What the kernel tells of a file or folder.
-struct node_seen {
+struct inode_facts {
     std::uint64_t device = 0;  // with inode: which one it is
     std::uint64_t inode = 0;
     std::uint64_t size = 0;  // bytes; not looked at for folders
     std::uint64_t links = 1;
-    bool operator==(const node_seen&) const = default;
+    bool operator==(const inode_facts&) const = default;
 };
 
-enum class footing {
+enum class path_state {
     one,       // path and descriptor are the same
     gone,      // nothing is at the path: moved, removed, or below another mount
     replaced,  // something else is at the path
@@ -25,13 +25,13 @@ enum class footing {
 };
 
 // `size`: what a file must have, none for a folder.
-[[nodiscard]] constexpr footing footing_of(const node_seen& held, const std::optional<node_seen>& at_path,
-                                           std::optional<std::uint64_t> size) {
-    if (!at_path) return footing::gone;
-    if (at_path->device != held.device || at_path->inode != held.inode) return footing::replaced;
-    if (size && at_path->size < *size) return footing::cut;
-    if (size && at_path->size > *size) return footing::grown;
-    return footing::one;
+[[nodiscard]] constexpr path_state path_state_of(const inode_facts& held, const std::optional<inode_facts>& at_path,
+                                                 std::optional<std::uint64_t> size) {
+    if (!at_path) return path_state::gone;
+    if (at_path->device != held.device || at_path->inode != held.inode) return path_state::replaced;
+    if (size && at_path->size < *size) return path_state::cut;
+    if (size && at_path->size > *size) return path_state::grown;
+    return path_state::one;
 }
 
 }  // namespace culld

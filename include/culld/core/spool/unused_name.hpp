@@ -15,10 +15,10 @@ inline constexpr std::size_t name_bytes_max = 255;
 // The `attempt`th name to try for `name`, 0 being `name` itself; its number goes before the suffix (.txt.gz
 // is one suffix). Whatever `name`, the result has at most `bytes_max` bytes (at least 64): the stem is cut,
 // at a character boundary where it is UTF-8, and never ends up empty.
-[[nodiscard]] std::string free_name(std::string_view name, std::uint64_t attempt,
-                                    std::size_t bytes_max = name_bytes_max);
+[[nodiscard]] std::string unused_name(std::string_view name, std::uint64_t attempt,
+                                      std::size_t bytes_max = name_bytes_max);
 
-// What `name` was before free_name(…, attempt) made it of it; `name` itself where that did not, or had to cut it.
+// What `name` was before unused_name(…, attempt) made it of it; `name` itself where that did not, or had to cut it.
 [[nodiscard]] std::string name_before(std::string_view name, std::uint64_t attempt);
 
 // How many names somebody who looks for a file, or for a free name, tries before giving up.

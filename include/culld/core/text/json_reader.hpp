@@ -55,10 +55,10 @@ struct json_style {
 
 // Walks the members of one object in the order of the text. Everything between the members handed out is
 // checked; the text as a whole is known to be good only once next() has returned false with no complaint.
-class json_scanner {
+class json_reader {
   public:
     // Spaces around the object are accepted, anything else behind it is not.
-    explicit json_scanner(std::string_view text) : text_(text) {}
+    explicit json_reader(std::string_view text) : text_(text) {}
 
     // False at the end of the object, or where something is wrong.
     [[nodiscard]] bool next(json_member& out);
@@ -75,7 +75,7 @@ class json_scanner {
     json_complaint complaint_;
 };
 
-// Walks the strings of an array. `array` must come from a json_scanner (well-formed).
+// Walks the strings of an array. `array` must come from a json_reader (well-formed).
 class json_strings {
   public:
     explicit json_strings(const json_value& array)
@@ -93,7 +93,7 @@ class json_strings {
     bool escapes_;
 };
 
-// Walks the elements of an array, whatever they are. `array` must come from a json_scanner (well-formed).
+// Walks the elements of an array, whatever they are. `array` must come from a json_reader (well-formed).
 class json_elements {
   public:
     explicit json_elements(const json_value& array) : rest_(array.kind == json_kind::array ? array.raw : "") {}

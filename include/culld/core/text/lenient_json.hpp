@@ -13,9 +13,9 @@
 
 namespace culld {
 
-class loose_json {
+class lenient_json {
   public:
-    explicit loose_json(std::string_view text);
+    explicit lenient_json(std::string_view text);
 
     enum class kind : std::uint8_t { object, array, string, other, nothing };
     // What begins here, blanks passed over. Other: a number, true, NaN, …

@@ -16,7 +16,7 @@ struct chart_series {
     std::vector<std::uint64_t> counts;
 };
 
-struct chart {
+struct svg_chart {
     std::string_view label;                // what is to be seen, for those who do not see it
     std::string_view from, to;             // under the two ends
     std::string_view per;                  // what one bar is: "per 8 s"
@@ -24,7 +24,7 @@ struct chart {
 };
 
 // <figure>…</figure>
-void append_chart(std::string& out, const chart& of);
+void append_chart(std::string& out, const svg_chart& of);
 
 // The rules that pictures need in the page's style, with the colours as variables for light and dark.
 [[nodiscard]] std::string_view chart_style();

@@ -35,7 +35,7 @@ struct request_facts {
 
 // What outlives a reload: who was refused is not forgotten because a file was read again.
 struct credential_memory {
-    key_guard guard;
+    key_lockout guard;
     std::function<void()> guard_changed;  // what it would tell a later process is another; may be empty
     signing_clock clock;
     std::uint64_t generations = 0;
@@ -93,7 +93,7 @@ class credentials {
 
     // The API's word on a request of ours. True if it taught us something (the gateway's time) that makes a request
     // signed afresh worth a try.
-    virtual bool refused(const auth_refusal&, steady_time, wall_time) { return false; }
+    virtual bool refused(const signature_rejection&, steady_time, wall_time) { return false; }
     virtual void accepted() {}
     // Until when nothing may be sent, lest the key be locked; nothing if it may.
     [[nodiscard]] virtual std::optional<steady_time> hold(steady_time) const { return std::nullopt; }

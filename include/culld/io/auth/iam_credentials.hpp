@@ -16,9 +16,9 @@ class iam_credentials final : public credentials {
                     std::shared_ptr<credential_memory> memory);
 
     void authenticate(std::string& head, const request_facts& request, wall_time now) override;
-    [[nodiscard]] bool usable(steady_time now) const override { return lease_.usable(now); }
-    [[nodiscard]] bool due(steady_time now) const override { return lease_.due(now); }
-    [[nodiscard]] std::optional<steady_time> end() const override { return lease_.end(); }
+    [[nodiscard]] bool usable(steady_time now) const override { return expiry_.usable(now); }
+    [[nodiscard]] bool due(steady_time now) const override { return expiry_.due(now); }
+    [[nodiscard]] std::optional<steady_time> end() const override { return expiry_.end(); }
     [[nodiscard]] std::uint64_t generation() const override { return generation_; }
     void adopt(std::shared_ptr<credential_memory> memory) override { memory_ = std::move(memory); }
     // A login that IAM answered 401 is not tried again until the password, or the user, is another: a wrong password
@@ -47,7 +47,7 @@ class iam_credentials final : public credentials {
     http_call call_;
     std::shared_ptr<credential_memory> memory_;
     secret token_;
-    lease lease_;
+    expiry expiry_;
     std::string project_id_;
     std::string used_login_;  // fingerprint of the last one
     std::uint64_t generation_ = 0;

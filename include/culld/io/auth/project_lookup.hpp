@@ -24,7 +24,7 @@ class project_lookup {
         outcome what = outcome::later;
         std::string id;
         problem why;
-        auth_refusal refusal;
+        signature_rejection refusal;
     };
     // `who` is usable; it is not needed any more once this waits. One at a time.
     [[nodiscard]] task<answer> ask(credentials& who);

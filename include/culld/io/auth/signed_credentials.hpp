@@ -13,7 +13,7 @@ namespace culld {
 
 struct signing_keys {
     secret access, secret_key, security_token;  // the last may be empty
-    nanoseconds life = lease::forever;
+    nanoseconds life = expiry::forever;
     std::string project_id;
 
     [[nodiscard]] bool equals(const signing_keys& other) const;
@@ -27,11 +27,11 @@ class signed_credentials : public credentials {
 
     void adopt(std::shared_ptr<credential_memory> memory) override;
     void authenticate(std::string& head, const request_facts& request, wall_time now) override;
-    [[nodiscard]] bool usable(steady_time now) const override { return lease_.usable(now); }
-    [[nodiscard]] bool due(steady_time now) const override { return lease_.due(now); }
-    [[nodiscard]] std::optional<steady_time> end() const override { return lease_.end(); }
+    [[nodiscard]] bool usable(steady_time now) const override { return expiry_.usable(now); }
+    [[nodiscard]] bool due(steady_time now) const override { return expiry_.due(now); }
+    [[nodiscard]] std::optional<steady_time> end() const override { return expiry_.end(); }
     [[nodiscard]] std::uint64_t generation() const override { return generation_; }
-    bool refused(const auth_refusal& why, steady_time now, wall_time wall) override;
+    bool refused(const signature_rejection& why, steady_time now, wall_time wall) override;
     void accepted() override;
     [[nodiscard]] std::optional<steady_time> hold(steady_time now) const override { return memory_->guard.hold(now); }
     [[nodiscard]] bool in_question(wall_time wall, steady_time now) override {
@@ -42,14 +42,14 @@ class signed_credentials : public credentials {
   protected:
     // Holds `keys` from now on; renewed `ahead` of their end. False if they are the ones it held before.
     bool take(signing_keys keys, nanoseconds ahead, steady_time now);
-    void renewal_failed(steady_time now) { lease_.failed(now); }
+    void renewal_failed(steady_time now) { expiry_.failed(now); }
     [[nodiscard]] bool holds_any() const { return !keys_.access.empty(); }
     [[nodiscard]] const std::shared_ptr<credential_memory>& memory() const { return memory_; }
 
   private:
     std::shared_ptr<credential_memory> memory_;
     signing_keys keys_;
-    lease lease_;
+    expiry expiry_;
     request_signer signer_;
     std::uint64_t generation_ = 0;
 };

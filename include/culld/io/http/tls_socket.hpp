@@ -19,12 +19,12 @@
 
 namespace culld {
 
-class wire {
+class tls_socket {
   public:
-    explicit wire(loop_executor on);
-    ~wire();
-    wire(const wire&) = delete;
-    wire& operator=(const wire&) = delete;
+    explicit tls_socket(loop_executor on);
+    ~tls_socket();
+    tls_socket(const tls_socket&) = delete;
+    tls_socket& operator=(const tls_socket&) = delete;
 
     // What is awaited then ends with beast::error::timeout, as does what is begun later.
     void expires_at(steady_time at);

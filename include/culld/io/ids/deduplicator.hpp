@@ -55,7 +55,7 @@ class repeat_check {
   private:
     hash_secret secret_;
     distinct_shape shape_;
-    spill hashes_;
+    partition_file hashes_;
 };
 
 // Pass 2. One thread.
@@ -75,9 +75,9 @@ class repeat_finder {
     distinct_shape shape_;
     std::uint64_t count_;
     std::uint64_t next_ = 0;
-    std::optional<spill> hashes_;
-    spill found_;          // ordinals, partitioned by range
-    std::uint64_t range_;  // ordinals a partition of found_
+    std::optional<partition_file> hashes_;
+    partition_file found_;  // ordinals, partitioned by range
+    std::uint64_t range_;   // ordinals a partition of found_
     std::optional<std::uint64_t> loaded_;
     std::vector<bool> marks_;  // of the loaded range
 };

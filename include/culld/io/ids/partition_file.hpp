@@ -23,10 +23,10 @@ struct spill_shape {
     std::size_t block_bytes = 1024;  // memory is partitions * block_bytes, and 64 KiB
 };
 
-class spill {
+class partition_file {
   public:
     // `where` is borrowed; the unnamed file is made there.
-    spill(const folder& where, std::size_t record_bytes, spill_shape shape);
+    partition_file(const folder& where, std::size_t record_bytes, spill_shape shape);
 
     [[nodiscard]] result<void> put(std::size_t partition, const void* record) {
         state& s = states_[partition];

@@ -21,7 +21,7 @@ namespace culld {
 
 // A journal file as a run of its job left it: what the next run must find.
 struct journal_mark {
-    node_seen file;                     // which file it is
+    inode_facts file;                   // which file it is
     std::uint64_t bytes = 0;            // durable
     std::shared_ptr<unique_fd> kept{};  // open, where it is not at its path: its content may be had nowhere else
 };
@@ -93,7 +93,7 @@ class journal_file {
     static constexpr auto ground_look_every = std::chrono::seconds(2);
 
     void start_commit();
-    struct own_look : ground_look {
+    struct own_look : path_check {
         steady_time at;
     };
     struct commit {
@@ -125,7 +125,7 @@ class journal_file {
     bool looking_ = false;
     journal_end ended_by_ = journal_end::disk;
     steady_time looked_at_ = steady_time::min();
-    std::optional<node_seen> held_;
+    std::optional<inode_facts> held_;
     std::optional<problem> dead_;
     event progress_;
     loop_timer window_;

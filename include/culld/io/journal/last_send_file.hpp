@@ -10,10 +10,10 @@
 
 namespace culld {
 
-class rate_mark {
+class last_send_file {
   public:
     // `where` must outlive it.
-    explicit rate_mark(const folder& where) : where_(where) {}
+    explicit last_send_file(const folder& where) : where_(where) {}
 
     // Was nothing sent for `span` before `now`, for certain? A folder without a mark was never used. From here on the
     // mark says that we run.

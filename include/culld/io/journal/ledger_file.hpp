@@ -102,7 +102,7 @@ class ledger_file {
     [[nodiscard]] tl::unexpected<problem> refuse(std::string what, std::string hint, const char* name = ledger_name,
                                                  std::uint64_t at_line = 0);
     struct both_seen {
-        std::optional<node_seen> ledger, head;
+        std::optional<inode_facts> ledger, head;
         bool operator==(const both_seen&) const = default;
     };
     [[nodiscard]] both_seen look_at_both() const;
@@ -146,7 +146,7 @@ class ledger_file {
     std::optional<chain_head> known_;
     std::string tried_;  // its hash
     std::uint64_t bytes_ = 0;
-    std::optional<node_seen> head_file_;
+    std::optional<inode_facts> head_file_;
     // Ledger or head are not what was written: nothing is added before a reading finds otherwise.
     bool wrong_ = false;
     // What the last reading refused: it would refuse it again, until that changes; now and then it is read all the

@@ -14,17 +14,17 @@
 
 namespace culld {
 
-class notice_carrier {
+class notification_transport {
   public:
     struct outcome {
         delivery what = delivery::again;
         std::string why;  // where it has not arrived; holds no secret
     };
 
-    notice_carrier() = default;
-    notice_carrier(const notice_carrier&) = delete;
-    notice_carrier& operator=(const notice_carrier&) = delete;
-    virtual ~notice_carrier() = default;
+    notification_transport() = default;
+    notification_transport(const notification_transport&) = delete;
+    notification_transport& operator=(const notification_transport&) = delete;
+    virtual ~notification_transport() = default;
 
     // Within notify.timeout. `json` is good until it is over.
     [[nodiscard]] virtual task<outcome> carry(std::string_view json) = 0;
@@ -36,7 +36,7 @@ class notice_carrier {
 
 // Null where none is configured. Shared, since a reload may come while one is under way.
 struct notice_carriers {
-    std::shared_ptr<notice_carrier> command, webhook;
+    std::shared_ptr<notification_transport> command, webhook;
 };
 // As the configuration says. Reads the files that it names: blocking, at start and on reload only. TLS, certificates
 // and proxies are those of api:, but for our own certificate, which is for the API alone.

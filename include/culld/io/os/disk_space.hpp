@@ -8,12 +8,12 @@
 
 namespace culld {
 
-struct disk_room {
+struct disk_space {
     std::uint64_t free_bytes = 0;  // for us: what is kept back for root does not count
     std::uint64_t size_bytes = 0;
 };
 
 // Of the one that `where` lies on. Blocking, and without end where the disk hangs; any thread.
-[[nodiscard]] result<disk_room> room_of(const folder& where);
+[[nodiscard]] result<disk_space> room_of(const folder& where);
 
 }  // namespace culld

@@ -28,13 +28,13 @@ template <class T>
 using task = asio::awaitable<T, loop_executor>;
 constexpr asio::use_awaitable_t<loop_executor> use_task{};
 // The same, with the error as the first thing handed back instead of an exception.
-constexpr auto quietly = asio::as_tuple(use_task);
+constexpr auto as_tuple_task = asio::as_tuple(use_task);
 using loop_timer =
     asio::basic_waitable_timer<std::chrono::steady_clock, asio::wait_traits<std::chrono::steady_clock>, loop_executor>;
 
 // For co_spawn of a coroutine that nobody awaits: what it throws is a broken invariant, and leaves the loop through
 // run(). (asio::detached drops it: the coroutine would be gone, and everything else would go on as if it were not.)
-constexpr auto or_leave_the_loop = [](std::exception_ptr thrown) {
+constexpr auto rethrow_from_loop = [](std::exception_ptr thrown) {
     if (thrown) std::rethrow_exception(thrown);
 };
 

@@ -62,10 +62,10 @@ struct sidecar_answer {
     node_facts facts;  // complete
 };
 
-class arrivals {
+class incoming_watcher {
   public:
     // `from` must outlive this.
-    arrivals(loop_executor loop, const spool& from, arrivals_limits limits);
+    incoming_watcher(loop_executor loop, const spool& from, arrivals_limits limits);
 
     // Waits until there is something; an empty batch when idle() holds again; nothing when stopped or cancelled.
     task<std::optional<arrivals_batch>> next();
@@ -109,11 +109,11 @@ class arrivals {
     struct entry {
         explicit entry(std::string_view name) : state(name) {}
 
-        arrival state;
+        file_readiness state;
         enum class place { fresh, waiting, handed } where = place::fresh;  // handed: in ready_, or with the caller
-        std::optional<steady_time> look_at;  // waiting: when to look again; none: the next sighting says more
-        std::optional<sighting> seen_again;  // handed: the last since; looked into when it is settled
-        std::uint32_t uid = 0;               // handed: the owner
+        std::optional<steady_time> look_at;    // waiting: when to look again; none: the next sighting says more
+        std::optional<file_event> seen_again;  // handed: the last since; looked into when it is settled
+        std::uint32_t uid = 0;                 // handed: the owner
     };
     using entries = std::unordered_map<std::string, entry>;
     struct sidecar_wait;
@@ -154,7 +154,7 @@ class arrivals {
     bool read_events(steady_time now);
     void look_at_due(steady_time now);
     void scan_slice(steady_time now);
-    action saw(const std::string& name, sighting what, steady_time now);
+    action saw(const std::string& name, file_event what, steady_time now);
     action carry_out(entries::iterator it, arrival_step step, const node_facts& facts, steady_time now);
     void put(entries::iterator it, entry::place where);
     void schedule(entries::iterator it, std::optional<steady_time> at);
@@ -182,8 +182,8 @@ class arrivals {
     std::vector<std::function<void()>> orders_;  // for when it is done
     std::vector<std::string> to_wake_;           // sidecars that it has news of
     bool wake_all_ = false;
-    bool news_ = false;                                        // for next(), which may not be waiting yet
-    std::deque<std::pair<std::string, sighting>> again_seen_;  // to be looked into
+    bool news_ = false;                                          // for next(), which may not be waiting yet
+    std::deque<std::pair<std::string, file_event>> again_seen_;  // to be looked into
 
     const spool& spool_;
     arrivals_limits limits_;

@@ -19,7 +19,7 @@ namespace culld {
 
 struct watch_event {
     std::string name;
-    sighting what = sighting::found;
+    file_event what = file_event::found;
 };
 
 struct watch_batch {
