@@ -9,6 +9,7 @@
 #include <boost/asio/ssl/context.hpp>
 #include <charconv>
 #include <cstdio>
+#include <fstream>
 #include <iostream>
 
 #include "culld/core/base/exit_code.hpp"
@@ -63,6 +64,17 @@ result<void> load_certificate(asio::ssl::context& context, const std::vector<std
     return {};
 }
 
+// What a scenario builds on: without it each request would be refused, and nobody would know why.
+void say_what_is_missing(const scenario& rules, const options& o) {
+    const auto warn = [](std::string_view what) { std::cerr << "cull-emulator: warning: " << what << '\n'; };
+    if (rules.metadata.asked_for && rules.metadata.agency && o.ak.empty())
+        warn("metadata hands out no key pair without --ak AK --sk SK");
+    if (rules.iam && (rules.iam->user.empty() || rules.iam->domain.empty() || rules.iam->password.empty()))
+        warn("iam gives no token without all of user, domain and password");
+    if (!rules.token_file.empty() && !std::ifstream(rules.token_file))
+        warn("token_file " + rules.token_file + " cannot be read: every token is refused until it can");
+}
+
 int run(const options& o) {
     scenario rules;
     if (!o.scenario.empty()) {
@@ -72,6 +84,7 @@ int run(const options& o) {
         if (!parsed) return complain(parsed.error(), bad_config);
         rules = *std::move(parsed);
     }
+    say_what_is_missing(rules, o);
     incidents ids(o.fast ? 0 : o.track);
     if (!o.ids.empty())
         if (const auto loaded = ids.load(o.ids); !loaded) return complain(loaded.error(), not_there);

@@ -165,6 +165,8 @@ class client {
                 std::string_view headers = {}) {
         std::string text;
         text.append(method).append(" ").append(target).append(" HTTP/1.1\r\nHost: emulator\r\n").append(headers);
+        if (!body.empty() && headers.find("Content-Type:") == std::string_view::npos)
+            text.append("Content-Type: application/json\r\n");
         text.append("Content-Length: ").append(std::to_string(body.size())).append("\r\n\r\n").append(body);
         send(text);
         return receive();

@@ -156,6 +156,7 @@ void answer_delete(cloud& w, const place& where, const request& r, reply& to) {
     w.keys.clear();
     for (const std::string_view id : ids) {
         w.keys.push_back(incidents::key_of(id));
+        w.keys.back().low ^= where.apart;
         w.ids.prefetch(w.keys.back());
     }
     if (plain) return answer_plainly(w, r, to);

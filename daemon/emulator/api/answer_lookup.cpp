@@ -39,15 +39,21 @@ std::string searchable(const cloud& w, std::uint64_t index) {
                        low >> 52, low & 0xFFFF'FFFF'FFFF);
 }
 
-bool is_there(const cloud& w, std::uint64_t index) {
+bool exists(const cloud& w, const place& where, std::string_view id) {
+    incidents::key k = incidents::key_of(id);
+    k.low ^= where.apart;
+    return w.ids.exists(k);
+}
+
+bool is_there(const cloud& w, const place& where, std::uint64_t index) {
     if (w.ids.closed_world()) return w.ids.at(index).deletions == 0;
-    return w.ids.exists(incidents::key_of(searchable(w, index)));
+    return exists(w, where, searchable(w, index));
 }
 
 }  // namespace
 
 void answer_get(cloud& w, const place& where, reply& to) {
-    if (where.foreign || !w.ids.exists(incidents::key_of(where.rest))) {
+    if (where.foreign || !exists(w, where, where.rest)) {
         to.did = "gone";
         return service_error(to, 400, "SecMaster.20030005",
                              w.rules.chinese ? "获取数据对象失败" : "Failed to obtain the data object");
@@ -73,7 +79,7 @@ void answer_search(cloud& w, const place& where, const request& r, reply& to) {
     std::vector<std::pair<wall_time, std::uint64_t>> found;
     const std::uint64_t rows = w.ids.closed_world() ? w.ids.size() : w.rules.search_total;
     for (std::uint64_t i = 0; i < rows && !where.foreign; ++i) {
-        if (!is_there(w, i)) continue;
+        if (!is_there(w, where, i)) continue;
         const incident one = incident::of(w.chance.chance(), searchable(w, i));
         if (asked->finds(one)) found.emplace_back(asked->key(one), i);
     }

@@ -159,14 +159,25 @@ bool in_scope(cloud& w, const place& where, reply& to) {
     return true;
 }
 
-// A body that is called something else is not looked at; one that is called nothing is.
+// A body that is called something else is not looked at, nor one that is called nothing, or two things.
 bool has_json(const request& r, reply& to) {
+    if (r.body.empty()) return true;
+    const auto is_type = [](const header& h) { return same_ignoring_case(h.name, "Content-Type"); };
     const header* const type = find_header(r.headers, "Content-Type");
-    if (r.body.empty() || type == nullptr) return true;
-    std::string_view name = std::string_view(type->value).substr(0, type->value.find(';'));
-    while (name.ends_with(' ')) name.remove_suffix(1);
-    if (same_ignoring_case(name, "application/json")) return true;
-    to.did = "wrong content type";
+    if (type != nullptr && std::ranges::count_if(r.headers, is_type) == 1) {
+        const auto trimmed = [](std::string_view text) {
+            while (text.starts_with(' ')) text.remove_prefix(1);
+            while (text.ends_with(' ')) text.remove_suffix(1);
+            return text;
+        };
+        const std::string_view value = type->value;
+        const std::size_t semicolon = std::min(value.find(';'), value.size());
+        const std::string_view more = trimmed(value.substr(std::min(semicolon + 1, value.size())));
+        if (same_ignoring_case(trimmed(value.substr(0, semicolon)), "application/json") &&
+            (more.empty() || same_ignoring_case(more, "charset=utf-8") || same_ignoring_case(more, "charset=utf8")))
+            return true;
+    }
+    to.did = type == nullptr ? "no content type" : "wrong content type";
     service_error(to, 415, "SecMaster.20030001", "Content type is not supported");
     return false;
 }
@@ -186,6 +197,7 @@ void answer_call(cloud& w, const route& to_where, const request& r, reply& to) {
     }
     place where = to_where.where;
     if (!in_scope(w, where, to) || !has_json(r, to)) return;
+    if (where.resource != w.rules.resource) where.apart = incidents::key_of(where.resource).low;
     where.foreign = w.ids.closed_world() && where.resource != w.rules.resource;
     switch (to_where.what) {
         case call::batch_delete:

@@ -84,6 +84,7 @@ struct place {  // …/workspaces/{workspace}/{what is published}/{rest}
     bool needs_language = false;
     std::string_view resource;  // "incidents"
     bool foreign = false;       // the list that was loaded holds ids of another resource
+    std::uint64_t apart = 0;    // keeps the ids of one resource apart from those of another
 };
 void answer_delete(cloud& w, const place& where, const request& r, reply& to);
 void answer_get(cloud& w, const place& where, reply& to);

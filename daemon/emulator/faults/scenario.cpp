@@ -162,6 +162,7 @@ std::optional<problem> read_metadata(yaml_map& top, const std::string& file, sce
     constexpr std::array<std::string_view, 3> v2{"optional", "required", "absent"};
     std::size_t chosen = 0;
     yaml_map map(*node, file, "metadata.");
+    s.metadata.asked_for = true;
     map.read("agency", s.metadata.agency);
     map.read_choice("v2", v2, chosen);
     map.read("security_token", s.metadata.security_token);

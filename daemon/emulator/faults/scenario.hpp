@@ -117,6 +117,7 @@ struct metadata_settings {
         required,  // 401 without one
         absent,    // 404 for PUT
     };
+    bool asked_for = false;
     bool agency = true;  // false: 401, no agency is bound
     v2_type v2 = v2_type::optional;
     std::string security_token;  // when set, signed calls must carry it

@@ -98,8 +98,21 @@ TEST(Emulator, ABodyThatIsCalledSomethingElseIsRefused) {
     emulator e;
     for (const char* type : {"application/x-www-form-urlencoded", "text/plain", "application/jsonx", ""})
         EXPECT_EQ(e.remove(R"("a")", "Content-Type: " + std::string(type) + "\r\n").status, 415) << type;
+    EXPECT_EQ(e.remove(R"("a")", "Content-Type: application/json;charset=latin1\r\n").status, 415);
+    EXPECT_EQ(e.remove(R"("a")", "Content-Type: application/json\r\nContent-Type: text/plain\r\n").status, 415);
+    client bare(e.port());
+    bare.send("POST " + batch_delete + " HTTP/1.1\r\nHost: e\r\nContent-Length: 19\r\n\r\n{\"batch_ids\":[\"a\"]}");
+    EXPECT_EQ(bare.receive().status, 415) << "called nothing";
     for (const char* type : {"application/json", "application/json;charset=UTF-8", "Application/JSON ; charset=utf8"})
         EXPECT_EQ(e.remove(R"("a")", "Content-Type: " + std::string(type) + "\r\n").status, 200) << type;
+}
+
+TEST(Emulator, ResourcesAreApartWithoutAListToo) {
+    emulator e;
+    EXPECT_EQ(e.call("DELETE", workspace + "alerts", R"({"batch_ids":["a"]})").status, 200);
+    EXPECT_EQ(e.call("GET", workspace + "alerts/a").json().at("code"), "SecMaster.20030005");
+    EXPECT_EQ(e.call("GET", workspace + "incidents/a").json().at("code"), "00000000");
+    EXPECT_NE(e.remove(R"("a")").body.find("\"success_ids\":[\"a\"]"), std::string::npos);
 }
 
 TEST(Emulator, AnotherResourceHasNoneOfTheListsIds) {
@@ -184,11 +197,12 @@ TEST(Emulator, SearchKeepsItsLimits) {
 TEST(Emulator, ReadsChunkedSplitAndPipelinedRequests) {
     emulator e;
     client c(e.port());
-    c.send("POST " + batch_delete + " HTTP/1.1\r\nHost: h\r\nTransfer-Enco");
+    c.send("POST " + batch_delete + " HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\nTransfer-Enco");
     c.send("ding: chunked\r\n\r\n5\r\n{\"bat\r\n11\r\nch_ids\":[\"a\",\"b\"]\r\n1\r\n}\r\n0\r\n\r\n");
     EXPECT_EQ(data_of(c.receive()), R"({"success_ids":["a","b"],"error_ids":[]})");
     const std::string one =
-        "POST " + batch_delete + " HTTP/1.1\r\nHost: h\r\nContent-Length: 17\r\n\r\n{\"batch_ids\":\"c\"}";
+        "POST " + batch_delete +
+        " HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\nContent-Length: 17\r\n\r\n{\"batch_ids\":\"c\"}";
     c.send(one + one);
     EXPECT_EQ(data_of(c.receive()), R"({"success_ids":["c"],"error_ids":[]})");
     EXPECT_EQ(data_of(c.receive()), R"({"success_ids":[],"error_ids":["c"]})");
@@ -373,10 +387,11 @@ TEST(Emulator, OverTlsAnUncleanCloseHarmsNobodyElse) {
         client c(e.port());
         c.send(i % 2 == 0 ? "GET / HTTP/1.1\r\n\r\n" : "\x16\x03\x01");
     }
-    const std::string ask = "printf 'POST " + batch_delete +
-                            " HTTP/1.1\\r\\nHost: h\\r\\nConnection: close\\r\\nContent-Length: 17\\r\\n\\r\\n"
-                            "{\"batch_ids\":\"t\"}' | timeout 10 openssl s_client -quiet -connect 127.0.0.1:" +
-                            std::to_string(e.port()) + " > " + folder.path("answer") + " 2>/dev/null";
+    const std::string ask =
+        "printf 'POST " + batch_delete +
+        " HTTP/1.1\\r\\nHost: h\\r\\nConnection: close\\r\\nContent-Type: application/json\\r\\nContent-Length: 17\\r\\n\\r\\n"
+        "{\"batch_ids\":\"t\"}' | timeout 10 openssl s_client -quiet -connect 127.0.0.1:" +
+        std::to_string(e.port()) + " > " + folder.path("answer") + " 2>/dev/null";
     [[maybe_unused]] const int unclean_end = std::system(ask.c_str());
     EXPECT_THAT(read_small_file(folder.path("answer"), 1 << 20).value(), HasSubstr(R"("success_ids":["t"])"));
     EXPECT_EQ(e.end().at("deletions"), 1);
