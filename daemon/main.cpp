@@ -13,7 +13,7 @@ int main(int argc, char** argv) {
     culld::daemon_options options;
     bool check = false;
     CLI::App app("Bulk-deletes SecMaster incidents named in job files, and journals what happened to every one.");
-    app.set_version_flag("--version", std::string("culld ") + CULLD_VERSION);
+    app.set_version_flag("-V,--version", std::string("culld ") + CULLD_VERSION);
     app.add_option("--config", options.sources.file, "configuration file")->capture_default_str();
     app.add_flag("--check-config", check, "check the configuration and exit");
     app.add_flag("--once", options.once, "take what is in the spool, finish it, exit");

@@ -142,7 +142,8 @@ result<void> job_document::begin_list(place at) {
         return {};
     }
     if (where_ == spot::ids) return wrong("ids must hold strings, not a list", at);
-    return wrong(fmt::format("{} must not be a list", field_), at);
+    return wrong(fmt::format("{} must not be a list", field_), at,
+                 field_ == "labels" ? "names and texts, as in {ticket: SEC-1234}" : "");
 }
 
 result<void> job_document::end_list() {
@@ -238,7 +239,7 @@ result<bool> job_document::boolean(const scalar& v, place at) const {
 result<std::optional<wall_time>> job_document::moment(const scalar& v, place at) const {
     if (v.type == scalar::kind::text)
         if (const auto parsed = parse_rfc3339(v.text)) return *parsed;
-    return must_be("an RFC 3339 time like 2026-11-25T22:00:00Z", v, at);
+    return must_be("an RFC 3339 time like 2026-11-25T22:00:00Z (a month is 01 to 12, a day one that it has)", v, at);
 }
 
 result<void> job_document::field(const scalar& v, place at) {
@@ -263,7 +264,7 @@ result<void> job_document::field(const scalar& v, place at) {
     }
     if (key_ == "id")
         return checked(spec_.id, is_job_id,
-                       "a string of 1 to 100 of A-Z a-z 0-9 . _ -, with no dot or - in front, and not \"ledger\"");
+                       "a string of 1 to 100 of A-Z a-z 0-9 . _ -, with no dot or - in front (ledger is culld's own)");
     if (key_ == "project_id") return checked(spec_.project_id, is_api_id, "a string of 1 to 64 of A-Z a-z 0-9 -");
     if (key_ == "workspace_id") return checked(spec_.workspace_id, is_api_id, "a string of 1 to 64 of A-Z a-z 0-9 -");
     if (key_ == "ids_file")

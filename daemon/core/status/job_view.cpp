@@ -32,6 +32,10 @@ void job_view::stand_still(const standing& s) {
     reason = s.reason;
     rate = 0;
     eta_seconds.reset();
+    if (s.why == standstill::throttled)
+        help =
+            "it ends by itself, and neither resume nor a restart ends it sooner. Where the limit was raised meanwhile: "
+            "stop culld, remove .limits in journal.dir, start culld";
     if (state == job_state::running) state = job_state::waiting;
     if (s.since) since = rfc3339(*s.since);
     if (s.until) until = rfc3339(*s.until);

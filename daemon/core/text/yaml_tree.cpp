@@ -165,8 +165,11 @@ class strict_run final : YAML::EventHandler {
     problem syntax_error(const YAML::Exception& e) {
         if (piece_.quote && (e.mark.is_null() || offset(e.mark) >= *piece_.quote)) return never_closed(*piece_.quote);
         if (piece_.open && (e.mark.is_null() || offset(e.mark) >= *piece_.open)) return bracket_open();
-        return complaint(place_of(e.mark.is_null() ? piece_.size : offset(e.mark)),
-                         fmt::format("no valid YAML: {}", made_visible(e.msg)));
+        return complaint(
+            place_of(e.mark.is_null() ? piece_.size : offset(e.mark)),
+            fmt::format("no valid YAML: {}", made_visible(e.msg)),
+            "look at this line and the one before: indentation by blanks, a blank behind each :, closed quotes "
+            "and brackets");
     }
     problem never_closed(std::size_t quote) {
         return complaint(place_of(quote), "no valid YAML: the quote that opens here is never closed",

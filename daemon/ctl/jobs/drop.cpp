@@ -22,7 +22,8 @@ outcome<folder> open_spool_folder(const context& with, const char* name) {
     const std::string path = with.settings.spool.dir + "/" + name;
     auto dir = folder::open(path);
     if (dir) return std::move(*dir);
-    dir.error().hint = "is this the spool of culld? --spool DIR names another";
+    dir.error().hint = errno == EACCES ? "only members of the group culld-submit may drop jobs"
+                                       : "is this the spool of culld? --spool DIR names another";
     return give_up_on(path, std::move(dir.error()));
 }
 

@@ -103,7 +103,10 @@ job_facts finished_facts(const folder& dir, const ledger_entry& entry) {
     out.status = entry.status;
     out.totals = entry.totals;
     // A journal that is gone or damaged is verify's to report; the ledger's word stands here.
-    if (auto first = read_first_record(dir, entry.job_id); first && *first) out.accepted_at = (*first)->accepted_at;
+    if (auto first = read_first_record(dir, entry.job_id); first && *first) {
+        out.accepted_at = (*first)->accepted_at;
+        out.uid = (*first)->uid;
+    }
     out.finished_at = entry.ts;
     write_json(out);
     return out;
@@ -138,6 +141,7 @@ job_facts open_facts(const folder& dir, const std::string& job_id, bool asked) {
     out.totals = read->summary.totals;
     out.accepted_at = read->summary.accepted_at;
     out.finished_at = read->summary.finished_at;
+    if (auto first = read_first_record(dir, job_id); first && *first) out.uid = (*first)->uid;
     out.stand_still(out.state == job_state::running || out.state == job_state::waiting
                         ? standing{standstill::daemon,
                                    asked ? "no daemon answers: this is what its journal says, and nothing moves"
@@ -213,7 +217,12 @@ std::vector<rejected_file> rejected_in_spool(const context& with, std::size_t mo
         const json::value parsed = text ? json::parse(*text, ec) : json::value();
         if (ec || !parsed.is_object()) continue;
         const json::object& o = parsed.as_object();
-        out.push_back({text_of(o, "file"), "", text_of(o, "error"), text_of(o, "at")});
+        const problem why{.what = text_of(o, "error"),
+                          .hint = text_of(o, "hint"),
+                          .file = count_in(o, "line") > 0 ? text_of(o, "file") : std::string(),
+                          .line = count_in(o, "line"),
+                          .column = count_in(o, "column")};
+        out.push_back({text_of(o, "file"), "", why.text(), text_of(o, "at")});
     }
     std::sort(out.begin(), out.end(), [](const rejected_file& a, const rejected_file& b) { return a.at > b.at; });
     if (out.size() > most) out.resize(most);
@@ -231,7 +240,11 @@ void sort_by_age(std::vector<job_facts>& jobs) {
 outcome<folder> open_journals(const context& with) {
     auto dir = folder::open(with.settings.journal.dir);
     if (dir) return std::move(*dir);
-    if (dir.error().hint.empty()) dir.error().hint = "--journal-dir DIR names another";
+    if (dir.error().hint.empty())
+        dir.error().hint = errno == EACCES
+                               ? "only root, culld's user and its group may read all journals; status, result "
+                                 "and report of a job of yours ask the daemon"
+                               : "--journal-dir DIR names another";
     return give_up_on(with.settings.journal.dir, std::move(dir.error()));
 }
 

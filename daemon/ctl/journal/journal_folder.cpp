@@ -6,10 +6,12 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <charconv>
 #include <memory>
 #include <utility>
 
 #include "culld/core/journal/journal_read.hpp"
+#include "culld/core/text/json_reader.hpp"
 #include "culld/io/os/hashed_lines.hpp"
 #include "culld/io/os/line_reader.hpp"
 
@@ -187,7 +189,18 @@ result<std::optional<first_record>> read_first_record(const folder& dir, const s
     auto record = std::make_unique<record_view>();
     if (auto read = read_record(line.text, *record); !read) return fail(std::move(read.error()));
     auto file = record->text("file");
-    return std::optional(first_record{std::string(record->ts), file ? std::move(*file) : std::string()});
+    first_record out{std::string(record->ts), file ? std::move(*file) : std::string(), std::nullopt};
+    if (const json_value* owner = record->find("owner"); owner != nullptr) {
+        json_reader members(owner->raw);
+        json_member member;
+        while (members.next(member)) {
+            std::uint32_t uid = 0;
+            const std::string_view text = member.value.raw;
+            if (member.key == "uid" && std::from_chars(text.data(), text.data() + text.size(), uid).ec == std::errc())
+                out.uid = uid;
+        }
+    }
+    return std::optional(std::move(out));
 }
 
 }  // namespace culld::ctl

@@ -51,6 +51,7 @@ using record_visitor = std::function<result<void>(const record_view&, std::uint6
 // The first record alone: what was accepted. Empty if the journal holds no whole line.
 struct first_record {
     std::string accepted_at, file;
+    std::optional<std::uint32_t> uid;  // the submitter's
 };
 [[nodiscard]] result<std::optional<first_record>> read_first_record(const folder& dir, const std::string& job_id);
 

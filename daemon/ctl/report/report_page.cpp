@@ -349,10 +349,11 @@ void report_page::by_hand(std::string& out) const {
     const source_facts& source = facts_.list ? *facts_.list : facts_.source;
     fmt::format_to(
         to,
-        "<p>The file that the ids came from:</p><pre>sha256sum {}</pre><p>What the journal says about one id, "
+        "<p>The file that the ids came from, in the spool's done/ or failed/; with a number in its name where {} was "
+        "taken, so its hash finds it:</p><pre>sha256sum -- * | grep {}</pre><p>What the journal says about one id, "
         "and the whole of it at once:</p><pre>grep -n '\"ID\"' {}\ncullctl verify --journal-dir . -- {}</pre>"
         "</section>\n",
-        html(shell_file(source.file)), name, html(shell_quoted(facts_.job_id)));
+        html(source.file), html(shell_quoted(source.sha256)), name, html(shell_quoted(facts_.job_id)));
 }
 
 void report_page::foot(std::string& out) const {

@@ -37,7 +37,10 @@ void options_of(std::string& out, const std::vector<option_model>& options, std:
         for (const std::string& name : o.names)
             names += name.starts_with("--") ? " -l " + name.substr(2) : " -s " + name.substr(1);
         fmt::format_to(std::back_inserter(out), "complete -c cullctl{}{}{}{} -d '{}'\n", condition, names,
-                       o.takes_value ? " -r" : "", o.takes_value ? source_of(o.value) : "", fish_text(o.help));
+                       !o.takes_value                       ? ""
+                       : o.value.what == completes_to::file ? " -r"
+                                                            : " -x",
+                       o.takes_value ? source_of(o.value) : "", fish_text(o.help));
     }
 }
 

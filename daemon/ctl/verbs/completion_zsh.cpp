@@ -92,7 +92,10 @@ _cullctl_where() {
         fmt::format_to(to, "                        '{}:{}' ;;\n", verb.takes_many ? "*" : "1",
                        action_of(verb.positional));
     }
-    out += "            esac ;;\n    esac\n}\n\n_cullctl \"$@\"\n";
+    out +=
+        "            esac ;;\n    esac\n}\n\n"
+        // As a file of fpath it is the function itself; evaluated, it names one.
+        "if [[ $funcstack[1] == _cullctl ]]; then\n    _cullctl \"$@\"\nelse\n    compdef _cullctl cullctl\nfi\n";
     return out;
 }
 

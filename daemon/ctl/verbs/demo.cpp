@@ -21,6 +21,7 @@
 #include <thread>
 
 #include "ctl/ui/verb.hpp"
+#include "culld/core/text/shell_quote.hpp"
 #include "culld/io/os/file.hpp"
 
 extern char** environ;
@@ -135,6 +136,13 @@ std::string uuid(std::mt19937_64& dice) {
                        0x8000U | (b >> 48U & 0x3FFFU), b & 0xFFFFFFFFFFFFU);
 }
 
+std::string last_line_of(const std::string& path) {
+    auto text = read_small_file(path, 1U << 20U);
+    if (!text) return "its log cannot be read";
+    while (text->ends_with('\n')) text->pop_back();
+    return text->substr(text->rfind('\n') + 1);
+}
+
 class stage {
   public:
     stage(const context& with, std::uint64_t seed, bool keep) : with_(with), dice_(seed), seed_(seed), keep_(keep) {}
@@ -153,7 +161,10 @@ class stage {
         if (auto done = set_up(); !done) return fail(done.error());
         if (auto done = start_emulator(); !done) return fail(done.error());
         if (auto done = start_daemon(); !done) return fail(done.error());
-        tell("job", fmt::format("{} ids, rename into {}/incoming", demo_ids, (home_ / "spool").string()));
+        tell("job", fmt::format("{} ids in a job file, which submit puts into {}/incoming", demo_ids,
+                                (home_ / "spool").string()));
+        tell("absent",
+             "is what was gone when it was asked for: never there, or deleted by a request whose answer was lost");
         tell("harmless", "the ids are made up, and the API is the emulator: nothing of yours is deleted");
         // With their number said beforehand nobody is asked for it.
         auto code =
@@ -171,7 +182,10 @@ class stage {
             if (interrupted_by_user != 0) return 130;
         }
         const auto took = std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count();
-        if (keep_) tell("journal", (home_ / "journal" / "close-q3.jsonl").string());
+        if (keep_) {
+            tell("journal", (home_ / "journal" / "close-q3.jsonl").string());
+            tell("look", fmt::format("cullctl --config {} list", shell_quoted((home_ / "culld.yaml").string())));
+        }
         tell("done", fmt::format("in {:.1f} s{}", took,
                                  keep_ ? "; everything is kept in " + home_.string()
                                        : "; nothing is left behind (--keep keeps it to look around)"));
@@ -187,8 +201,9 @@ class stage {
     result<int> show(std::vector<std::string> words) {
         std::string line = "$ cullctl";
         for (const std::string& word : words) line += " " + word;
-        with_.out.info("");
-        with_.out.info(with_.out.on_stderr(colour::bold, line));
+        // Beside what the command prints, wherever that goes.
+        with_.out.data("\n" + with_.out.on_stdout(colour::bold, line) + "\n");
+        if (auto flushed = with_.out.flush(); !flushed) return fail(flushed.error());
         std::vector<std::string> command{self_, "--config", (home_ / "culld.yaml").string()};
         command.insert(command.end(), words.begin(), words.end());
         auto running = start(command, -1, -1);
@@ -211,7 +226,11 @@ class stage {
 
     result<void> set_up() {
         std::error_code ec;
-        std::string pattern = (fs::temp_directory_path(ec) / "culld-demo.XXXXXX").string();
+        const fs::path place = fs::temp_directory_path(ec);
+        if (ec)
+            return fail(fmt::format("there is no folder for temporary files: {}", ec.message()),
+                        "TMPDIR, where it is set, must name a folder that exists");
+        std::string pattern = (fs::absolute(place) / "culld-demo.XXXXXX").string();
         if (::mkdtemp(pattern.data()) == nullptr) return fail(errno_problem("make folder", pattern, errno));
         home_ = pattern;
         std::string ids, stubborn;
@@ -222,8 +241,8 @@ class stage {
             if (i == 1234) poison_ = id;
         }
         const std::string scenario = fmt::format(
-            "seed: {}\nlatency: {{fixed: 30ms, jitter: 20ms}}\nthrottle: {{limit: 40, per: 1s}}\nfail_ratio: 0.02\n"
-            "fail_always: [{}]\npoison_ids: [{}]\nmissing_ratio: 0.002\nlost_ratio: 0.05\nstatus_ratio: {{503: 0.05, apply: never}}\n",
+            "seed: {}\nlatency: {{fixed: 30ms, jitter: 20ms}}\nthrottle: {{limit: 50, per: 1s}}\nfail_ratio: 0.02\n"
+            "fail_always: [{}]\npoison_ids: [{}]\nmissing_ratio: 0.002\nlost_ratio: 0.01\nstatus_ratio: {{503: 0.05, apply: never}}\n",
             seed_, stubborn, poison_);
         for (
             const auto& [name, content, mode] :
@@ -264,7 +283,7 @@ class stage {
         address_ = line.substr(opening.size());
         tell("emulator",
              fmt::format(
-                 "SecMaster API emulator on http://{}: refuses, loses answers, throttles at 40 requests a second",
+                 "SecMaster API emulator on http://{}: refuses, loses answers, throttles at 50 requests a second",
                  address_));
         return {};
     }
@@ -274,7 +293,7 @@ class stage {
         const std::string settings = fmt::format(
             "# The demo's own culld.\napi: {{endpoint: \"http://{}\", project_id: demo-project, workspace_id: demo-workspace}}\n"
             "auth: {{token_file: {}/token}}\nspool: {{dir: {}/spool}}\njournal: {{dir: {}/journal}}\n"
-            "limits: {{requests_per_second: 60, concurrency: 4}}\nretry: {{base_delay: 200ms, max_delay: 2s}}\n"
+            "batch: {{size: 25}}\nlimits: {{requests_per_second: 75, concurrency: 4}}\nretry: {{base_delay: 200ms, max_delay: 2s}}\n"
             "http: {{listen: \"\", socket: {}/control.sock}}\nlog: {{format: text}}\n",
             address_, home, home, home, home);
         if (auto done = write_file(home_ / "culld.yaml", settings, 0644); !done) return done;
@@ -283,7 +302,9 @@ class stage {
         if (!running) return fail(running.error());
         daemon_ = std::move(*running);
         for (int i = 0; i < 500 && !fs::exists(home_ / "control.sock"); ++i) {
-            if (daemon_.ended()) return fail("culld ended at once", "see " + home + "/culld.log (run with --keep)");
+            if (daemon_.ended())
+                return fail("culld ended at once: " + last_line_of(home + "/culld.log"),
+                            "run it with --keep to see all of its log");
             std::this_thread::sleep_for(10ms);
         }
         tell("daemon", fmt::format("culld {} in {} (not your system service)", CULLD_VERSION, home));

@@ -30,8 +30,17 @@ int print_names(const context& with, bool open_only) {
         names.insert(all->begin(), all->end());
     }
     // A file of another name is nobody's job; and shells expand what they are offered.
-    for (const std::string& name : names)
-        if (is_job_id(name)) with.out.data(name + "\n");
+    std::erase_if(names, [](const std::string& name) { return !is_job_id(name); });
+    if (!with.json) {
+        for (const std::string& name : names) with.out.data(name + "\n");
+        return all_well;
+    }
+    std::string text = "[";
+    for (const std::string& name : names) {
+        if (text.size() > 1) text += ',';
+        append_json_string(text, name);
+    }
+    with.out.data(text + "]\n");
     return all_well;
 }
 

@@ -16,6 +16,7 @@
 #include "culld/core/job/job_document.hpp"
 #include "culld/core/text/json_writer.hpp"
 #include "culld/core/text/percent_escape.hpp"
+#include "culld/core/text/shell_quote.hpp"
 #include "culld/io/os/file.hpp"
 
 namespace culld::ctl {
@@ -88,6 +89,9 @@ outcome<job_facts> job_of_daemon(const context& with, const std::string& name, n
     }
     if (by == named_by::id_or_file && of_file.size() == 1) return *of_file.front();
     if (of_file.empty() && begin.empty()) {
+        std::erase_if(*jobs, [](const job_facts& job) { return job.finished() || job.is_file(); });
+        if (by == named_by::id_alone)
+            for (job_facts& job : *jobs) job.file.clear();
         problem why;
         static_cast<void>(match(name, *jobs, why));  // for its words alone: it names none
         why.what = fmt::format("no open job \"{}\"", printable(name));
@@ -124,6 +128,15 @@ std::string question_about(const job_facts& job) {
                        printable(job.job_id), grouped(job.remaining()), grouped(job.totals.ids));
 }
 
+// What an order comes to depends on how the job stood.
+std::string done_text(const order& what, const job_facts& job) {
+    if (what.name != "resume" || job.state == job_state::paused) return what.done;
+    if (job.state == job_state::blocked)
+        return fmt::format("tried again; cullctl status {} says what comes of it", shell_quoted(job.job_id));
+    const std::string why = why_of(job);
+    return why.empty() ? "nothing held it up" : fmt::format("no order of a person held it up; it waits: {}", why);
+}
+
 int run_order(const context& with, const order& what, const order_options& options) {
     std::string body;
     json_object o(body);
@@ -145,7 +158,7 @@ int run_order(const context& with, const order& what, const order_options& optio
             continue;
         }
         worst = std::max(worst, post(with, name_of(job), what.name, body,
-                                     job.waits_for == standstill::reading ? what.done_early : what.done));
+                                     job.waits_for == standstill::reading ? what.done_early : done_text(what, job)));
     }
     return worst;
 }
@@ -189,9 +202,10 @@ int run_rate(const context& with, const std::vector<std::string>& words, bool ye
         std::vector<std::string> shown;
         for (const std::string& id : ids) shown.push_back(printable(id));
         const std::string what = fmt::format(
-            "at most {:g} requests a second for each of {} open jobs ({}). Jobs submitted later are not concerned; "
+            "at most {:g} requests a second for {} ({}). Jobs submitted later are not concerned; "
             "limits.requests_per_second still bounds all of them together.",
-            per_second, grouped(ids.size()), fmt::join(shown, ", "));
+            per_second, ids.size() == 1 ? "the one open job" : fmt::format("each of {} open jobs", grouped(ids.size())),
+            fmt::join(shown, ", "));
         if (!yes && person_is_there(with)) {
             if (!confirmed(what)) {
                 with.out.error("nothing changed");

@@ -55,7 +55,13 @@ class printer {
     void row(const result_row& r) {
         std::string& out = with_.out.begin_data();
         switch (form_) {
-            case row_form::ids: out.append(r.id).push_back('\n'); break;
+            case row_form::ids:
+                if (with_.json)
+                    append_json_string(out, r.id);
+                else
+                    out.append(r.id);
+                out.push_back('\n');
+                break;
             case row_form::csv:
                 append_csv_field(out, r.id);
                 append_rest(out, r, [&] {

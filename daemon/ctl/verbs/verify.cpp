@@ -173,7 +173,7 @@ std::string ledger_range(const ledger_check& ledger) {
                        ledger.last_at());
 }
 
-void show(const context& with, const tally& t, const ledger_check& ledger, double seconds) {
+void show(const context& with, const tally& t, const ledger_check& ledger, bool names, double seconds) {
     const bool ok = t.findings.empty() && !t.failed;
     if (with.json) {
         std::string text;
@@ -203,9 +203,10 @@ void show(const context& with, const tally& t, const ledger_check& ledger, doubl
            : with.out.on_stdout(colour::red, t.findings.empty()       ? "not all could be read:"
                                              : t.findings.size() == 1 ? std::string("1 finding:")
                                                                       : fmt::format("{} findings:", t.findings.size()));
-    with.out.data(fmt::format("{} {} {} ({} of open jobs), {} records, {} bytes; {}\n", verdict, grouped(t.journals),
+    with.out.data(fmt::format("{} {} {} ({} of open jobs), {} records, {} bytes; {}{}\n", verdict, grouped(t.journals),
                               t.journals == 1 ? "journal" : "journals", grouped(t.open), grouped(t.records),
-                              grouped(t.bytes), ledger_range(ledger)));
+                              grouped(t.bytes), ledger_range(ledger),
+                              names ? "; every id compared with its job's list" : ""));
     if (with.verbose)
         with.out.info(fmt::format("{:.2f} s, {:.2f} GB/s", seconds,
                                   static_cast<double>(t.bytes) / 1e9 / std::max(seconds, 1e-6)));
@@ -276,7 +277,11 @@ int verify(const context& with, const verify_options& options) {
     go_on(each.look_again(ledger, t));
     if (t.findings.empty() && !t.failed)
         if (auto nothing = nothing_verified(with, t, ledger, keys->has_value())) return report(with, *nothing);
-    show(with, t, ledger, seconds);
+    show(with, t, ledger, options.names, seconds);
+    if (!reading->there && t.records == 0 && !t.findings.empty())
+        with.out.info(
+            "no ledger is there, and no file holds a record of culld: is this a journal folder? --journal-dir DIR "
+            "names another");
     if (!*keys && ledger.signed_lines() > 0)
         with.out.info("the ledger is signed, and the signatures were not checked: --public-key FILE does that");
     if (!t.findings.empty()) return not_verified;

@@ -46,6 +46,10 @@ std::vector<waiting_file> waiting_files(const context& with, const std::vector<j
         if (!facts || now - changed_at(*facts) < taken_within) continue;
         out.push_back({name, why_it_waits(jobs), rfc3339(changed_at(*facts))});
     }
+    // The daemon knows that it waits, its folder since when.
+    for (waiting_file& file : out)
+        if (file.since.empty() && dir)
+            if (const auto facts = dir->stat(file.file)) file.since = rfc3339(changed_at(*facts));
     std::sort(out.begin(), out.end(), [](const waiting_file& a, const waiting_file& b) {
         return std::tie(a.since, a.file) < std::tie(b.since, b.file);
     });

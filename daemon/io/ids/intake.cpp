@@ -216,7 +216,11 @@ result<job_spec> intake::read_job(int fd, std::string_view name, int copy) {
     const file_type type = type_of(name);
     if (!is_job(type.kind))
         return failed<job_spec>(
-            problem{.what = "its name is not that of a job", .hint = "*.json, *.yaml, *.txt, *.csv or *.jsonl"},
+            problem{
+                .what = "its name is not that of a job",
+                .hint = type.kind == file_kind::sidecar
+                            ? "a list of ids for the ids_file of a job; *.txt is a list that is a job by itself"
+                            : "*.json, *.yaml, *.yml, *.txt, *.csv, *.jsonl or *.ndjson; lists also with .gz or .zst"},
             intake_fault::file);
     const job_rules rules{around_.settings, around_.resources};
     byte_source from(fd, file_, type.packed, &around_.watch, copy);

@@ -253,7 +253,10 @@ class json_job {
         json::error_code ec;
         const std::size_t used = parser_.write_some(true, &c, 1, ec);
         if (handler.trouble) return fail(*handler.trouble);
-        if (ec) return wrong(fmt::format("not JSON: {}", ec.message()), here_.at);
+        if (ec)
+            return wrong(
+                fmt::format("not JSON: {}", ec.message()), here_.at,
+                "names and texts stand in double quotes, a comma between two members and none behind the last");
         // A byte that the parser left behind its end.
         if (used == 0 && !blank) return wrong("something follows the job", here_.at, "a job file holds one object");
         return {};

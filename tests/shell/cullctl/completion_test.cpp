@@ -124,6 +124,9 @@ TEST_F(CullctlCompletion, ZshReadsItsScript) {
     EXPECT_EQ(output("zsh -n c.zsh"), "");
     EXPECT_EQ(output("zsh -fc 'fpath=(fn $fpath); autoload -Uz compinit; compinit -u -d dump; echo $_comps[cullctl]'"),
               "_cullctl\n");
+    EXPECT_EQ(
+        output("zsh -fc 'autoload -Uz compinit; compinit -u -d dump; eval \"$(cat c.zsh)\"; echo $_comps[cullctl]'"),
+        "_cullctl\n");
 }
 
 // As on a terminal: a widget types the line, has it completed, and writes down what it became.
