@@ -50,7 +50,8 @@ function(culld_floor floor)
     endforeach()
 endfunction()
 
-# culld_tests_of(culld_unit_tests unit): the tests of tests/KIND/ROOM/, a unity source for each room.
+# culld_tests_of(culld_unit_tests unit): the tests of tests/KIND/ROOM/, a unity source for each room. What one file names
+# there, another may call a local of its own.
 function(culld_tests_of target kind)
     file(GLOB rooms CONFIGURE_DEPENDS LIST_DIRECTORIES true RELATIVE ${CMAKE_CURRENT_SOURCE_DIR}/${kind}
          ${CMAKE_CURRENT_SOURCE_DIR}/${kind}/*)
@@ -61,5 +62,5 @@ function(culld_tests_of target kind)
             target_sources(${target} PRIVATE ${sources})
         endif()
     endforeach()
-    set_target_properties(${target} PROPERTIES UNITY_BUILD_MODE GROUP)
+    set_target_properties(${target} PROPERTIES UNITY_BUILD_MODE GROUP CULLD_MAY_SHADOW ON)
 endfunction()

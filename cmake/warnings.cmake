@@ -1,8 +1,8 @@
 # Warnings are errors, everywhere, in every build type.
 function(culld_warnings target)
     target_compile_options(${target} INTERFACE
-        -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wnon-virtual-dtor -Wold-style-cast -Woverloaded-virtual
-        -Wcast-qual -Wformat=2 -Wimplicit-fallthrough -Wextra-semi -Werror
+        -Wall -Wextra -Wpedantic $<$<NOT:$<BOOL:$<TARGET_PROPERTY:CULLD_MAY_SHADOW>>>:-Wshadow>
+        -Wconversion -Wnon-virtual-dtor -Wold-style-cast -Woverloaded-virtual -Wcast-qual -Wformat=2 -Wimplicit-fallthrough -Wextra-semi -Werror
         # A designated initialiser that leaves members at their defaults is what we want to write.
         -Wno-missing-field-initializers)
     if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")

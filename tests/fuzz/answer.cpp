@@ -69,7 +69,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
 
     // Whatever was said, sending goes on within a day, and not faster than before.
     const steady_time start{hour};
-    traffic t({}, start, true);
+    send_gate t({}, start, true);
     std::optional<named_limit> limit;
     if (r.limit_per_second) limit = {*r.limit_per_second, r.limit_window};
     const steady_time on = t.throttled(start, r.pause, limit, 0.5);

@@ -263,7 +263,7 @@ TEST(OutOfMemory, ARefusalIsReadRightOrNotAtAll) {
          R"(<html>no json</html>)"})
         for (const unsigned status : {400U, 401U, 403U, 429U})
             fail_each_allocation([&] {
-                const reading r = read_answer(status, "12", body, wall_time(), redactor());
+                const error_answer r = read_answer(status, "12", body, wall_time(), redactor());
                 return fmt::format("{} {} {} {} {} {}", static_cast<int>(r.what), r.error_class, r.code, r.message,
                                    r.help, r.pause.value_or(nanoseconds(-1)).count());
             });

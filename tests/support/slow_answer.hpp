@@ -106,20 +106,20 @@ struct answer {
     bool repeated = false;
 };
 
-class error_answer {
+class reading {
   public:
     // None where the answer cannot be read.
     static std::optional<answer> of(std::string_view body) {
         auto tokens = tokens_of(body);
         if (!tokens) return std::nullopt;
         tokens->push_back({'.', {}});
-        error_answer r(*std::move(tokens));
+        reading r(*std::move(tokens));
         if (!r.members(true) || r.here().kind != '.') return std::nullopt;
         return r.out_;
     }
 
   private:
-    explicit error_answer(std::vector<token> tokens) : tokens_(std::move(tokens)) {}
+    explicit reading(std::vector<token> tokens) : tokens_(std::move(tokens)) {}
     [[nodiscard]] const token& here() const { return tokens_[at_]; }
     bool pass(char kind) {
         if (here().kind != kind) return false;

@@ -295,7 +295,7 @@ TEST_F(Judge, AgreesWithASlowReadingOfAnyMangledAnswer) {
                 default: body.erase(at, 1);
             }
         }
-        const auto slowly = slow::error_answer::of(body);
+        const auto slowly = slow::reading::of(body);
         const auto j = judge_it(abc_, body);
         RC_ASSERT(j.has_value() == slowly.has_value());
         if (!slowly) return;

@@ -49,7 +49,7 @@ TEST(SignatureRejection, NamesTheGatewaysTimeWhereItIsOne) {
 TEST(SignatureRejection, ComesWithTheAnswer) {
     const std::string body =
         R"({"error_msg":"Incorrect IAM authentication information: verify aksk signature fail, canonicalRequest:GET|/x/||x-security-token:hush|","error_code":"APIGW.0301"})";
-    const reading r = read_answer(401, "", body, wall_time(), redactor());
+    const error_answer r = read_answer(401, "", body, wall_time(), redactor());
     EXPECT_EQ(r.refusal.kind, refusal_kind::wrong_signature);
     EXPECT_EQ(r.refusal.canonical, "GET|/x/||x-security-token:hush|");
     EXPECT_THAT(r.message, Not(HasSubstr("hush")));

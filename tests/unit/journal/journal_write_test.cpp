@@ -233,7 +233,7 @@ TEST_F(JournalWrite, Checkpoint) {
     const plan_state state{.ids = 100,
                            .intended = 40,
                            .next_batch = 8,
-                           .open = {{1, word::refused, {{3, 1}, {5, 2}}}, {0, word::unsent, {{30, 10}}}},
+                           .open = {{1, last_outcome::refused, {{3, 1}, {5, 2}}}, {0, last_outcome::unsent, {{30, 10}}}},
                            .presettled = {{50, 1}},
                            .counts = {},
                            .first_good = 11,

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <functional>
 
+#include "culld/core/answer/error_answer.hpp"
 #include "culld/core/base/base64.hpp"
 #include "culld/core/text/clean_message.hpp"
 #include "culld/core/text/json_writer.hpp"
@@ -122,7 +123,7 @@ TEST(Redact, TheGatewaysEchoOfATokenIsNotTold) {
     const std::string body =
         R"({"error_code":"APIGW.0301","error_msg":"Incorrect IAM authentication information: decrypt token fail: token=)" +
         token + R"(","request_id":"r"})";
-    const reading r = read_answer(401, "", body, wall_time(), knowing(token));
+    const error_answer r = read_answer(401, "", body, wall_time(), knowing(token));
     EXPECT_EQ(r.message, "Incorrect IAM authentication information: decrypt token fail: token=[redacted]");
     EXPECT_EQ(r.refusal.kind, refusal_kind::bad_token);
     for (const std::string& text :
