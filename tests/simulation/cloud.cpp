@@ -81,7 +81,7 @@ cloud::~cloud() {
 
 void cloud::behave(emulator::scenario rules, std::optional<std::string> token) {
     emulator::incidents ids = emulated_ ? std::move(emulated_->ids) : emulator::incidents(1'000'000);
-    emulated_ = std::make_unique<emulator::world>(std::move(rules), std::move(ids), std::move(token), std::nullopt);
+    emulated_ = std::make_unique<emulator::cloud>(std::move(rules), std::move(ids), std::move(token), std::nullopt);
     dark_until_ = moment();
 }
 

@@ -29,7 +29,7 @@ class cloud {
     void behave(emulator::scenario rules, std::optional<std::string> token);
     void forget(const std::string& id);  // it never existed
     [[nodiscard]] bool exists(const std::string& id) const;
-    [[nodiscard]] emulator::world& inside() { return *emulated_; }
+    [[nodiscard]] emulator::cloud& inside() { return *emulated_; }
 
   private:
     struct connection;
@@ -41,7 +41,7 @@ class cloud {
 
     world& in_;
     truth& judge_;
-    std::unique_ptr<emulator::world> emulated_;
+    std::unique_ptr<emulator::cloud> emulated_;
     moment dark_until_{};
 };
 

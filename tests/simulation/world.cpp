@@ -3,19 +3,19 @@
 namespace culld::simulation {
 
 namespace {
-world* the_one = nullptr;
+world* the_world = nullptr;
 }
 
 world::world(std::uint64_t seed, bool talk) : on(seed, talk), files(on) {
-    the_one = this;
+    the_world = this;
 }
 
 world::~world() {
-    the_one = nullptr;
+    the_world = nullptr;
 }
 
 world& world::here() {
-    return *the_one;
+    return *the_world;
 }
 
 }  // namespace culld::simulation
