@@ -97,7 +97,9 @@ bool ends_the_text(std::string_view rest, std::string_view folded, bool quoted) 
     if (!quoted) return is_all_of(rest, folded);
     if (!rest.starts_with('|') && !rest.starts_with('>')) return false;
     const std::size_t line_end = rest.find('\n');
-    return line_end == std::string_view::npos || is_all_of(rest.substr(line_end), folded);
+    if (line_end == std::string_view::npos) return true;
+    rest.remove_prefix(line_end);
+    return std::ranges::all_of(rest, is_folded_space) || is_all_of(rest, folded);
 }
 
 // One run of read_strict_yaml: the grammar is yaml-cpp's, what is refused is decided here.

@@ -30,7 +30,8 @@ job_view job(std::string_view id, std::string_view state) {
             .file = "a.txt",
             .state = job_state_named(state).value(),
             .totals = {.ids = 200, .deleted = 90, .failed = 10},
-            .rate = 12.5};
+            .rate = 12.5,
+            .eta_seconds = 8};
 }
 
 TEST(StatusPage, AllowsItsOwnStyleAndScriptAndNothingElse) {
@@ -59,7 +60,7 @@ TEST(StatusPage, ShowsAJobWithItsProgress) {
     EXPECT_TRUE(has(page, "<progress max=\"200\" value=\"100\">"));
     EXPECT_TRUE(has(page, "50.0%"));
     EXPECT_TRUE(has(page, "12.5/s"));
-    EXPECT_TRUE(has(page, ">8s<")) << "100 left at 12.5 a second";
+    EXPECT_TRUE(has(page, ">8s<"));
 }
 
 TEST(StatusPage, HasNoProgressOfWhatIsFinished) {
