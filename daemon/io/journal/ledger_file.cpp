@@ -350,7 +350,6 @@ result<void> ledger_file::tell_of(const acceptance_facts& job, std::span<const p
         if (auto done = append(write); !done) return done;
         const std::string id(job.job_id);
         known = open_.insert_or_assign(id, open_job{id, std::string(job.file), 0, std::string(job.first)}).first;
-        tells_of_accepted_ = true;
     }
     for (const person_order& order : orders) {
         if (order.record < known->second.orders_upto) continue;
