@@ -515,7 +515,7 @@ int run_daemon(const daemon_options& options) {
     auto owned = own_folders(*files, *journals, *plans);
     if (!owned)
         return refuse(owned.error().what, owned.error().why == lock_refusal::cause::held ? try_later : io_error);
-    if (auto same = keep_together(owned->active, *journals); !same) return refuse(same.error(), try_later);
+    if (auto same = keep_together(files->root(), *journals); !same) return refuse(same.error(), try_later);
     auto ledger = ledger_file::open(*journals, std::move(from->signing), log_ledger_line);
     if (!ledger) return refuse(ledger.error(), io_error);
     warn_of(*ledger);

@@ -29,21 +29,21 @@ tl::expected<owned_folders, lock_refusal> own_folders(const spool& files, const 
     return out;
 }
 
-result<void> keep_together(const folder& active, const folder& journals) {
+result<void> keep_together(const folder& spool, const folder& journals) {
     constexpr const char* note = ".journals";
     constexpr std::size_t id_max = 64;
-    const auto noted = active.read_start(note, id_max);
+    const auto noted = spool.read_start(note, id_max);
     if (!noted) return fail(noted.error());
     const auto here = journals.read_start(note, id_max);
     if (!here) return fail(here.error());
     if (*noted && *noted == *here) return {};
     if (*noted)
         return fail(problem{
-            .what = fmt::format("is not the folder that holds the journals of {}'s jobs", active.path()),
+            .what = fmt::format("is not the folder that holds the journals of {}'s jobs", spool.path()),
             .hint =
                 fmt::format("is its disk mounted? Bring back the folder that was used; if its journals are lost for "
-                            "good, take what lies in {0} away, remove {0}/{1} and start again",
-                            active.path(), note),
+                            "good, take what lies in {0}/active away, remove {0}/{1} and start again",
+                            spool.path(), note),
             .file = journals.path()});
     std::string id = here->value_or("");
     if (id.empty()) {
@@ -51,7 +51,7 @@ result<void> keep_together(const folder& active, const folder& journals) {
         for (int i = 0; i < 4; ++i) id += fmt::format("{:08x}", entropy());
         if (auto kept = journals.replace(note, id, 0640); !kept) return kept;
     }
-    return active.replace(note, id, 0640);
+    return spool.replace(note, id, 0640);
 }
 
 folder_guard::folder_guard(daemon_context& with, owned_folders& owned,

@@ -28,7 +28,7 @@ struct owned_folders {
 
 // Notes in the spool which journal folder its jobs are recorded in, and looks whether it is this one: a disk that is
 // not mounted leaves an empty folder, in which every open job would begin anew, and every used id could be used again.
-[[nodiscard]] result<void> keep_together(const folder& active, const folder& journals);
+[[nodiscard]] result<void> keep_together(const folder& spool, const folder& journals);
 
 class folder_guard {
   public:
