@@ -508,9 +508,9 @@ task<void> sender::drain(nanoseconds limit) {
     for (auto& w : workers_) w->wake.notify();
     credentials_->break_off();
     credentials_changed_.notify();
-    while ((running_ > 0 || renewing_ || looking_up_) && steady_now() < end) co_await ended_.wait_until(end);
+    while ((running_ > 0 || renewal_.under_way() || looking_up_) && steady_now() < end) co_await ended_.wait_until(end);
     for (auto& w : workers_) w->connection.close();
-    while (running_ > 0 || renewing_ || looking_up_) co_await ended_.wait();
+    while (running_ > 0 || renewal_.under_way() || looking_up_) co_await ended_.wait();
 }
 
 }  // namespace culld

@@ -14,7 +14,7 @@ namespace culld {
 
 bool sender::have_credentials(steady_time now, std::optional<steady_time>& later) {
     if (const auto until = credentials_->hold(now)) {
-        held_until_ = until;
+        static_cast<void>(renewal_.hold(*until));
         give_up(
             {"auth", "",
              fmt::format("{} of our signatures in a row were refused: nothing is signed with this key for {} s, since "
@@ -27,17 +27,16 @@ bool sender::have_credentials(steady_time now, std::optional<steady_time>& later
         log(log_level::warn, "clock.jumped", "this host's clock jumped: one signed request goes first");
         send_gate_.credentials_renewed();
     }
-    if (owed_ && now >= owed_->at)
-        look_at_credentials();
-    else if (owed_ && (!later || owed_->at < *later))
-        later = owed_->at;
+    if (renewal_.waits()) {
+        carry_out(renewal_.time_passed(now));
+        if (const auto due = renewal_.due(); due && (!later || *due < *later)) later = due;
+    }
     const bool usable = credentials_->usable(now);
     if (usable)
         no_credentials_.reset();
     else if (!no_credentials_)
         no_credentials_ = {.since = wall_now(), .what = credentials_->describe() + ": being fetched"};
-    if (credentials_->due(now) && !owed_)
-        start_renewing(usable ? renewal_cause::ahead : renewal_cause::first, std::nullopt);
+    if (credentials_->due(now) && !renewal_.waits()) want_renewal(usable ? renewal_cause::ahead : renewal_cause::first);
     return usable;
 }
 
@@ -59,102 +58,84 @@ void sender::unauthorized(worker& w, const http_answer& answer, const error_answ
 
 void sender::were_refused(block_facts why, const signature_rejection& refusal) {
     send_gate_.credentials_refused();
+    refused_for_ = std::move(why);
     const bool taught = credentials_->refused(refusal, steady_now(), wall_now());
-    if (remedied_) {
-        give_up(std::move(why));
-    } else if (taught) {
+    const renewal_action what = draining_ ? renewal_action::none : renewal_.refused(taught);
+    if (what == renewal_action::go_first)
         log(log_level::warn, "clock.learned",
             fmt::format(
                 "the gateway's clock shows {}, ours differs: requests are signed with its time from now on; set this "
                 "host's clock",
                 rfc3339(*refusal.server_time)));
-        remedied_ = true;
-        send_gate_.credentials_renewed();
-        credentials_changed_.notify();
-        pump();
-    } else {
-        start_renewing(renewal_cause::refused, std::move(why));
+    carry_out(what);
+}
+
+void sender::want_renewal(renewal_cause why) {
+    if (!draining_) carry_out(renewal_.wanted(why));
+}
+
+void sender::carry_out(renewal_action what) {
+    switch (what) {
+        case renewal_action::none: return;
+        case renewal_action::renew: asio::co_spawn(with_.loop, renew(), rethrow_from_loop); return;
+        case renewal_action::go_first: return go_first();
+        case renewal_action::resume: return renewed();
+        case renewal_action::give_up: return give_up(refused_for_);
     }
 }
 
-void sender::start_renewing(renewal_cause why, std::optional<block_facts> otherwise) {
-    if (draining_) return;
-    if (renewing_) {
-        // The one under way may bring what is wanted; if not, it is this one's turn.
-        if (why == renewal_cause::refused) owed_ = owed_renewal{why, std::move(otherwise), steady_now()};
-        return;
-    }
-    renewing_ = true;
-    asio::co_spawn(with_.loop, renew(why, std::move(otherwise)), rethrow_from_loop);
-}
-
-task<void> sender::renew(renewal_cause why, std::optional<block_facts> otherwise) {
+task<void> sender::renew() {
+    const renewal_cause why = renewal_.cause();
     renewal got = co_await credentials_->renew(why);
-    renewing_ = false;
     ended_.notify();
-    if (draining_) co_return;
+    const backoff wait{with_.settings->retry.base_delay, with_.settings->retry.max_delay};
+    const steady_time now = steady_now();
     if (next_credentials_) {  // the configuration was read again meanwhile
         credentials_ = std::move(next_credentials_);
-        renewed(renewal_cause::look);
+        static_cast<void>(renewal_.ended(renewal::outcome::changed, true, now));
+        renewal_.begin_anew();
+        if (!draining_) renewed();
         co_return;
     }
+    const renewal_action next =
+        renewal_.ended(got.what, credentials_->usable(now), now + wait.delay(renewal_.failures() + 1, with_.chance()));
+    if (draining_) co_return;
     switch (got.what) {
-        case renewal::outcome::changed:
-            ++counted_.renewed;
-            renewed(why);
-            co_return;
+        case renewal::outcome::changed: ++counted_.renewed; break;
         case renewal::outcome::unchanged:
-            if (otherwise) {
-                give_up(std::move(*otherwise));
-            } else if (!credentials_->usable(steady_now())) {
-                renewal_failed(counted_.renewals_failed);
-                owe(why, std::nullopt);  // the same as before, and over
-            }
+            if (renewal_.waits()) ++counted_.renewals_failed;  // and those we hold are over
             break;
         case renewal::outcome::later:
             if (why == renewal_cause::look) break;
-            renewal_failed(counted_.renewals_failed);
+            ++counted_.renewals_failed;
             log(log_level::warn, "credentials.later", got.why);
             if (no_credentials_) no_credentials_->what = got.why.text();
-            if (why != renewal_cause::ahead) owe(why, std::move(otherwise));  // else those we hold still serve
             break;
         case renewal::outcome::refused:
-            if (why == renewal_cause::look && refusal_ && refusal_->detail == got.why.what) break;  // said before
-            renewal_failed(counted_.renewals_refused);
+            refused_for_ = {"auth", "", got.why.what, got.why.hint.empty() ? credentials_->describe() : got.why.hint};
+            if (refusal_ && refusal_->detail == refused_for_.detail) break;  // said before
+            ++counted_.renewals_refused;
             log(log_level::error, "credentials.failed", got.why);
-            if (why != renewal_cause::ahead)
-                give_up(block_facts{"auth", "", got.why.what,
-                                    got.why.hint.empty() ? credentials_->describe() : got.why.hint});
             break;
     }
-    // Asked for while this one was under way.
-    if (owed_ && owed_->why == renewal_cause::refused && why == renewal_cause::ahead) look_at_credentials();
+    carry_out(next);
+    if (renewal_.waits()) with_.jobs_changed();  // whoever tends to the sender looks at it from time to time
     pump();
 }
 
-void sender::renewal_failed(std::uint64_t& counter) {
-    ++counter;
-    renewal_fails_ = true;
-}
-
-void sender::owe(renewal_cause why, std::optional<block_facts> otherwise) {
-    const backoff wait{with_.settings->retry.base_delay, with_.settings->retry.max_delay};
-    const steady_time at = steady_now() + wait.delay(++renewals_failed_, with_.chance());
-    owed_ = owed_renewal{why, std::move(otherwise), at};
-    with_.jobs_changed();  // who tends to us looks at it from time to time
-}
-
-void sender::renewed(renewal_cause why) {
+void sender::renewed() {
     log(log_level::info, "credentials.renewed", credentials_->describe() + ": renewed, one request goes first");
-    owed_.reset();
     refusal_.reset();
-    held_until_.reset();
-    renewals_failed_ = 0;
-    renewal_fails_ = false;
-    remedied_ = why == renewal_cause::refused;
     send_gate_.credentials_renewed();
     credentials_changed_.notify();
     unblock_all("the credentials changed");
+    pump();
+}
+
+void sender::go_first() {
+    refusal_.reset();
+    send_gate_.credentials_renewed();
+    credentials_changed_.notify();
     pump();
 }
 
@@ -162,7 +143,7 @@ void sender::renewed(renewal_cause why) {
 // it: nothing here waits for anybody.
 task<void> sender::reread() {
     const renewal got = co_await credentials_->reread();
-    renewing_ = false;
+    renewal_.reread_ended();
     ended_.notify();
     if (draining_) co_return;
     if (next_credentials_)
@@ -171,7 +152,8 @@ task<void> sender::reread() {
         co_return;
     for (active_job* job : scheduler_.all())
         if (!job->blocked_by_disk()) job->unblock("the credentials changed");
-    renewed(renewal_cause::look);
+    renewal_.begin_anew();
+    renewed();
 }
 
 void sender::unblock_all(std::string_view why) {
@@ -206,7 +188,7 @@ void sender::on_request_done(const worker& w) {
     }
     if (!current) return;
     credentials_->accepted();
-    remedied_ = false;
+    renewal_.accepted();
     // A person resumed one job, the others were blocked for the same reason.
     if (on_trial) unblock_all("the credentials are accepted again");
 }
@@ -231,51 +213,38 @@ outlook sender::trouble() const {
 }
 
 bool sender::wants_look() const {
-    if (owed_ || send_gate_.credentials() == credential_state::refused) return true;
+    if (renewal_.due() || send_gate_.credentials() == credential_state::refused) return true;
     const std::vector<active_job*> all = scheduler_.all();
     return std::any_of(all.begin(), all.end(),
                        [](const active_job* job) { return job->blocked() && job->blocked()->error_class == "auth"; });
 }
 
 void sender::look_at_credentials() {
-    if (owed_) {
-        if (steady_now() < owed_->at) return;
-        owed_renewal now = std::move(*owed_);
-        owed_.reset();
-        start_renewing(now.why, std::move(now.otherwise));
-        return;
+    if (draining_) return;
+    const bool rested = renewal_.stands() == renewal_fsm::standing::held;
+    if (const renewal_action due = renewal_.time_passed(steady_now()); due != renewal_action::none) {
+        if (rested && due == renewal_action::go_first) unblock_all("the key is safe again");
+        return carry_out(due);
     }
-    if (held_until_ && steady_now() >= *held_until_) {
-        unblock_all("the key is safe again");
-        try_credentials_again();
-        return;
-    }
+    if (renewal_.waits()) return;
     if (refusal_) block_all(*refusal_);  // jobs that came since
-    if (wants_look()) return start_renewing(renewal_cause::look, std::nullopt);
-    if (renewing_ || draining_) return;
-    renewing_ = true;
-    asio::co_spawn(with_.loop, reread(), rethrow_from_loop);
+    if (wants_look()) return want_renewal(renewal_cause::look);
+    if (renewal_.begin_reread()) asio::co_spawn(with_.loop, reread(), rethrow_from_loop);
 }
 
 void sender::try_credentials_again() {
     if (send_gate_.credentials() == credential_state::refused) {
-        send_gate_.credentials_renewed();
-        remedied_ = false;
-        refusal_.reset();
-        held_until_.reset();
-        credentials_changed_.notify();
+        renewal_.begin_anew();
+        go_first();
     }
     pump();
 }
 
 void sender::replace_credentials(std::unique_ptr<credentials> who) {
     // A renewal under way still needs those it began with.
-    (renewing_ ? next_credentials_ : credentials_) = std::move(who);
-    owed_.reset();
+    (renewal_.under_way() ? next_credentials_ : credentials_) = std::move(who);
+    renewal_.begin_anew();
     refusal_.reset();
-    held_until_.reset();
-    remedied_ = false;
-    renewal_fails_ = false;
     send_gate_.credentials_renewed();
     credentials_changed_.notify();
 }
@@ -291,7 +260,8 @@ task<result<std::string>> sender::find_project(project_lookup& by) {
         }
         const steady_time now = steady_now();
         std::optional<steady_time> later;
-        if (send_gate_.credentials() == credential_state::refused || renewing_ || !have_credentials(now, later)) {
+        if (send_gate_.credentials() == credential_state::refused || renewal_.under_way() ||
+            !have_credentials(now, later)) {
             co_await credentials_changed_.wait_until(later.value_or(now + std::chrono::seconds(1)));
             continue;
         }

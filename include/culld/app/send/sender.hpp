@@ -68,7 +68,7 @@ class sender {
     // What holds all jobs up now, but for the jobs themselves.
     [[nodiscard]] outlook trouble() const;
     // The last try to renew them brought none; those we hold may serve for a while.
-    [[nodiscard]] bool renewal_fails() const { return renewal_fails_; }
+    [[nodiscard]] bool renewal_fails() const { return renewal_.failing(); }
 
     struct counters {
         std::uint64_t delete_requests = 0, get_requests = 0, throttled = 0, server_errors = 0, transport_errors = 0,
@@ -120,23 +120,18 @@ class sender {
 
     // ---- credentials (sender_credentials.cpp) ----
 
-    // A renewal that could not be had yet, or was asked for while another was under way.
-    struct owed_renewal {
-        renewal_cause why = renewal_cause::first;
-        std::optional<block_facts> otherwise;
-        steady_time at{};
-    };
     // There is something to authenticate with, and nothing speaks against it; else `later` is when to look again, where
     // that is known. Has them renewed when it is time.
     [[nodiscard]] bool have_credentials(steady_time now, std::optional<steady_time>& later);
     void unauthorized(worker& w, const http_answer& answer, const error_answer& r);
-    // The API or IAM answered 401 to what we hold now: one remedy, then one request alone, then `why` blocks all jobs.
+    // The API or IAM answered 401 to what we hold now; `why`: what blocks all jobs where that is final.
     void were_refused(block_facts why, const signature_rejection& refusal);
-    [[nodiscard]] task<void> renew(renewal_cause why, std::optional<block_facts> otherwise);
-    void start_renewing(renewal_cause why, std::optional<block_facts> otherwise);  // single-flight
-    void owe(renewal_cause why, std::optional<block_facts> otherwise);
-    void renewed(renewal_cause why);
-    void renewal_failed(std::uint64_t& counter);
+    // Does what the state machine says.
+    void carry_out(renewal_action what);
+    void want_renewal(renewal_cause why);
+    [[nodiscard]] task<void> renew();
+    void renewed();
+    void go_first();
     void give_up(block_facts why);
     void replace_credentials(std::unique_ptr<credentials> who);
     void block_all(const block_facts& why);
@@ -161,16 +156,11 @@ class sender {
     nanoseconds lead_{};            // how long the latest connection took
     timer_compensation early_;
     bool draining_ = false;
-    bool renewing_ = false;
     bool looking_up_ = false;  // a project's id
-    // The remedy for a 401 has been applied: the next one is final. Until an answer is anything but 401.
-    bool remedied_ = false;
-    std::optional<owed_renewal> owed_;
-    std::uint32_t renewals_failed_ = 0;  // in a row
-    bool renewal_fails_ = false;
-    std::optional<block_facts> refusal_;     // why all jobs are blocked
-    std::optional<steady_time> held_until_;  // the key rests; then one more try
-    std::uint32_t running_ = 0;              // worker coroutines alive
+    renewal_fsm renewal_;
+    block_facts refused_for_;             // the latest 401
+    std::optional<block_facts> refusal_;  // why all jobs are blocked
+    std::uint32_t running_ = 0;           // worker coroutines alive
     event ended_;
     event credentials_changed_;
     loop_timer wake_;

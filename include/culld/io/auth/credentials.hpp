@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "culld/core/auth/key_lockout.hpp"
+#include "culld/core/auth/renewal_fsm.hpp"
 #include "culld/core/auth/signature_rejection.hpp"
 #include "culld/core/base/problem.hpp"
 #include "culld/core/config/config.hpp"
@@ -44,21 +45,8 @@ struct credential_memory {
     worker_thread* files = nullptr;
 };
 
-// Why credentials are to be had anew.
-enum class renewal_cause {
-    first,    // there are none yet, or they are over
-    ahead,    // they expire soon
-    refused,  // the API refused them
-    look,     // they were refused, and may have changed since
-};
-
 struct renewal {
-    enum class outcome {
-        changed,    // others than before: worth a try
-        unchanged,  // the same as before
-        later,      // could not be had just now: a network or a server is to blame
-        refused,    // will not be had until somebody changes something
-    };
+    using outcome = renewal_outcome;
     outcome what = outcome::unchanged;
     problem why;  // of later and refused
 };
