@@ -209,20 +209,22 @@ std::vector<rejected_file> rejected_in_spool(const context& with, std::size_t mo
     auto dir = folder::open(with.settings.spool.dir + "/rejected");
     auto scan = dir ? folder_scan::open(*dir) : result<folder_scan>(fail(dir.error()));
     while (scan) {
-        auto name = scan->next();
-        if (!name || !*name) break;
-        if (!std::string_view(**name).ends_with(reason_suffix)) continue;
-        const auto text = read_reason(*dir, std::string(**name));
+        auto found = scan->next();
+        if (!found || !*found) break;
+        if (!std::string_view(**found).ends_with(reason_suffix)) continue;
+        const auto text = read_reason(*dir, std::string(**found));
         boost::system::error_code ec;
         const json::value parsed = text ? json::parse(*text, ec) : json::value();
         if (ec || !parsed.is_object()) continue;
         const json::object& o = parsed.as_object();
+        // Named like the file that was rejected; what stands in it may be about a list of its.
+        const std::string name((**found).substr(0, (**found).size() - reason_suffix.size()));
         const problem why{.what = text_of(o, "error"),
                           .hint = text_of(o, "hint"),
-                          .file = count_in(o, "line") > 0 ? text_of(o, "file") : std::string(),
+                          .file = count_in(o, "line") > 0 || text_of(o, "file") != name ? text_of(o, "file") : "",
                           .line = count_in(o, "line"),
                           .column = count_in(o, "column")};
-        out.push_back({text_of(o, "file"), "", why.text(), text_of(o, "at")});
+        out.push_back({name, "", why.text(), text_of(o, "at")});
     }
     std::sort(out.begin(), out.end(), [](const rejected_file& a, const rejected_file& b) { return a.at > b.at; });
     if (out.size() > most) out.resize(most);

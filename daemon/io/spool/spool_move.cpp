@@ -79,10 +79,9 @@ std::string reason_json(std::string_view name, const problem& why, wall_time at)
     const auto number_or_null = [&object](std::string_view key, std::uint64_t number) {
         number == 0 ? object.raw(key, "null") : object.member(key, number);
     };
-    // What is at fault may be a list that the job names: the file that was rejected is the job's all the same.
-    const std::string_view at_fault = base(why.file);
-    object.member("file", name);
-    object.member("error", at_fault.empty() || at_fault == name ? why.what : fmt::format("{}: {}", at_fault, why.what));
+    // The file at fault, which line and column belong to: it may be a list that the job names.
+    object.member("file", base(why.file).empty() ? name : base(why.file));
+    object.member("error", why.what);
     number_or_null("line", why.line);
     number_or_null("column", why.column);
     text_or_null("field", why.field);

@@ -265,14 +265,6 @@ TEST_F(SpoolTest, ARejectedFileHasItsReasonBesideIt) {
     EXPECT_THAT(names(spool_folder::incoming), IsEmpty());
 }
 
-TEST_F(SpoolTest, AReasonNamesTheFileThatWasRejectedAlsoWhereItsListIsAtFault) {
-    copy_in("job.yaml", "version: 1");
-    const problem why{.what = "the list is not in incoming/", .hint = "drop it first", .file = "ids/no.ids"};
-    EXPECT_EQ(*spool_.reject(spool_folder::incoming, "job.yaml", why, moment), "job.yaml");
-    EXPECT_THAT(content("rejected", "job.yaml.reason.json"),
-                testing::StartsWith(R"({"file":"job.yaml","error":"no.ids: the list is not in incoming/",)"));
-}
-
 TEST_F(SpoolTest, RejectedTwiceKeepsBothFilesAndBothReasons) {
     for (const char* text : {"one", "two"}) {
         copy_in("a.json", text);
