@@ -99,7 +99,8 @@ TEST_F(Schema, JournalsAreWhatTheirSchemaSays) {
                        .at = {{0, 1}}},
                       R"("i0")");
     write_verdict(chain, out, now, {.kind = verdict_kind::skipped, .reason = "deadline", .at = {{5, 5}}}, "");
-    write_verdict(chain, out, now, {.kind = verdict_kind::failed, .reason = "unknown", .attempts = 1, .at = {{4, 1}}}, "");
+    write_verdict(chain, out, now, {.kind = verdict_kind::failed, .reason = "unknown", .attempts = 1, .at = {{4, 1}}},
+                  "");
     for (const char* type : {"job.paused", "job.resumed", "job.cancelled"})
         write_command(chain, out, now, type, {1000, 42}, "lunch", std::nullopt);
     write_command(chain, out, now, "job.rate", {1000, 42}, "", 2.5);

@@ -230,14 +230,15 @@ constexpr job_totals totals{.ids = 9,
                             .throttled = 7};
 
 TEST_F(JournalWrite, Checkpoint) {
-    const plan_state state{.ids = 100,
-                           .intended = 40,
-                           .next_batch = 8,
-                           .open = {{1, last_outcome::refused, {{3, 1}, {5, 2}}}, {0, last_outcome::unsent, {{30, 10}}}},
-                           .presettled = {{50, 1}},
-                           .counts = {},
-                           .first_good = 11,
-                           .first_bad = 12};
+    const plan_state state{
+        .ids = 100,
+        .intended = 40,
+        .next_batch = 8,
+        .open = {{1, last_outcome::refused, {{3, 1}, {5, 2}}}, {0, last_outcome::unsent, {{30, 10}}}},
+        .presettled = {{50, 1}},
+        .counts = {},
+        .first_good = 11,
+        .first_bad = 12};
     expect(
         "checkpoint",
         std::string(R"("intended":40,"next_batch":8,"open":[{"attempts":1,"word":"refused","at":[[3,1],[5,2]]},)"
