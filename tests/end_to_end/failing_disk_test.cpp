@@ -384,7 +384,7 @@ class AppendOnly : public FailingDisk {
 };
 
 TEST_F(AppendOnly, AJournalIsAddedToAndAtARestartTheRemedyIsNamed) {
-    configure({.scenario = "seed: 1\nlatency: {fixed: 2ms}\n", .limits = "requests_per_second: 100, concurrency: 2"});
+    configure({.scenario = "seed: 1\nlatency: {fixed: 2ms}\n", .limits = "requests_per_second: 20, concurrency: 2"});
     drop_job("locked", 1000);
     {
         child daemon = started();
