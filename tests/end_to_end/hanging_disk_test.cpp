@@ -51,7 +51,7 @@ TEST_F(HangingDisk, IsSeenByWhoeverLooksAndTheJobGoesOnWhenItAnswers) {
     configure_slow();
     if (!arm(watched())) GTEST_SKIP() << "NOT TESTED: calls are not made to hang under a sanitizer";
     child daemon = started();
-    drop_job("hangs", 3000);
+    drop_job("hangs", 9000);
     ASSERT_TRUE(settles_some("hangs", 100)) << log();
     expect_pings();
     fault("fsync hangs.jsonl hang\n");
@@ -59,7 +59,7 @@ TEST_F(HangingDisk, IsSeenByWhoeverLooksAndTheJobGoesOnWhenItAnswers) {
     no_faults();
     expect_went_on("hangs");
     ASSERT_TRUE(eventually([&] { return in("done", "hangs.yaml"); }, patience)) << log();
-    expect_true_verdicts("hangs", 3000);
+    expect_true_verdicts("hangs", 9000);
     expect_verified();
 }
 
