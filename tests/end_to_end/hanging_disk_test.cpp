@@ -94,7 +94,7 @@ TEST_F(HangingDisk, AtTheEndIsLeftToItself) {
     if (!arm(watched())) GTEST_SKIP() << "NOT TESTED: calls are not made to hang under a sanitizer";
     {
         child daemon = started();
-        drop_job("left", 600);
+        drop_job("left", 4000);
         ASSERT_TRUE(settles_some("left", 100)) << log();
         fault("fsync left.jsonl hang\n");
         ASSERT_TRUE(eventually([&] { return hits("hang") > 0; })) << log();
@@ -114,7 +114,7 @@ TEST_F(HangingDisk, AtTheEndIsLeftToItself) {
     no_faults();
     drop_job("next", 20);
     EXPECT_EQ(once(), 0) << log();
-    expect_true_verdicts("left", 600);
+    expect_true_verdicts("left", 4000);
     expect_verified();
 }
 
