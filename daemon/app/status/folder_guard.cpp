@@ -49,8 +49,9 @@ result<void> keep_together(const folder& spool, const folder& journals) {
     if (id.empty()) {
         std::random_device entropy;
         for (int i = 0; i < 4; ++i) id += fmt::format("{:08x}", entropy());
-        if (auto kept = journals.replace(note, id, 0640); !kept) return kept;
     }
+    // Also where it is there: a start before this one may have failed to bring it to the disk.
+    if (auto kept = journals.replace(note, id, 0640); !kept) return kept;
     return spool.replace(note, id, 0640);
 }
 
