@@ -140,7 +140,7 @@ TEST_F(OthersStandStill, TheDiskWithTheConfigurationHangs) {
     configure_slow();
     if (const std::string why = armed_or_why(); !why.empty()) GTEST_SKIP() << why;
     child daemon = started();
-    drop_job("runs", 5000);
+    drop_job("runs", 20000);
     ASSERT_TRUE(settles_some("runs", 100)) << log();
     for (const char* file : {"open culld.yaml hang\n", "open the-token hang\n", "open protected hang\n"}) {
         here_.write("protected", "never\n");
@@ -164,7 +164,7 @@ TEST_F(OthersStandStill, TheDiskWithTheConfigurationHangs) {
     expect_ends(daemon, 74);
     no_faults();
     EXPECT_EQ(once(), 0) << log();
-    expect_true_verdicts("runs", 5000);
+    expect_true_verdicts("runs", 20000);
 }
 
 // The list that was checked lies beside the journals, and may lie on what hangs all the same.
