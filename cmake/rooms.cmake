@@ -1,7 +1,6 @@
 # Rooms: a folder of daemon/ and include/culld/ each, a static library each. What a room's files include must be declared
 # as its DEPENDS, so that the link lines are the arrows of docs/architecture.md; a build in which they are not fails
 # (cmake/arrows.cmake). LINKS: libraries from outside. APART: sources that are no part of the room's one unity source.
-set(CULLD_FLOORS core io app)
 
 # culld_room(core/plan DEPENDS core/base core/job LINKS … APART …)
 function(culld_room room)

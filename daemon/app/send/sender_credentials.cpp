@@ -78,7 +78,7 @@ void sender::carry_out(renewal_action what) {
     switch (what) {
         case renewal_action::none: return;
         case renewal_action::renew: asio::co_spawn(with_.loop, renew(), rethrow_from_loop); return;
-        case renewal_action::go_first: return go_first();
+        case renewal_action::go_first: begin_trial(); return pump();
         case renewal_action::resume: return renewed();
         case renewal_action::give_up: return give_up(refused_for_);
     }
@@ -125,18 +125,15 @@ task<void> sender::renew() {
 
 void sender::renewed() {
     log(log_level::info, "credentials.renewed", credentials_->describe() + ": renewed, one request goes first");
-    refusal_.reset();
-    send_gate_.credentials_renewed();
-    credentials_changed_.notify();
+    begin_trial();
     unblock_all("the credentials changed");
     pump();
 }
 
-void sender::go_first() {
+void sender::begin_trial() {
     refusal_.reset();
     send_gate_.credentials_renewed();
     credentials_changed_.notify();
-    pump();
 }
 
 // For jobs that wait for other permissions, as after a 403. A renewal is the stronger remedy, and is never held up by
@@ -235,7 +232,7 @@ void sender::look_at_credentials() {
 void sender::try_credentials_again() {
     if (send_gate_.credentials() == credential_state::refused) {
         renewal_.begin_anew();
-        go_first();
+        begin_trial();
     }
     pump();
 }
@@ -244,9 +241,7 @@ void sender::replace_credentials(std::unique_ptr<credentials> who) {
     // A renewal under way still needs those it began with.
     (renewal_.under_way() ? next_credentials_ : credentials_) = std::move(who);
     renewal_.begin_anew();
-    refusal_.reset();
-    send_gate_.credentials_renewed();
-    credentials_changed_.notify();
+    begin_trial();
 }
 
 task<result<std::string>> sender::find_project(project_lookup& by) {

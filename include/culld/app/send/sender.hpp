@@ -131,7 +131,7 @@ class sender {
     void want_renewal(renewal_cause why);
     [[nodiscard]] task<void> renew();
     void renewed();
-    void go_first();
+    void begin_trial();  // one request goes first, with what we hold now
     void give_up(block_facts why);
     void replace_credentials(std::unique_ptr<credentials> who);
     void block_all(const block_facts& why);
